@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 the quern authors */
+
+/* quern: a worker pool on Redis Streams.
+ *
+ * Jobs wait in a Redis stream; a pool takes them through N threads of this process, and never loses one.
+ * Write a handler, name it in a config, start a pool:
+ *
+ *     quern_config_on(config, &(quern_handler){.size = sizeof(quern_handler), .event = "sum", .run = sum}, &error);
+ *     quern_pool *pool = quern_pool_start(config, &error);
+ *
+ * Words     *stop* asks and never waits · *join* waits, with a deadline · *free* refuses while anything still runs.
+ * Errors    functions that can fail return an enum quern_code (or NULL) and fill the caller's quern_error, which may be NULL.
+ *           Results go out by the last pointer before it and are untouched on failure.
+ * Owning    *takes*: the library frees it · *lends*: valid until the time named · *gives*: free it with quern_free().
+ * Threads   a quern_config belongs to one thread at a time; pools and publishers may be used from any thread; a quern_job
+ *           belongs to the thread that runs its handler, until the handler returns.
+ * Sizes     per-call structs begin with their own size, so that later versions can add to their end.
+ * A guest   the library never exits, installs no signal handler, writes no output; your callbacks run on a thread of their own.
+ *
+ * Everything here is since version 0.1. */
+#ifndef QUERN_H
+#define QUERN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QUERN_VERSION    "0.1.0"
+#define QUERN_MODULE_ABI 1u
+
+#if defined(__GNUC__)
+#define QUERN_PUBLIC                      __attribute__((visibility("default")))
+#define QUERN_MUST_USE                    __attribute__((warn_unused_result))
+#define QUERN_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
+#else
+#define QUERN_PUBLIC
+#define QUERN_MUST_USE
+#define QUERN_PRINTF(format_at, first_at)
+#endif
+
+struct json_t; /* jansson's; include <jansson.h> yourself to look inside */
+typedef struct quern_config quern_config;
+typedef struct quern_pool quern_pool;
+typedef struct quern_job quern_job;
+typedef struct quern_publisher quern_publisher;
+
+/* Bytes that belong to somebody else. Those of a job are lent until its handler returns (QUERN_PENDING: until it is
+ * finished), and a NUL stands behind their last byte, not counted in len. at is NULL where there is nothing. */
+typedef struct {
+    const char *at;
+    size_t len;
+} quern_bytes;
+
+enum quern_code {
+    QUERN_OK = 0,
+    QUERN_E_ARGUMENT, /* the call itself is wrong: a NULL, an empty event, data that is not JSON */
+    QUERN_E_CONFIG,   /* a key or a value of the configuration */
+    QUERN_E_CONNECT,  /* no server, or the connection broke: worth another try */
+    QUERN_E_AUTH,     /* wrong password, no rights */
+    QUERN_E_SERVER,   /* the server refused; the text says what it said */
+    QUERN_E_TIMEOUT,  /* the budget of the call ran out; nothing has happened */
+    QUERN_E_FULL,     /* over a bound */
+    QUERN_E_GONE,     /* too late: the job has ended, or another owner has it */
+    QUERN_E_BUSY,     /* something still runs */
+    QUERN_E_MEMORY,   /* no memory, or no thread to be had */
+    QUERN_E_UNKNOWN   /* it may have happened, or not: the answer was lost */
+};
+
+/* Filled by a failing call. is_retriable: the same call may succeed later. text: one line, without secrets. */
+typedef struct {
+    int code, is_retriable;
+    char text[504];
+} quern_error;
+
+/* The name of a code, such as "QUERN_E_BUSY". Lends a constant. Any thread, never waits. */
+QUERN_PUBLIC const char *quern_code_name(int code);
+
+/* The version of the library that runs, such as "0.1.0". Lends a constant. */
+QUERN_PUBLIC const char *quern_version(void);
+
+/* Frees what a function gives. NULL is allowed. */
+QUERN_PUBLIC void quern_free(void *given);
+
+/* ── Configuration ─────────────────────────────────────────────────────────────────────────────────────────────────
+ * One table of keys serves the JSON file, the environment (QUERN_<KEY>), the program's options and quern_config_set().
+ * The README lists it. None of these functions waits or touches Redis. */
+
+/* A configuration with every key at its default. Gives; NULL: no memory. */
+QUERN_PUBLIC quern_config *quern_config_new(void);
+QUERN_PUBLIC void quern_config_free(quern_config *config);
+
+/* Reads a JSON file over what is set already. All problems of the file are collected, not only the first: error holds the
+ * first, quern_config_problems() tells each. QUERN_E_CONFIG: something is wrong and nothing was changed. */
+QUERN_PUBLIC int quern_config_load(quern_config *config, const char *path, quern_error *error) QUERN_MUST_USE;
+
+/* Takes every QUERN_<KEY> of the environment. Secrets that it finds are not kept in any text. */
+QUERN_PUBLIC int quern_config_environment(quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* Sets one key from its text, as an option would: numbers in decimal, booleans as true or false, lists as JSON.
+ * QUERN_E_CONFIG: no such key, or not such a value; nothing was changed. */
+QUERN_PUBLIC int quern_config_set(quern_config *config, const char *key, const char *value, quern_error *error) QUERN_MUST_USE;
+
+/* The value of a key as text, JSON for lists, as quern_config_set() takes it. Gives; NULL: no such key, or not set. */
+QUERN_PUBLIC char *quern_config_get(const quern_config *config, const char *key);
+
+/* Calls each (may be NULL) with one line per problem of the last quern_config_load(); returns how many there are. */
+QUERN_PUBLIC size_t quern_config_problems(const quern_config *config, void (*each)(void *user, const char *line), void *user);
+
+/* What a handler says of its job. Any other value counts as QUERN_RETRY, and is said aloud. */
+typedef enum {
+    QUERN_DONE = 1, /* finished: acknowledge it */
+    QUERN_RETRY,    /* failed; another try may help */
+    QUERN_DEAD,     /* failed for good */
+    QUERN_PENDING   /* not yet: quern_pool_finish() will say, from any thread */
+} quern_verdict;
+
+/* How one event is handled. The struct is copied; the texts in it too; user stays yours and must outlive the pool. */
+typedef struct {
+    size_t size;       /* sizeof(quern_handler) */
+    const char *event; /* a name, or "*": every event that no other handler names */
+    /* Runs one job on a worker thread; several threads run it at once. thread is what thread_open gave this thread. */
+    quern_verdict (*run)(quern_job *job, void *thread, void *user);
+    /* Optional: what one thread needs (a codec, a database handle), opened before its first job of this event. 0: fine. */
+    int (*thread_open)(void **thread, void *user);
+    void (*thread_close)(void *thread, void *user);
+    void *user;
+    const char *policy; /* JSON object of per-event keys, or NULL */
+} quern_handler;
+
+/* Adds a handler. QUERN_E_ARGUMENT: incomplete, or the event has one already. */
+QUERN_PUBLIC int quern_config_on(quern_config *config, const quern_handler *handler, quern_error *error) QUERN_MUST_USE;
+
+/* What a notice tells. */
+enum quern_what {
+    QUERN_NOTICE_JOB = 1, /* a job has ended here; outcome holds its verdict */
+    QUERN_NOTICE_LOST,    /* the lease of a job was lost while it was held here */
+    QUERN_NOTICE_OUTAGE,  /* Redis is out of reach; text says why */
+    QUERN_NOTICE_BACK,    /* Redis answers again */
+    QUERN_NOTICE_STOPPED  /* the pool has stopped: nothing of it runs any more but this thread */
+};
+
+typedef struct {
+    size_t size;
+    int what, outcome;
+    quern_bytes event, id; /* lent until the callback returns, as is text; cut at 128 bytes */
+    unsigned retries;
+    int64_t wait_us, run_us; /* from fetched to started, and from started to ended */
+    const char *text;
+} quern_notice;
+
+/* Who is told of notices and of log lines. Both are called on the pool's notices thread, one at a time; a callback that
+ * blocks delays only the other callbacks: what does not fit its queue meanwhile is dropped and counted in the statistics.
+ * level: 0 error, 1 warning, 2 info, 3 debug. A line has no newline and no control characters. */
+QUERN_PUBLIC void quern_config_observe(quern_config *config, void (*observer)(void *user, const quern_notice *notice),
+                                       void *user);
+QUERN_PUBLIC void quern_config_log(quern_config *config, void (*logger)(void *user, int level, const char *line), void *user);
+
+/* ── Pool ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Starts the threads and takes jobs from then on. Copies the config. Waits for Redis at most connect_ms (0: one attempt),
+ * and creates stream and group where they are missing. Gives; NULL: see error, nothing is left behind. */
+QUERN_PUBLIC quern_pool *quern_pool_start(const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* Asks the pool to stop: no new jobs, unstarted ones go back to Redis at once, running ones are finished and settled.
+ * Never waits; allowed in a signal handler, in a job's handler, in a callback, and again. NULL is allowed. */
+QUERN_PUBLIC void quern_pool_stop(quern_pool *pool);
+
+/* Waits until a stopping pool has stopped, at most timeout_ms (-1: for as long as it takes). QUERN_E_BUSY: something still
+ * runs; error names how many handlers. Not allowed on one of the pool's own threads (QUERN_E_ARGUMENT). */
+QUERN_PUBLIC int quern_pool_join(quern_pool *pool, int64_t timeout_ms, quern_error *error) QUERN_MUST_USE;
+
+/* Frees a pool that has stopped. QUERN_E_BUSY: it still runs; nothing was freed. NULL is allowed. */
+QUERN_PUBLIC int quern_pool_free(quern_pool *pool);
+
+/* Changes the number of worker threads of a running pool, 1 to 1024. Down: a thread ends after the job it is at.
+ * Never waits for a job. QUERN_E_MEMORY: fewer were started than asked for. QUERN_E_GONE: the pool is stopping. */
+QUERN_PUBLIC int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *error) QUERN_MUST_USE;
+
+/* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
+QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);
+
+/* Start, wait for SIGINT or SIGTERM (or for the pool's own end), stop, join within drain_ms, free. Blocks those two signals
+ * in the calling thread meanwhile, so call it before other threads are made. QUERN_E_BUSY: a handler still runs (the pool
+ * leaks, as it must), or a second signal came. */
+QUERN_PUBLIC int quern_run(const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* ── Job ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+ * For the handler, on its thread, until it returns. None of these waits. */
+
+QUERN_PUBLIC quern_bytes quern_job_id(const quern_job *job);    /* the publisher's id */
+QUERN_PUBLIC quern_bytes quern_job_entry(const quern_job *job); /* where it lies in the stream, such as "1700000000000-0" */
+QUERN_PUBLIC quern_bytes quern_job_event(const quern_job *job);
+QUERN_PUBLIC quern_bytes quern_job_data(const quern_job *job); /* JSON text, or raw bytes if data_type says so */
+
+/* Any field of the entry, known or unknown, as it was read. at == NULL: no such field. */
+QUERN_PUBLIC quern_bytes quern_job_field(const quern_job *job, const char *name);
+
+/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON; the job's error says where, and whatever
+ * the handler returns then counts as QUERN_DEAD. */
+QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
+
+QUERN_PUBLIC unsigned quern_job_retries(const quern_job *job);    /* failed attempts before this one */
+QUERN_PUBLIC unsigned quern_job_deliveries(const quern_job *job); /* how often Redis handed it out, this time included */
+QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);      /* since it was published, by this machine's clock */
+QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeout_ms is over; -1: there is none */
+
+/* To be polled in long loops. lost: another owner has the job; what is done from here on is done twice. cancelled: lost, or
+ * past its timeout, or the pool's drain is over. */
+QUERN_PUBLIC int quern_job_lost(const quern_job *job);
+QUERN_PUBLIC int quern_job_cancelled(const quern_job *job);
+
+/* Why it failed: kept with the job's log line, notice and dead letter. The last call counts; cut at 1,000 bytes. */
+QUERN_PUBLIC void quern_job_error(quern_job *job, const char *format, ...) QUERN_PRINTF(2, 3);
+
+/* What it produced, for the completed log. Copied; the last call counts. QUERN_E_FULL: over 64 KiB, nothing was kept. */
+QUERN_PUBLIC int quern_job_result(quern_job *job, const void *bytes, size_t len);
+
+/* A name for the job by which any thread can finish it after the handler has returned QUERN_PENDING. */
+QUERN_PUBLIC uint64_t quern_job_ticket(quern_job *job);
+
+/* Finishes a pending job. Once, from any thread, also before its handler has returned. verdict: not QUERN_PENDING.
+ * error (may be NULL) is copied. QUERN_E_GONE: it was finished before, or the ticket names no job of this pool. */
+QUERN_PUBLIC int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error);
+
+/* ── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────
+ * One connection, opened at first use; calls from several threads take turns. */
+
+typedef struct {
+    size_t size;       /* sizeof(quern_message) */
+    const char *event; /* UTF-8, 1 to 256 bytes, no control characters */
+    quern_bytes data;  /* JSON text; {NULL, 0}: an empty object */
+    int is_raw;        /* data is raw bytes, not JSON */
+} quern_message;
+
+/* code: QUERN_OK it is in the stream; QUERN_E_UNKNOWN it may be; anything else it is not. */
+typedef struct {
+    int code;
+    char id[40], entry[48];
+} quern_receipt;
+
+/* Reads the keys redis, stream, group, start, payload_max_bytes, publish_ms and publish_marked. Copies the config. Gives. */
+QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* QUERN_E_BUSY: a call is still inside; nothing was closed. NULL is allowed. */
+QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
+
+/* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
+ * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms, and
+ * tries again meanwhile: a batch whose answer was lost is asked for by its marker, never sent twice (publish_marked false:
+ * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which. */
+QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
+                               quern_error *error) QUERN_MUST_USE;
+
+/* ── Module ────────────────────────────────────────────────────────────────────────────────────────────────────────
+ * A shared object that `quern run` loads exports one of these: const quern_module quern_module_entry = {…}; */
+typedef struct {
+    unsigned abi; /* QUERN_MODULE_ABI */
+    size_t size;  /* sizeof(quern_module) */
+    const char *name;
+    /* Fills run, thread_open, thread_close and user of handler for one configured worker; event is set already. options_json:
+     * its "options" object as text, "{}" where there are none; lent. QUERN_E_CONFIG with error's text: say which key is wrong. */
+    int (*open)(const char *options_json, quern_handler *handler, quern_error *error);
+    void (*close)(quern_handler *handler); /* after the pool has been freed */
+} quern_module;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/bytes.h"
+
+#include <stdlib.h>
+
+bool bytes_number(quern_bytes text, uint64_t *value)
+{
+    uint64_t got = 0;
+    if (text.len == 0 || text.len > 20) return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9') return false;
+        if (__builtin_mul_overflow(got, 10u, &got) || __builtin_add_overflow(got, (unsigned)(text.at[i] - '0'), &got))
+            return false;
+    }
+    *value = got;
+    return true;
+}
+
+/* The length of the well-formed sequence at at (RFC 3629), 0: there is none. */
+static size_t sequence(const unsigned char *at, size_t left)
+{
+    unsigned char first = at[0], low = 0x80, high = 0xbf;
+    size_t n;
+    if (first < 0x80) return 1;
+    if (first >= 0xc2 && first <= 0xdf)
+        n = 2;
+    else if (first >= 0xe0 && first <= 0xef)
+        n = 3;
+    else if (first >= 0xf0 && first <= 0xf4)
+        n = 4;
+    else
+        return 0;
+    if (first == 0xe0) low = 0xa0; /* no overlong forms, no surrogates, nothing above U+10FFFF */
+    if (first == 0xed) high = 0x9f;
+    if (first == 0xf0) low = 0x90;
+    if (first == 0xf4) high = 0x8f;
+    if (left < n || at[1] < low || at[1] > high) return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+bool bytes_is_utf8(quern_bytes text)
+{
+    for (size_t i = 0, n; i < text.len; i += n)
+        if (!(n = sequence((const unsigned char *)text.at + i, text.len - i))) return false;
+    return true;
+}
+
+char *bytes_copy(quern_bytes text)
+{
+    char *copy = malloc(text.len + 1);
+    if (!copy) return NULL;
+    if (text.len) memcpy(copy, text.at, text.len);
+    copy[text.len] = 0;
+    return copy;
+}

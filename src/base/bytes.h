@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+
+/* base/bytes: small helpers around quern_bytes. */
+#ifndef QUERN_BASE_BYTES_H
+#define QUERN_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "quern.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static inline quern_bytes bytes_of(const char *text)
+{
+    return (quern_bytes){text, text ? strlen(text) : 0};
+}
+
+static inline bool bytes_equal(quern_bytes a, quern_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline bool bytes_is(quern_bytes a, const char *text)
+{
+    return bytes_equal(a, bytes_of(text));
+}
+
+/* Reads a whole decimal number without sign; false: it is none, or larger than 2^64 - 1. */
+bool bytes_number(quern_bytes text, uint64_t *value);
+
+/* Is it well-formed UTF-8? */
+bool bytes_is_utf8(quern_bytes text);
+
+/* malloc'd copy with a NUL behind it; NULL: no memory. Gives. */
+char *bytes_copy(quern_bytes text);
+
+#endif

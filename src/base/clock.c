@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <time.h>
+
+static int64_t read_clock(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int64_t clock_now_ns(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
+int64_t clock_unix_ms(void)
+{
+    return read_clock(CLOCK_REALTIME) / NS_PER_MS;
+}
+
+int64_t clock_unix_us(void)
+{
+    return read_clock(CLOCK_REALTIME) / NS_PER_US;
+}
+
+int64_t clock_deadline_ns(int64_t now_ns, int64_t ms)
+{
+    if (ms < 0 || ms > (CLOCK_NEVER - now_ns) / NS_PER_MS) return CLOCK_NEVER;
+    return now_ns + ms * NS_PER_MS;
+}
+
+int clock_poll_ms(int64_t deadline_ns)
+{
+    if (deadline_ns == CLOCK_NEVER) return -1;
+    int64_t left = deadline_ns - clock_now_ns();
+    if (left <= 0) return 0;
+    int64_t ms = (left + NS_PER_MS - 1) / NS_PER_MS;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+void clock_iso(int64_t unix_us, char *text)
+{
+    time_t seconds = (time_t)(unix_us / 1000000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t n = strftime(text, CLOCK_ISO_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + n, CLOCK_ISO_SIZE - n, ".%06d+00:00", (int)(unix_us % 1000000));
+}
+
+/* Reads exactly n digits within [low, high]. */
+static int digits(const char **at, const char *end, int n, int low, int high, int *value)
+{
+    int got = 0;
+    for (int i = 0; i < n; i++, (*at)++) {
+        if (*at >= end || **at < '0' || **at > '9') return -1;
+        got = got * 10 + (**at - '0');
+    }
+    *value = got;
+    return got < low || got > high ? -1 : 0;
+}
+
+static int literal(const char **at, const char *end, const char *any_of)
+{
+    for (const char *c = any_of; *c; c++)
+        if (*at < end && **at == *c) return (*at)++, 0;
+    return -1;
+}
+
+static int fraction(const char **at, const char *end, int *ms)
+{
+    *ms = 0;
+    if (*at >= end || **at != '.') return 0;
+    int seen = 0;
+    for ((*at)++; *at < end && **at >= '0' && **at <= '9'; (*at)++, seen++)
+        if (seen < 3) *ms = *ms * 10 + (**at - '0');
+    for (int i = seen; i < 3; i++) *ms *= 10;
+    return seen > 9 ? -1 : 0;
+}
+
+static int zone(const char **at, const char *end, int *minutes)
+{
+    *minutes = 0;
+    if (!literal(at, end, "Zz")) return 0;
+    int sign = *at < end && **at == '-' ? -1 : 1, h, m;
+    if (literal(at, end, "+-") || digits(at, end, 2, 0, 23, &h) || literal(at, end, ":") || digits(at, end, 2, 0, 59, &m))
+        return -1;
+    *minutes = sign * (h * 60 + m);
+    return 0;
+}
+
+int clock_parse_iso(const char *text, uint64_t len, int64_t *unix_ms)
+{
+    const char *at = text, *end = text + len;
+    struct tm tm = {0};
+    int year, month, ms, offset;
+    if (digits(&at, end, 4, 0, 9999, &year) || literal(&at, end, "-") || digits(&at, end, 2, 1, 12, &month) ||
+        literal(&at, end, "-") || digits(&at, end, 2, 1, 31, &tm.tm_mday) || literal(&at, end, "Tt ") ||
+        digits(&at, end, 2, 0, 23, &tm.tm_hour) || literal(&at, end, ":") || digits(&at, end, 2, 0, 59, &tm.tm_min) ||
+        literal(&at, end, ":") || digits(&at, end, 2, 0, 60, &tm.tm_sec) || fraction(&at, end, &ms) ||
+        zone(&at, end, &offset) || at != end)
+        return -1;
+    tm.tm_year = year - 1900;
+    tm.tm_mon = month - 1;
+    *unix_ms = ((int64_t)timegm(&tm) - (int64_t)offset * 60) * 1000 + ms;
+    return 0;
+}

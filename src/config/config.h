@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+
+/* config: every setting, typed, and where it may come from.
+ * Idea       one table of rows (key, type, range, default, sentence) feeds the JSON file, the environment, the program's
+ *            options, quern_config_set(), --help, config/quern.json and the README. A new key is one row and one member here.
+ * Invariant  every member holds a valid value at all times: a setter that refuses changes nothing.
+ * Threads    one at a time; config_copy() before it is shared. */
+#ifndef QUERN_CONFIG_CONFIG_H
+#define QUERN_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quern.h"
+
+/* A list of texts; NULL-terminated at texts[count]. */
+struct config_list {
+    char **texts;
+    size_t count;
+};
+
+/* One element of "workers": an event and the module that handles it. Only the program uses it. */
+struct config_worker {
+    char *event, *module;
+    char *options; /* JSON object as text, "{}" if none */
+    char *policy;  /* JSON object of per-event overrides as text, "{}" if none */
+};
+
+struct config_workers {
+    struct config_worker *at;
+    size_t count;
+};
+
+struct config_handlers {
+    quern_handler *at; /* texts owned */
+    size_t count;
+};
+
+struct quern_config {
+    /* what is served */
+    char *redis;                             /* a URL; NULL: not set (the program then takes "embedded:") */
+    char *stream, *group, *start, *consumer; /* consumer may be NULL */
+    unsigned threads;                        /* 0: auto */
+    /* leases */
+    int64_t lease_ms, heartbeat_ms, reap_ms; /* heartbeat_ms 0: a sixth of the lease */
+    int64_t timeout_ms;                      /* 0: none */
+    /* how much is fetched */
+    int64_t batch_size, block_ms, prefetch_ms, prefetch_max, prefetch_bytes;
+    int64_t payload_max_bytes, fields_max;
+    /* what stays */
+    int64_t completed_max; /* 0: no log */
+    bool trim;
+    struct config_list required_groups, ignored_groups;
+    /* start and stop */
+    int64_t drain_ms, connect_ms, publish_ms;
+    bool publish_marked;
+    bool until_empty;
+    /* the program */
+    char *state_dir;   /* NULL: XDG state or $STATE_DIRECTORY */
+    char *module_path; /* NULL: beside the program */
+    int log_level;     /* enum log_level */
+    int log_format;    /* enum log_format */
+    struct config_workers workers;
+    /* set by code only */
+    struct config_handlers handlers;
+    void (*observer)(void *user, const quern_notice *notice);
+    void *observer_user;
+    void (*logger)(void *user, int level, const char *line);
+    void *logger_user;
+    /* what the last load found wrong */
+    char **problems;
+    size_t problem_count;
+};
+
+/* A deep copy. Gives; NULL: no memory. */
+quern_config *config_copy(const quern_config *config);
+
+/* Heartbeat period in ms: as set, or a sixth of the lease. */
+int64_t config_heartbeat_ms(const quern_config *config);
+
+/* The longest BLOCK of a read in ms: block_ms, but never over a quarter of the lease. */
+int64_t config_block_ms(const quern_config *config);
+
+/* What no single key can know: a heartbeat of half the lease or more, an empty stream, a group with a colon.
+ * QUERN_OK, or QUERN_E_CONFIG and err says which keys disagree. */
+int config_check(const quern_config *config, quern_error *err) QUERN_MUST_USE;
+
+#endif
