@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Builds the Lua scripts into a C file: cmake -DSOURCE=DIR -DOUT=FILE -P embed-scripts.cmake
+# The scripts that check owners get owner.lua behind their first line (which must stay first: it holds the flags).
+set(code "/* Made from the files in src/wire/scripts. */\n#include \"wire/script.h\"\n")
+file(READ ${SOURCE}/owner.lua owner)
+foreach(name publish done release renew trim)
+  file(READ ${SOURCE}/${name}.lua text)
+  if(name MATCHES "^(done|release|renew)$")
+    string(FIND "${text}" "\n" line_end)
+    math(EXPR rest "${line_end} + 1")
+    string(SUBSTRING "${text}" 0 ${rest} first_line)
+    string(SUBSTRING "${text}" ${rest} -1 body)
+    set(text "${first_line}${owner}${body}")
+  endif()
+  string(SHA1 sha1 "${text}")
+  string(LENGTH "${text}" length)
+  string(REPLACE "\\" "\\\\" text "${text}")
+  string(REPLACE "\"" "\\\"" text "${text}")
+  string(REPLACE "\n" "\\n\"\n    \"" text "${text}")
+  string(APPEND code "\nconst struct script script_${name} = {\"${name}\",\n    \"${text}\",\n    \"${sha1}\", ${length}};\n")
+endforeach()
+file(WRITE ${OUT} "${code}")

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/waker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+int waker_open(struct waker *waker)
+{
+    atomic_init(&waker->is_set, 0);
+    waker->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return waker->fd < 0 ? errno : 0;
+}
+
+void waker_close(struct waker *waker)
+{
+    if (waker->fd >= 0) close(waker->fd);
+    waker->fd = -1;
+}
+
+void waker_wake(struct waker *waker)
+{
+    if (atomic_exchange(&waker->is_set, 1)) return;
+    int before = errno;
+    if (write(waker->fd, &(uint64_t){1}, sizeof(uint64_t)) < 0) errno = before; /* full: it is readable already */
+    errno = before;
+}
+
+void waker_clear(struct waker *waker)
+{
+    uint64_t count;
+    int before = errno;
+    /* Read, then unset: the other way round, a wake in between would lose its write and still bar the next one. If a writer is
+     * between its flag and its write, there is nothing to read yet: poll() then returns once more for nothing. */
+    if (read(waker->fd, &count, sizeof count) < 0) errno = before;
+    atomic_store(&waker->is_set, 0);
+}
+
+bool waker_wait(struct waker *waker, int fd, int64_t deadline_ns)
+{
+    struct pollfd at[] = {{.fd = fd, .events = POLLIN}, {.fd = waker->fd, .events = POLLIN}};
+    int n = poll(at, 2, clock_poll_ms(deadline_ns));
+    if (n > 0 && at[1].revents) waker_clear(waker);
+    return n > 0 && fd >= 0 && at[0].revents != 0;
+}

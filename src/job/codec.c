@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "job/codec.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "job/message.h"
+
+struct json_t *codec_parse(quern_bytes text, quern_error *err)
+{
+    json_error_t where;
+    json_t *value = json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
+    if (!value) err_set(err, QUERN_E_ARGUMENT, "not JSON: %s (line %d, column %d)", where.text, where.line, where.column);
+    return value;
+}
+
+void codec_drop(struct json_t *value)
+{
+    json_decref(value);
+}
+
+int codec_check_json(quern_bytes text, quern_error *err)
+{
+    json_t *value = codec_parse(text, err);
+    if (!value) return QUERN_E_ARGUMENT;
+    json_decref(value);
+    return QUERN_OK;
+}
+
+static int stamps_of(const json_t *object, int64_t *created_ms)
+{
+    const json_t *created = json_object_get(object, "created_at"), *updated = json_object_get(object, "updated_at");
+    int64_t updated_ms;
+    if (!created || clock_parse_iso(json_string_value(created), json_string_length(created), created_ms)) return -1;
+    if (updated && clock_parse_iso(json_string_value(updated), json_string_length(updated), &updated_ms)) return -1;
+    return 0;
+}
+
+int codec_read_stamps(quern_bytes text, int64_t *created_ms)
+{
+    json_t *object = codec_parse(text, NULL);
+    int failed = object ? stamps_of(object, created_ms) : -1;
+    json_decref(object);
+    return failed;
+}
+
+/* The parts of the single-field shape as texts, before they are laid side by side. */
+struct parts {
+    const char *id, *event;
+    char *data, *timestamps;
+    size_t id_len, event_len;
+};
+
+static char *dump(const json_t *value)
+{
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static int read_retries(struct message *message, const json_t *value, quern_error *err)
+{
+    uint64_t number;
+    if (!value) return QUERN_OK;
+    if (json_is_string(value) ? bytes_number((quern_bytes){json_string_value(value), json_string_length(value)}, &number)
+                              : json_is_integer(value) && json_integer_value(value) >= 0) {
+        if (!json_is_string(value)) number = (uint64_t)json_integer_value(value);
+        if (number <= 1000000000) {
+            message->retries = (uint32_t)number;
+            return QUERN_OK;
+        }
+    }
+    return err_set(err, QUERN_E_ARGUMENT, "the key retries is not a number from 0 on");
+}
+
+/* Takes id and event where they are texts. */
+static int read_names(struct parts *parts, const json_t *object, quern_error *err)
+{
+    const json_t *id = json_object_get(object, "id"), *event = json_object_get(object, "event");
+    if (event && !json_is_string(event)) return err_set(err, QUERN_E_ARGUMENT, "the key event is not a text");
+    if (id && !json_is_string(id)) return err_set(err, QUERN_E_ARGUMENT, "the key id is not a text");
+    parts->id = json_string_value(id);
+    parts->id_len = json_string_length(id);
+    parts->event = json_string_value(event);
+    parts->event_len = json_string_length(event);
+    return QUERN_OK;
+}
+
+static quern_bytes lay(char **at, const char *text, size_t len)
+{
+    if (!text) return (quern_bytes){NULL, 0};
+    quern_bytes view = {*at, len};
+    memcpy(*at, text, len);
+    (*at)[len] = 0;
+    *at += len + 1;
+    return view;
+}
+
+static int lay_all(struct message *message, const struct parts *parts, quern_error *err)
+{
+    size_t data_len = parts->data ? strlen(parts->data) : 0, stamps_len = parts->timestamps ? strlen(parts->timestamps) : 0;
+    char *at = malloc(parts->id_len + parts->event_len + data_len + stamps_len + 4);
+    if (!at) return err_set(err, QUERN_E_MEMORY, "no memory for a message");
+    message->decoded = at;
+    message->id = lay(&at, parts->id, parts->id_len);
+    message->event = lay(&at, parts->event, parts->event_len);
+    message->data = lay(&at, parts->data, data_len);
+    message->timestamps = lay(&at, parts->timestamps, stamps_len);
+    return QUERN_OK;
+}
+
+int codec_read_object(struct message *message, quern_bytes text, quern_error *err)
+{
+    json_t *object = codec_parse(text, err);
+    if (!object) return QUERN_E_ARGUMENT;
+    const json_t *data = json_object_get(object, "data"), *stamps = json_object_get(object, "timestamps");
+    struct parts parts = {0};
+    int code = read_names(&parts, object, err);
+    if (!code) code = read_retries(message, json_object_get(object, "retries"), err);
+    if (!code && ((data && !(parts.data = dump(data))) || (stamps && !(parts.timestamps = dump(stamps)))))
+        code = err_set(err, QUERN_E_MEMORY, "no memory for a message");
+    if (!code) code = lay_all(message, &parts, err);
+    free(parts.data);
+    free(parts.timestamps);
+    json_decref(object);
+    return code;
+}

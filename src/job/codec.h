@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+
+/* job/codec: the JSON within messages; the only place of the hot rooms that knows jansson.
+ * Threads    any; nothing is shared. Allocates. */
+#ifndef QUERN_JOB_CODEC_H
+#define QUERN_JOB_CODEC_H
+
+#include <stdint.h>
+
+#include "quern.h"
+
+struct message;
+
+/* Reads the single-field shape: a JSON object with event, data, and perhaps id, retries, timestamps. The views then point into
+ * message->decoded. */
+int codec_read_object(struct message *message, quern_bytes text, quern_error *err) QUERN_MUST_USE;
+
+/* The time of created_at in Unix ms. 0: read; -1: not the JSON object it should be (updated_at included). */
+int codec_read_stamps(quern_bytes text, int64_t *created_ms);
+
+/* Is text a whole JSON value (any type), of well-formed UTF-8? Else err says where it is wrong: QUERN_E_ARGUMENT. */
+int codec_check_json(quern_bytes text, quern_error *err) QUERN_MUST_USE;
+
+/* Parses any JSON value. Gives a reference (json_decref); NULL: err says where it is wrong. */
+struct json_t *codec_parse(quern_bytes text, quern_error *err);
+void codec_drop(struct json_t *value);
+
+#endif

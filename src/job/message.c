@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "job/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "job/codec.h"
+
+enum { RETRIES_MAX = 1000000000 };
+
+static quern_bytes text_at(const struct message *message, uint32_t i)
+{
+    return reply_bytes(&message->fields[i]);
+}
+
+quern_bytes message_field(const struct message *message, const char *name)
+{
+    for (uint32_t i = 0; i + 1 < message->fields_count; i += 2)
+        if (bytes_is(text_at(message, i), name)) return text_at(message, i + 1);
+    return (quern_bytes){NULL, 0};
+}
+
+/* Is it exactly what quern itself writes? Then it need not be parsed to be known as right.
+ * {"created_at":"2026-01-01T00:00:00.000000+00:00","updated_at":"2026-01-01T00:00:00.000000+00:00"} */
+static bool is_plain_stamps(quern_bytes text)
+{
+    static const char form[] =
+        "{\"created_at\":\"dddd-dd-ddTdd:dd:dd.dddddd+00:00\",\"updated_at\":\"dddd-dd-ddTdd:dd:dd.dddddd+00:00\"}";
+    if (text.len != sizeof form - 1) return false;
+    for (size_t i = 0; i < text.len; i++) {
+        bool digit_wanted = form[i] == 'd' && !(i > 1 && i < 12) && !(i > 48 && i < 62);
+        if (digit_wanted ? text.at[i] < '0' || text.at[i] > '9' : text.at[i] != form[i]) return false;
+    }
+    return true;
+}
+
+static bool number_field(quern_bytes text, uint64_t max, uint64_t *value)
+{
+    return bytes_number(text, value) && *value <= max;
+}
+
+/* One named field of the flat shape into its place. Unknown ones stay in fields. */
+static int take_field(struct message *message, quern_bytes name, quern_bytes value, quern_error *err)
+{
+    uint64_t number;
+    if (bytes_is(name, "id"))
+        message->id = value;
+    else if (bytes_is(name, "event"))
+        message->event = value;
+    else if (bytes_is(name, "data"))
+        message->data = value;
+    else if (bytes_is(name, "timestamps"))
+        message->timestamps = value;
+    else if (bytes_is(name, "retries")) {
+        if (!number_field(value, RETRIES_MAX, &number))
+            return err_set(err, QUERN_E_ARGUMENT, "the field retries is not a number from 0 on");
+        message->retries = (uint32_t)number;
+    }
+    return QUERN_OK;
+}
+
+static bool is_ours(quern_bytes name)
+{
+    return name.len > 6 && memcmp(name.at, "quern_", 6) == 0;
+}
+
+/* What release and retry wrote beside the job's own fields. They are ours, so a wrong one is merely not believed. */
+static void take_ours(struct message *message, quern_bytes name, quern_bytes value)
+{
+    uint64_t number;
+    if (bytes_is(name, "quern_entry"))
+        message->first_entry = value;
+    else if (bytes_is(name, "quern_first_seen") && number_field(value, INT64_MAX, &number))
+        message->first_seen_ms = (int64_t)number;
+    else if (bytes_is(name, "quern_deliveries") && number_field(value, RETRIES_MAX, &number))
+        message->deliveries_before = (uint32_t)number;
+}
+
+static int take_fields(struct message *message, bool is_private, quern_error *err)
+{
+    uint32_t own = 0;
+    quern_bytes last = {NULL, 0};
+    for (uint32_t i = 0; i + 1 < message->fields_count; i += 2) {
+        quern_bytes name = text_at(message, i), value = text_at(message, i + 1);
+        if (is_private && is_ours(name)) {
+            take_ours(message, name, value);
+            continue;
+        }
+        int code = take_field(message, name, value, err);
+        if (code) return code;
+        last = value;
+        own++;
+    }
+    bool is_single = own == 1 && !message->event.at && last.len && last.at[0] == '{';
+    return is_single ? codec_read_object(message, last, err) : QUERN_OK;
+}
+
+/* Presence and bounds of what was found. */
+static int check(struct message *message, quern_error *err)
+{
+    if (!message->event.at) return err_set(err, QUERN_E_ARGUMENT, "the field event is missing");
+    if (!message->data.at) return err_set(err, QUERN_E_ARGUMENT, "the field data is missing");
+    if (message->event.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field event is empty");
+    if (message->id.at && message->id.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field id is empty");
+    if (!message->id.at) message->id = bytes_of(message->entry_text);
+    int64_t created_ms;
+    if (message->timestamps.at && !is_plain_stamps(message->timestamps) && codec_read_stamps(message->timestamps, &created_ms))
+        return err_set(err, QUERN_E_ARGUMENT,
+                       "the field timestamps is not {\"created_at\": ISO-8601, \"updated_at\": ISO-8601}");
+    return QUERN_OK;
+}
+
+int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max, quern_error *err)
+{
+    *message = (struct message){.entry = entry->id, .fields = entry->fields->items, .fields_count = entry->fields->count};
+    entry_id_text(entry->id, message->entry_text);
+    if (entry->fields->type != REPLY_ARRAY) {
+        message->fields_count = 0;
+        return err_set(err, QUERN_E_ARGUMENT, "the entry is gone from its stream");
+    }
+    if (entry->fields->count / 2 > fields_max)
+        return err_set(err, QUERN_E_ARGUMENT, "the entry has %u fields; %u is the most", entry->fields->count / 2, fields_max);
+    int code = take_fields(message, is_private, err);
+    if (!code) code = check(message, err);
+    if (code) message_free(message);
+    return code;
+}
+
+static bool is_within(const char *at, quern_bytes text)
+{
+    return text.at && at >= text.at && at <= text.at + text.len;
+}
+
+/* Moves a view from one copy of a text to another. */
+static void move_view(quern_bytes *view, quern_bytes from, const char *to)
+{
+    if (view->at && is_within(view->at, from)) view->at = to + (view->at - from.at);
+}
+
+static size_t detached_size(const struct message *message)
+{
+    size_t size = message->fields_count * sizeof *message->fields;
+    for (uint32_t i = 0; i < message->fields_count; i++) size += text_at(message, i).len + 1;
+    return size;
+}
+
+bool message_detach(struct message *message)
+{
+    if (message->copied) return true;
+    char *block = malloc(detached_size(message) + 1);
+    if (!block) return false;
+    struct reply *fields = (struct reply *)(void *)block;
+    char *at = block + message->fields_count * sizeof *fields;
+    quern_bytes *views[] = {&message->id, &message->event, &message->data, &message->timestamps, &message->first_entry};
+    bool moved[COUNT_OF(views)] = {false};
+    for (uint32_t i = 0; i < message->fields_count; i++) {
+        quern_bytes text = text_at(message, i);
+        fields[i] = message->fields[i];
+        if (!text.at) continue;
+        memcpy(at, text.at, text.len + 1);
+        for (size_t v = 0; v < COUNT_OF(views); v++) {
+            if (moved[v] || views[v]->at != text.at) continue;
+            move_view(views[v], text, at);
+            moved[v] = true;
+        }
+        fields[i].text = at;
+        at += text.len + 1;
+    }
+    message->fields = fields;
+    message->copied = block;
+    return true;
+}
+
+void message_free(struct message *message)
+{
+    free(message->decoded);
+    free(message->copied);
+    message->decoded = message->copied = NULL;
+}
+
+int64_t message_created_ms(const struct message *message)
+{
+    int64_t created_ms;
+    if (message->timestamps.at && !codec_read_stamps(message->timestamps, &created_ms)) return created_ms;
+    return (int64_t)message->entry.ms;
+}

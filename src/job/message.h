@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+
+/* job/message: what an entry says, and whether it can be read.
+ * Idea       two shapes: one field per top-level key, or a single field that holds the whole as a JSON object. Views into the
+ *            entry's own bytes; nothing is copied in the first shape.
+ * Invariant  event and data are there. id, retries and timestamps may be missing (the entry's id stands in for them), but what
+ *            is there is right: else the entry is malformed.
+ * Threads    whoever holds the job. */
+#ifndef QUERN_JOB_MESSAGE_H
+#define QUERN_JOB_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/entry.h"
+
+struct message {
+    struct entry_id entry;
+    quern_bytes id, event, data, timestamps; /* timestamps.at NULL: none */
+    const struct reply *fields;              /* as read: names and values in turn */
+    uint32_t fields_count;                   /* names and values together */
+    uint32_t retries;
+    char entry_text[ENTRY_ID_SIZE];
+    /* what the private retry stream adds: where the job came from */
+    quern_bytes first_entry; /* at NULL: this entry is its first */
+    int64_t first_seen_ms;   /* 0: now */
+    uint32_t deliveries_before;
+    char *decoded; /* malloc'd: what the views point into for the single-field shape, or NULL */
+    char *copied;  /* malloc'd: the detached fields, or NULL */
+};
+
+/* Reads an entry. is_private: from the group's retry stream, whose quern_… fields are ours. fields_max: names, not pairs' bytes.
+ * QUERN_OK; QUERN_E_ARGUMENT: malformed, err says why; QUERN_E_MEMORY. On failure only entry, entry_text, fields and
+ * fields_count are valid. */
+int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max,
+                 quern_error *err) QUERN_MUST_USE;
+
+/* Copies everything that is viewed into memory of its own, so that the reply may go. false: no memory, nothing changed. */
+bool message_detach(struct message *message);
+void message_free(struct message *message);
+
+/* The value of a field as read; at NULL: no such field. */
+quern_bytes message_field(const struct message *message, const char *name);
+
+/* When it was published, Unix ms: created_at, or the entry's own time. */
+int64_t message_created_ms(const struct message *message);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#include "job/slot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/ring.h"
+#include "job/codec.h"
+
+struct slots {
+    uint32_t count;
+    struct ring *free; /* the numbers of free slots */
+    struct quern_job at[];
+};
+
+enum { STATE_BITS = 0xff, MARK_BITS = 0xff00 };
+
+static const bool allowed[SLOT_STATES][SLOT_STATES] = {
+    [SLOT_FREE] = {[SLOT_READY] = true, [SLOT_DONE] = true},    /* straight to DONE: malformed */
+    [SLOT_READY] = {[SLOT_RUNNING] = true, [SLOT_DONE] = true}, /* straight to DONE: released */
+    [SLOT_RUNNING] = {[SLOT_DONE] = true, [SLOT_PENDING] = true},
+    [SLOT_PENDING] = {[SLOT_DONE] = true},
+    [SLOT_DONE] = {[SLOT_FREE] = true},
+};
+
+static enum slot_state state_of(uint64_t word)
+{
+    return (enum slot_state)(word & STATE_BITS);
+}
+
+static uint32_t generation_of(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
+
+static uint64_t with_state(uint64_t word, enum slot_state state)
+{
+    return (word & ~(uint64_t)STATE_BITS) | state;
+}
+
+struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns)
+{
+    struct slots *slots = calloc(1, sizeof *slots + count * sizeof *slots->at);
+    if (!slots) return NULL;
+    slots->count = count;
+    if (!(slots->free = ring_open(count))) return free(slots), NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        slots->at[i].index = i;
+        slots->at[i].drain_ns = drain_ns;
+        atomic_init(&slots->at[i].word, UINT64_C(1) << 32 | SLOT_FREE);
+        ring_push(slots->free, i);
+    }
+    return slots;
+}
+
+void slots_close(struct slots *slots)
+{
+    if (!slots) return;
+    ring_close(slots->free);
+    free(slots);
+}
+
+uint32_t slots_count(const struct slots *slots)
+{
+    return slots->count;
+}
+
+struct quern_job *slots_at(struct slots *slots, uint32_t index)
+{
+    return &slots->at[index];
+}
+
+struct quern_job *slots_reserve(struct slots *slots)
+{
+    uint32_t index;
+    return ring_pop(slots->free, &index) ? &slots->at[index] : NULL;
+}
+
+void slots_unreserve(struct slots *slots, struct quern_job *job)
+{
+    bool has_room = ring_push(slots->free, job->index);
+    assert(has_room);
+    (void)has_room;
+}
+
+uint32_t slots_free_count(const struct slots *slots)
+{
+    return ring_length(slots->free);
+}
+
+void slot_lease(struct quern_job *job, const struct admission *admission)
+{
+    atomic_store_explicit(&job->entry_ms, job->message.entry.ms, memory_order_relaxed);
+    atomic_store_explicit(&job->entry_seq, job->message.entry.seq, memory_order_relaxed);
+    atomic_store_explicit(&job->deliveries, admission->deliveries, memory_order_relaxed);
+    atomic_store_explicit(&job->origin, admission->origin, memory_order_relaxed);
+    atomic_store_explicit(&job->granted_ns, admission->granted_ns, memory_order_relaxed);
+    atomic_store_explicit(&job->deadline_ns, CLOCK_NEVER, memory_order_relaxed);
+    job->admitted_ns = admission->now_ns;
+    job->started_ns = job->ended_ns = 0;
+    job->outcome = OUTCOME_NONE;
+}
+
+bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to)
+{
+    assert(allowed[from][to]);
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    do {
+        if (state_of(word) != from) return false;
+        /* release: what was written into the job comes before its new state; pairs with the heartbeat's and finisher's acquire */
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, with_state(word, to), memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+enum slot_state slot_state(const struct quern_job *job)
+{
+    return state_of(atomic_load_explicit(&job->word, memory_order_acquire));
+}
+
+bool slot_has(const struct quern_job *job, enum slot_mark mark)
+{
+    return (atomic_load_explicit(&job->word, memory_order_relaxed) & mark) != 0;
+}
+
+/* Worker and finisher race for the end of a job whose ticket is out:
+ *   - CLAIMED first: the verdict is the finisher's. Who comes second, worker (→ PENDING) or finisher (→ SAID), sees the other's
+ *     mark in the word that its own step replaced, and moves the slot to DONE.
+ *   - DONE first (the handler did not say pending): the claim fails, the ticket is too late. */
+bool slot_end(struct quern_job *job, bool is_pending)
+{
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
+    do {
+        bool is_theirs = is_pending || (word & SLOT_CLAIMED);
+        next = with_state(word, is_theirs && !(word & SLOT_SAID) ? SLOT_PENDING : SLOT_DONE);
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+    return state_of(next) == SLOT_DONE;
+}
+
+uint64_t slot_ticket(struct quern_job *job)
+{
+    uint64_t word = atomic_fetch_or_explicit(&job->word, SLOT_TICKET, memory_order_acq_rel);
+    return (uint64_t)generation_of(word) << 32 | (job->index + 1);
+}
+
+struct quern_job *slots_claim(struct slots *slots, uint64_t ticket)
+{
+    uint32_t number = (uint32_t)ticket;
+    if (number == 0 || number > slots->count) return NULL;
+    struct quern_job *job = &slots->at[number - 1];
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    do {
+        bool is_held = state_of(word) == SLOT_RUNNING || state_of(word) == SLOT_PENDING;
+        if (generation_of(word) != ticket >> 32 || !is_held || !(word & SLOT_TICKET) || (word & SLOT_CLAIMED)) return NULL;
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_CLAIMED, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return job;
+}
+
+bool slot_said(struct quern_job *job)
+{
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
+    do {
+        next = word | SLOT_SAID;
+        if (state_of(word) == SLOT_PENDING) next = with_state(next, SLOT_DONE);
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+    return state_of(next) == SLOT_DONE;
+}
+
+void slots_free(struct slots *slots, struct quern_job *job)
+{
+    span_release(&job->span);
+    message_free(&job->message);
+    codec_drop(job->json);
+    free(job->error);
+    free(job->result);
+    job->json = NULL;
+    job->error = job->result = NULL;
+    job->result_len = 0;
+    job->is_not_json = false;
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
+    assert(state_of(word) == SLOT_DONE);
+    do next = (uint64_t)(generation_of(word) + 1) << 32 | SLOT_FREE; /* marks of the heartbeat may still come in: they go too */
+    while (!atomic_compare_exchange_weak_explicit(&job->word, &word, next, memory_order_acq_rel, memory_order_relaxed));
+    slots_unreserve(slots, job);
+}
+
+bool slot_lease_of(struct quern_job *job, struct lease *lease)
+{
+    uint64_t before = atomic_load_explicit(&job->word, memory_order_acquire); /* pairs with slot_move() */
+    if (state_of(before) == SLOT_FREE || (before & SLOT_LOST)) return false;
+    *lease = (struct lease){
+        .generation = generation_of(before),
+        .index = job->index,
+        .origin = atomic_load_explicit(&job->origin, memory_order_relaxed),
+        .deliveries = atomic_load_explicit(&job->deliveries, memory_order_relaxed),
+        .entry = {atomic_load_explicit(&job->entry_ms, memory_order_relaxed),
+                  atomic_load_explicit(&job->entry_seq, memory_order_relaxed)},
+        .granted_ns = atomic_load_explicit(&job->granted_ns, memory_order_relaxed),
+    };
+    /* The fields are written only while the slot is FREE, between two generations: the same generation behind them means that
+     * they belong together. The read-modify-write orders the reads above before it. */
+    uint64_t after = atomic_fetch_or_explicit(&job->word, 0, memory_order_acq_rel);
+    return generation_of(after) == lease->generation;
+}
+
+void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns)
+{
+    struct lease lease;
+    /* A slot that moves on between the look and the write gets a grant that is older than its own: renewed earlier, no harm. */
+    if (!slot_lease_of(job, &lease) || lease.generation != generation) return;
+    int64_t expected = lease.granted_ns;
+    atomic_compare_exchange_strong_explicit(&job->granted_ns, &expected, granted_ns, memory_order_relaxed,
+                                            memory_order_relaxed);
+}
+
+bool slot_mark_lost(struct quern_job *job, uint32_t generation)
+{
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    do
+        if (generation_of(word) != generation || state_of(word) == SLOT_FREE || (word & SLOT_LOST)) return false;
+    while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_LOST, memory_order_acq_rel,
+                                                  memory_order_relaxed));
+    return true;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+
+/* job/slot: the fixed table of what we hold. A slot is a job while it is held; its number travels through the queues.
+ *
+ *                    ┌───────────── malformed, released ─────────────┐
+ *      FREE ──admit──▶ READY ──pop──▶ RUNNING ──verdict──▶ DONE ──settled──▶ FREE (generation + 1)
+ *                                        └──▶ PENDING ──finish──▶ ┘
+ *
+ * Idea       one word {generation, marks, state} moved by compare-and-swap against one table of allowed moves. The table is the
+ *            registry of leases: the heartbeat walks it; no hash table, no allocation per job.
+ * Invariant  a slot is reserved before the read or claim that may fill it is sent, so no entry arrives without a place. A lease
+ *            is (stream, entry, delivery count) and a slot its generation: never an entry's id alone.
+ * Threads    reserve, unreserve, admit: dispatcher, reaper · start, end: workers · finish: any · free: settler ·
+ *            lease_of, renewed, mark_lost: heartbeat. Each function says more. None waits. */
+#ifndef QUERN_JOB_SLOT_H
+#define QUERN_JOB_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "job/message.h"
+#include "quern.h"
+
+enum slot_state { SLOT_FREE, SLOT_READY, SLOT_RUNNING, SLOT_PENDING, SLOT_DONE, SLOT_STATES };
+
+/* Marks beside the state. */
+enum slot_mark {
+    SLOT_LOST = 1 << 8,     /* the lease is another's by now */
+    SLOT_TICKET = 1 << 9,   /* a ticket was given out: it may be finished from elsewhere */
+    SLOT_CLAIMED = 1 << 10, /* somebody finishes it by ticket and writes its verdict */
+    SLOT_SAID = 1 << 11     /* that verdict is written */
+};
+
+/* What became of a job here; decides what is asked of Redis. */
+enum slot_outcome {
+    OUTCOME_NONE,
+    OUTCOME_DONE,
+    OUTCOME_RETRY,
+    OUTCOME_DEAD,
+    OUTCOME_MALFORMED,
+    OUTCOME_UNHANDLED,
+    OUTCOME_RELEASED /* not started: back to the stream at no cost */
+};
+
+/* A place in the done queue's list; only queue/done looks inside. */
+struct slot_link {
+    void *opaque;
+};
+
+struct quern_job {
+    struct slot_link link;
+    _Atomic uint64_t word; /* generation << 32 | marks | state */
+
+    /* The lease: written while FREE, read by the heartbeat, which checks the word before and after. */
+    _Atomic uint64_t entry_ms, entry_seq;
+    _Atomic uint32_t deliveries; /* as Redis counts: half of the lease's name */
+    _Atomic uint32_t origin;     /* index of the source × 2, + 1 if from the private retry stream */
+    _Atomic int64_t granted_ns;  /* taken before the command that granted or renewed it was sent */
+    _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
+    _Atomic int64_t *drain_ns;   /* the pool's: when drain is over, CLOCK_NEVER until a stop */
+
+    /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
+    uint32_t index;
+    struct message message;
+    struct span span; /* keeps the reply's bytes */
+    int64_t admitted_ns, started_ns, ended_ns;
+    enum slot_outcome outcome;
+    bool is_not_json; /* the handler asked for JSON and there was none */
+    struct json_t *json;
+    char *error;  /* malloc'd, or NULL */
+    char *result; /* malloc'd, or NULL */
+    size_t result_len;
+};
+
+struct slots;
+
+/* A table of count slots. drain_ns is lent for as long as it is open. Gives; NULL: no memory. */
+struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns);
+/* Every slot must be free. */
+void slots_close(struct slots *slots);
+uint32_t slots_count(const struct slots *slots);
+struct quern_job *slots_at(struct slots *slots, uint32_t index);
+
+/* Takes a free slot out of the table, still FREE; NULL: all are in use. Any thread. */
+struct quern_job *slots_reserve(struct slots *slots);
+/* Puts back what was reserved and not filled. */
+void slots_unreserve(struct slots *slots, struct quern_job *job);
+/* How many can be reserved; a snapshot. */
+uint32_t slots_free_count(const struct slots *slots);
+
+/* What a read tells about an entry. */
+struct admission {
+    uint32_t origin, deliveries;
+    int64_t granted_ns, now_ns;
+};
+/* Fills the lease of a reserved slot; its message and span are set by the caller. */
+void slot_lease(struct quern_job *job, const struct admission *admission);
+
+/* Moves a job whose holder is the caller; false: the table or another mover forbids it (a bug if you are the holder). */
+bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to);
+enum slot_state slot_state(const struct quern_job *job);
+bool slot_has(const struct quern_job *job, enum slot_mark mark);
+
+/* The handler has returned. True: the caller owns the end and the slot is DONE: push it. False: a ticket has it: leave it be.
+ * is_pending: the handler said QUERN_PENDING. Worker. */
+bool slot_end(struct quern_job *job, bool is_pending);
+
+/* Tickets: slot and generation. */
+uint64_t slot_ticket(struct quern_job *job);
+/* The job a ticket names, claimed for the caller alone; NULL: too late. Any thread. */
+struct quern_job *slots_claim(struct slots *slots, uint64_t ticket);
+/* After its verdict is written. True: the slot is DONE and the caller pushes it; false: its handler still runs and the worker
+ * will. */
+bool slot_said(struct quern_job *job);
+
+/* After it was settled: drops what it holds, begins the next generation, makes it free. Settler. */
+void slots_free(struct slots *slots, struct quern_job *job);
+
+/* For the heartbeat: one consistent look at a slot that may move on at any time. */
+struct lease {
+    uint32_t generation, index, origin, deliveries;
+    struct entry_id entry;
+    int64_t granted_ns;
+};
+/* false: nothing is held there. */
+bool slot_lease_of(struct quern_job *job, struct lease *lease);
+/* If it is still that lease: it was renewed at granted_ns. */
+void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns);
+/* If it is still that lease: it is lost. True: it was, and was not marked before. */
+bool slot_mark_lost(struct quern_job *job, uint32_t generation);
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/conn.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "wire/errors.h"
+
+/* One read takes at most this much: were both replies of a pipeline taken at once, both requests would leave together and
+ * Redis would idle while we parse. */
+enum { READ_BYTES = 32 * 1024, OUT_KEEP_BYTES = 256 * 1024 };
+
+struct conn {
+    int fd;
+    bool is_broken;
+    struct reader *reader;
+    struct chunk_pool *own_pool; /* NULL: the caller's is used */
+    struct conn_buffer out;
+    int64_t opened_ns, answer_ms, client_id;
+    const char *shown; /* the URL, for texts; the options' */
+    char in[READ_BYTES];
+};
+
+/* ── laying out commands ─────────────────────────────────────────────────────────────────────────────────────────── */
+
+char *conn_room(struct conn_buffer *out, size_t n)
+{
+    if (out->failed) return NULL;
+    if (n > out->capacity - out->len) {
+        size_t capacity = out->capacity ? out->capacity : 4096;
+        while (capacity - out->len < n) capacity *= 2;
+        char *bytes = realloc(out->bytes, capacity);
+        if (!bytes) {
+            out->failed = true;
+            return NULL;
+        }
+        out->bytes = bytes;
+        out->capacity = capacity;
+    }
+    return out->bytes + out->len;
+}
+
+/* type, number, CR LF: at most 24 bytes. */
+static size_t put_head(char *at, char type, uint64_t number)
+{
+    char digits[20];
+    size_t n = 0, len = 0;
+    do digits[n++] = (char)('0' + number % 10);
+    while (number /= 10);
+    at[len++] = type;
+    while (n) at[len++] = digits[--n];
+    at[len++] = '\r';
+    at[len++] = '\n';
+    return len;
+}
+
+void conn_begin(struct conn *conn, size_t argc)
+{
+    if (!conn->out.len && conn->out.capacity > OUT_KEEP_BYTES) {
+        free(conn->out.bytes);
+        conn->out = (struct conn_buffer){0};
+    }
+    char *at = conn_room(&conn->out, 24);
+    if (at) conn->out.len += put_head(at, '*', argc);
+}
+
+void conn_arg(struct conn *conn, const char *bytes, size_t len)
+{
+    char *at = conn_room(&conn->out, len + 26);
+    if (!at) return;
+    size_t head = put_head(at, '$', len);
+    if (len) memcpy(at + head, bytes, len);
+    memcpy(at + head + len, "\r\n", 2);
+    conn->out.len += head + len + 2;
+}
+
+void conn_arg_text(struct conn *conn, const char *text)
+{
+    conn_arg(conn, text, strlen(text));
+}
+
+void conn_arg_number(struct conn *conn, int64_t number)
+{
+    char text[24];
+    conn_arg(conn, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)number));
+}
+
+void conn_command(struct conn *conn, ...)
+{
+    va_list args;
+    size_t argc = 0;
+    va_start(args, conn);
+    while (va_arg(args, const char *)) argc++;
+    va_end(args);
+    conn_begin(conn, argc);
+    va_start(args, conn);
+    for (const char *text; (text = va_arg(args, const char *));) conn_arg_text(conn, text);
+    va_end(args);
+}
+
+struct conn_buffer *conn_out(struct conn *conn)
+{
+    return &conn->out;
+}
+
+/* ── the socket ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int broken(struct conn *conn, quern_error *err, int code, const char *what)
+{
+    conn->is_broken = true;
+    return err_set(err, code, "%s: %s", conn->shown, what);
+}
+
+/* Waits until the socket is ready for events. QUERN_OK, or the connection is broken. */
+static int wait_for(struct conn *conn, short events, int64_t deadline_ns, quern_error *err)
+{
+    for (;;) {
+        struct pollfd at = {.fd = conn->fd, .events = events};
+        int n = poll(&at, 1, clock_poll_ms(deadline_ns));
+        if (n > 0) return QUERN_OK;
+        if (n < 0 && errno != EINTR) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+        if (clock_now_ns() >= deadline_ns) return broken(conn, err, QUERN_E_TIMEOUT, "no answer in time");
+    }
+}
+
+int conn_send(struct conn *conn, int64_t deadline_ns, quern_error *err)
+{
+    struct conn_buffer *out = &conn->out;
+    if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
+    if (out->failed) return broken(conn, err, QUERN_E_MEMORY, "no memory for a command");
+    for (size_t sent = 0; sent < out->len;) {
+        ssize_t n = send(conn->fd, out->bytes + sent, out->len - sent, MSG_NOSIGNAL);
+        if (n > 0) {
+            sent += (size_t)n;
+        } else if (errno == EAGAIN) {
+            int code = wait_for(conn, POLLOUT, deadline_ns, err);
+            if (code) return code;
+        } else if (errno != EINTR) {
+            return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+        }
+    }
+    out->sent = out->len;
+    out->len = 0;
+    return QUERN_OK;
+}
+
+int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *err)
+{
+    if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
+    for (;;) {
+        int whole = reader_next(conn->reader, reply);
+        if (whole > 0) return QUERN_OK;
+        if (whole < 0)
+            return broken(conn, err, QUERN_E_SERVER,
+                          "what answers there does not speak Redis's protocol, or an answer is over its bounds");
+        ssize_t n = recv(conn->fd, conn->in, sizeof conn->in, 0);
+        if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return QUERN_E_BUSY;
+        if (n < 0) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+        if (!reader_feed(conn->reader, conn->in, (size_t)n))
+            return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
+    }
+}
+
+int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
+{
+    for (;;) {
+        int code = conn_poll_reply(conn, reply, err);
+        if (code != QUERN_E_BUSY) return code;
+        if ((code = wait_for(conn, POLLIN, deadline_ns, err))) return code;
+    }
+}
+
+int64_t conn_answer_deadline(const struct conn *conn)
+{
+    return clock_deadline_ns(clock_now_ns(), conn->answer_ms);
+}
+
+int conn_refused(const struct reply *reply, const char *what, quern_error *err)
+{
+    quern_bytes text = reply_bytes(reply);
+    int len = text.len > 300 ? 300 : (int)text.len;
+    return err_set(err, (int)error_meaning(text).code, "%s: the server says: %.*s", what, len, text.at ? text.at : "");
+}
+
+int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
+{
+    int64_t deadline_ns = conn_answer_deadline(conn);
+    int code = conn_send(conn, deadline_ns, err);
+    if (!code) code = conn_reply(conn, deadline_ns, reply, err);
+    if (!code && (*reply)->type == REPLY_ERROR) return conn_refused(*reply, conn->shown, err);
+    return code;
+}
+
+/* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* connect() without blocking, then wait. 0: connected; else an errno. */
+static int connect_to(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline_ns)
+{
+    if (connect(fd, to, len) == 0) return 0;
+    if (errno == EAGAIN) return ECONNREFUSED; /* a unix socket whose backlog is full */
+    if (errno != EINPROGRESS && errno != EINTR) return errno;
+    for (;;) {
+        struct pollfd at = {.fd = fd, .events = POLLOUT};
+        int n = poll(&at, 1, clock_poll_ms(deadline_ns)), failed = 0;
+        if (n == 0 && clock_now_ns() >= deadline_ns) return ETIMEDOUT;
+        if (n <= 0) continue;
+        socklen_t size = sizeof failed;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &size);
+        return failed;
+    }
+}
+
+static int open_unix(struct conn *conn, const struct url *url, int64_t deadline_ns)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", url->host);
+    conn->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (conn->fd < 0) return errno;
+    return connect_to(conn->fd, (struct sockaddr *)&to, sizeof to, deadline_ns);
+}
+
+static void set_tcp_options(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1}, {IPPROTO_TCP, TCP_KEEPIDLE, 10},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, 3}, {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 20000}};
+    for (size_t i = 0; i < COUNT_OF(options); i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
+/* Tries each address of the host in turn. *why holds the resolver's text if it fails. */
+static int open_tcp(struct conn *conn, const struct url *url, int64_t deadline_ns, const char **why)
+{
+    char port[8];
+    snprintf(port, sizeof port, "%u", url->port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
+    int failed = getaddrinfo(url->host, port, &hints, &found);
+    if (failed) {
+        *why = gai_strerror(failed);
+        return EHOSTUNREACH;
+    }
+    failed = EHOSTUNREACH;
+    for (struct addrinfo *at = found; at && failed; at = at->ai_next) {
+        if (conn->fd >= 0) close(conn->fd);
+        conn->fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
+        failed = conn->fd < 0 ? errno : connect_to(conn->fd, at->ai_addr, at->ai_addrlen, deadline_ns);
+    }
+    freeaddrinfo(found);
+    if (!failed) set_tcp_options(conn->fd);
+    return failed;
+}
+
+static int open_socket(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+{
+    const char *why = NULL;
+    int failed = url->is_unix ? open_unix(conn, url, deadline_ns) : open_tcp(conn, url, deadline_ns, &why);
+    if (!failed) return QUERN_OK;
+    return err_set(err, QUERN_E_CONNECT, "no Redis at %s: %s", url->shown, why ? why : strerror(failed));
+}
+
+/* One question of the handshake. */
+static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
+{
+    int code = conn_send(conn, deadline_ns, err);
+    return code ? code : conn_reply(conn, deadline_ns, reply, err);
+}
+
+static int log_in(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+{
+    const struct reply *reply;
+    if (!url->password) return QUERN_OK;
+    if (url->user)
+        conn_command(conn, "AUTH", url->user, url->password, NULL);
+    else
+        conn_command(conn, "AUTH", url->password, NULL);
+    int code = handshake_ask(conn, deadline_ns, &reply, err);
+    explicit_bzero(conn->out.bytes, conn->out.capacity);
+    if (!code && reply->type == REPLY_ERROR) {
+        quern_error said;
+        conn_refused(reply, "login", &said);
+        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", url->shown, said.text);
+    }
+    return code;
+}
+
+static int select_db(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+{
+    const struct reply *reply;
+    char db[16];
+    if (!url->db) return QUERN_OK;
+    snprintf(db, sizeof db, "%u", url->db);
+    conn_command(conn, "SELECT", db, NULL);
+    int code = handshake_ask(conn, deadline_ns, &reply, err);
+    return !code && reply->type == REPLY_ERROR ? conn_refused(reply, url->shown, err) : code;
+}
+
+/* "7.0.15" behind "redis_version:" → 7; 0: not there. */
+static int version_in(quern_bytes info)
+{
+    const char *at = memmem(info.at, info.len, "redis_version:", 14);
+    return at ? atoi(at + 14) : 0;
+}
+
+/* A name and an id are conveniences: a server that refuses them (rights) is served all the same. The version is not. */
+static int introduce(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
+{
+    const struct reply *reply;
+    conn_command(conn, "CLIENT", "SETNAME", options->name, NULL);
+    conn_command(conn, "CLIENT", "ID", NULL);
+    conn_command(conn, "INFO", "server", NULL);
+    int code = handshake_ask(conn, deadline_ns, &reply, err);
+    if (!code && reply_is_error(reply, "NOAUTH"))
+        return err_set(err, QUERN_E_AUTH, "%s: the server asks for a password; right would be redis://user:password@host",
+                       conn->shown);
+    if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
+    if (!code) conn->client_id = reply_number(reply, 0);
+    if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
+    if (code || reply_is_error(reply, "NOPERM")) return code;
+    if (reply->type == REPLY_ERROR) return conn_refused(reply, conn->shown, err);
+    int version = version_in(reply_bytes(reply));
+    if (version >= 7) return QUERN_OK;
+    if (!version) return err_set(err, QUERN_E_SERVER, "%s: not Redis: it does not tell its version", conn->shown);
+    return err_set(err, QUERN_E_SERVER, "%s: its Redis is of version %d; 7.0 is the least", conn->shown, version);
+}
+
+static int conn_start(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
+{
+    int code = open_socket(conn, options->url, deadline_ns, err);
+    if (!code) code = log_in(conn, options->url, deadline_ns, err);
+    if (!code) code = select_db(conn, options->url, deadline_ns, err);
+    if (!code) code = introduce(conn, options, deadline_ns, err);
+    if (code == QUERN_E_TIMEOUT)
+        return err_set(err, QUERN_E_CONNECT, "%s: connected, but no answer: is it Redis, or is it stopped?", conn->shown);
+    return code;
+}
+
+struct conn *conn_open(const struct conn_options *options, int64_t deadline_ns, quern_error *err)
+{
+    struct conn *conn = calloc(1, sizeof *conn);
+    if (!conn) goto no_memory;
+    conn->fd = -1;
+    conn->shown = options->url->shown;
+    conn->answer_ms = options->answer_ms;
+    if (!options->pool && !(conn->own_pool = chunk_pool_open(2))) goto no_memory;
+    if (!(conn->reader = reader_open(options->pool ? options->pool : conn->own_pool))) goto no_memory;
+    if (!conn_start(conn, options, deadline_ns, err)) {
+        conn->opened_ns = clock_now_ns();
+        return conn;
+    }
+    conn_close(conn);
+    return NULL;
+no_memory:
+    conn_close(conn);
+    err_set(err, QUERN_E_MEMORY, "no memory for a connection");
+    return NULL;
+}
+
+void conn_close(struct conn *conn)
+{
+    if (!conn) return;
+    if (conn->fd >= 0) close(conn->fd);
+    reader_close(conn->reader);
+    chunk_pool_close(conn->own_pool);
+    free(conn->out.bytes);
+    free(conn);
+}
+
+int conn_fd(const struct conn *conn)
+{
+    return conn->fd;
+}
+
+int64_t conn_opened_ns(const struct conn *conn)
+{
+    return conn->opened_ns;
+}
+
+int64_t conn_client_id(const struct conn *conn)
+{
+    return conn->client_id;
+}

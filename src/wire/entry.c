@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/entry.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+bool entry_id_read(quern_bytes text, struct entry_id *id)
+{
+    const char *dash = text.len ? memchr(text.at, '-', text.len) : NULL;
+    if (!dash) return false;
+    size_t ms_len = (size_t)(dash - text.at);
+    struct entry_id got;
+    if (!bytes_number((quern_bytes){text.at, ms_len}, &got.ms)) return false;
+    if (!bytes_number((quern_bytes){dash + 1, text.len - ms_len - 1}, &got.seq)) return false;
+    *id = got;
+    return true;
+}
+
+static size_t put_number(char *text, uint64_t number)
+{
+    char digits[20];
+    size_t n = 0, len = 0;
+    do digits[n++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (n) text[len++] = digits[--n];
+    return len;
+}
+
+size_t entry_id_text(struct entry_id id, char *text)
+{
+    size_t len = put_number(text, id.ms);
+    text[len++] = '-';
+    len += put_number(text + len, id.seq);
+    text[len] = 0;
+    return len;
+}
+
+int entry_id_compare(struct entry_id a, struct entry_id b)
+{
+    if (a.ms != b.ms) return a.ms < b.ms ? -1 : 1;
+    return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
+}
+
+bool entry_read(const struct reply *reply, struct entry *entry)
+{
+    if (reply->type != REPLY_ARRAY || reply->count != 2) return false;
+    entry->id_text = reply_bytes(&reply->items[0]);
+    entry->fields = &reply->items[1];
+    return entry_id_read(entry->id_text, &entry->id) &&
+           (entry->fields->type == REPLY_ARRAY || entry->fields->type == REPLY_NIL);
+}
+
+struct span entry_hold(const struct reply *reply)
+{
+    const struct reply *fields = &reply->items[1];
+    const void *last = reply->items[0].text;
+    if (fields->type == REPLY_ARRAY) last = fields->items;
+    if (fields->type == REPLY_ARRAY && fields->count) {
+        const struct reply *value = &fields->items[fields->count - 1];
+        if (reply_is_text(value)) last = value->text;
+    }
+    return span_hold(reply->items, last);
+}

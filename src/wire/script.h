@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+
+/* wire/script: the Lua scripts, and how one is asked.
+ * Idea       each script is a file in scripts/, built in with its SHA-1. It is called by that; a server that does not know it
+ *            (yet, or any more) is sent the whole text in the same breath.
+ * Rules      one call per batch · at most SCRIPT_ENTRIES_MAX entries · types before writes · durable before destructive
+ * Threads    the connection's owner. */
+#ifndef QUERN_WIRE_SCRIPT_H
+#define QUERN_WIRE_SCRIPT_H
+
+#include "wire/conn.h"
+
+enum { SCRIPT_ENTRIES_MAX = 256 };
+
+struct script {
+    const char *name, *text, *sha1;
+    size_t text_len;
+};
+
+extern const struct script script_publish, script_done, script_release, script_renew, script_trim;
+
+/* Begins a call with keys_count keys and args_count arguments, which follow by conn_arg…(). Nothing else may wait to be sent
+ * or answered on the connection. */
+void script_begin(struct conn *conn, const struct script *script, size_t keys_count, size_t args_count);
+
+/* Sends the call and waits for its reply, at most until the deadline. An error of the script fails with its own code:
+ * *meaning (may be NULL) says what it means. */
+struct error_meaning;
+int script_ask(struct conn *conn, const struct script *script, int64_t deadline_ns, const struct reply **reply,
+               struct error_meaning *meaning, quern_error *err) QUERN_MUST_USE;
+
+#endif

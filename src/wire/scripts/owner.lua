@@ -1,0 +1,27 @@
+-- Shared by the scripts that may only touch what is still ours.
+
+-- The types of keys, before the first write: a script is atomic, but it does not roll back.
+local function must_be(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= kind and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE a key that quern derives from its stream holds another type')
+  end
+end
+
+-- Which entries of a consumer are pending between two ids: id -> delivery count. bound is all the consumer may hold: a
+-- smaller COUNT would cut off ids that are settled out of order, and so refuse them falsely.
+local function pending_of(stream, group, consumer, low, high, bound)
+  local held = {}
+  for _, row in ipairs(redis.call('XPENDING', stream, group, low, high, bound, consumer)) do
+    held[row[1]] = string.format('%.0f', row[4])
+  end
+  return held
+end
+
+-- The answer of a batch that was settled already: its reply was lost, and it is asked again.
+local function replayed(settles, consumer, number)
+  local last = redis.call('HGET', settles, consumer)
+  if last and string.sub(last, 1, #number + 1) == number .. ':' then
+    return string.sub(last, #number + 2)
+  end
+end

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/url.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+static int nibble(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* Undoes %XX in a copy. Gives; NULL: a % without two hex digits, %00, or no memory. */
+static char *decode(const char *from, size_t len)
+{
+    char *out = malloc(len + 1), *at = out;
+    if (!out) return NULL;
+    for (size_t i = 0; i < len; i++) {
+        if (from[i] != '%') {
+            *at++ = from[i];
+            continue;
+        }
+        bool whole = len - i > 2;
+        int high = whole ? nibble(from[i + 1]) : -1, low = whole ? nibble(from[i + 2]) : -1;
+        if (high < 0 || low < 0 || (high | low) == 0) return free(out), NULL;
+        *at++ = (char)(high << 4 | low);
+        i += 2;
+    }
+    *at = 0;
+    return out;
+}
+
+/* user:password, :password, or user. */
+static int read_login(struct url *url, const char *from, size_t len, quern_error *err)
+{
+    const char *colon = memchr(from, ':', len);
+    size_t user_len = colon ? (size_t)(colon - from) : len;
+    if (user_len && !(url->user = decode(from, user_len))) goto bad;
+    if (colon && !(url->password = decode(colon + 1, len - user_len - 1))) goto bad;
+    return QUERN_OK;
+bad:
+    return err_set(err, QUERN_E_CONFIG, "redis: the user or password of the URL is not well %%-encoded");
+}
+
+static int read_db(struct url *url, quern_bytes text, quern_error *err)
+{
+    uint64_t db;
+    if (text.len == 0) return QUERN_OK;
+    if (!bytes_number(text, &db) || db > 1000000)
+        return err_set(err, QUERN_E_CONFIG, "redis: the database must be a number, as in redis://host:6379/0");
+    url->db = (uint32_t)db;
+    return QUERN_OK;
+}
+
+static int read_port(struct url *url, quern_bytes text, quern_error *err)
+{
+    uint64_t port;
+    if (!bytes_number(text, &port) || port < 1 || port > 65535)
+        return err_set(err, QUERN_E_CONFIG, "redis: the port must be a number from 1 to 65535, as in redis://host:6379");
+    url->port = (uint16_t)port;
+    return QUERN_OK;
+}
+
+/* host[:port][/db], the host in brackets if it is an IPv6 address. */
+static int read_tcp(struct url *url, const char *at, quern_error *err)
+{
+    size_t len = strcspn(at, "/?#");
+    const char *end = at + len, *db = *end == '/' ? end + 1 : "";
+    if (*end && *end != '/')
+        return err_set(err, QUERN_E_CONFIG, "redis: nothing may follow the host but /db, as in redis://host:6379/0");
+    const char *port = NULL, *host_end = end;
+    if (*at == '[') {
+        const char *close = memchr(at, ']', len);
+        if (!close) return err_set(err, QUERN_E_CONFIG, "redis: the address lacks its ], as in redis://[::1]:6379");
+        if (close + 1 < end && close[1] == ':') port = close + 2;
+        host_end = close;
+        at++;
+    } else if ((port = memchr(at, ':', len))) {
+        host_end = port++;
+    }
+    if (host_end == at) return err_set(err, QUERN_E_CONFIG, "redis: no host in the URL; right would be redis://127.0.0.1:6379");
+    url->port = 6379;
+    if (!(url->host = decode(at, (size_t)(host_end - at))))
+        return err_set(err, QUERN_E_CONFIG, "redis: the host is not well %%-encoded");
+    int code = port ? read_port(url, (quern_bytes){port, (size_t)(end - port)}, err) : QUERN_OK;
+    return code ? code : read_db(url, bytes_of(db), err);
+}
+
+/* /path[?db=N] */
+static int read_unix(struct url *url, const char *at, quern_error *err)
+{
+    size_t len = strcspn(at, "?");
+    url->is_unix = true;
+    if (*at != '/')
+        return err_set(err, QUERN_E_CONFIG, "redis: the socket's path must be absolute, as in unix:///run/redis/redis.sock");
+    if (!(url->host = decode(at, len))) return err_set(err, QUERN_E_CONFIG, "redis: the socket's path is not well %%-encoded");
+    if (strlen(url->host) > 107)
+        return err_set(err, QUERN_E_CONFIG, "redis: the socket's path has %zu bytes; 107 is the most", strlen(url->host));
+    if (!at[len]) return QUERN_OK;
+    if (strncmp(at + len, "?db=", 4) != 0)
+        return err_set(err, QUERN_E_CONFIG, "redis: only ?db=N may follow the socket's path");
+    return read_db(url, bytes_of(at + len + 4), err);
+}
+
+static int show(struct url *url, quern_error *err)
+{
+    char db[16] = "";
+    const char *user = url->user ? url->user : "", *secret = url->password ? ":***" : "",
+               *at = url->user || url->password ? "@" : "";
+    if (url->db) snprintf(db, sizeof db, "%s%u", url->is_unix ? "?db=" : "/", url->db);
+    int n = url->is_unix ? asprintf(&url->shown, "unix://%s%s%s%s%s", user, secret, at, url->host, db)
+                         : asprintf(&url->shown, strchr(url->host, ':') ? "redis://%s%s%s[%s]:%u%s" : "redis://%s%s%s%s:%u%s",
+                                    user, secret, at, url->host, url->port, db);
+    if (n >= 0) return QUERN_OK;
+    url->shown = NULL;
+    return err_set(err, QUERN_E_MEMORY, "no memory for the URL");
+}
+
+static int read_all(struct url *url, const char *text, quern_error *err)
+{
+    bool is_unix = strncmp(text, "unix://", 7) == 0;
+    if (!is_unix && strncmp(text, "redis://", 8) != 0) {
+        size_t scheme = strcspn(text, ":");
+        return err_set(err, QUERN_E_CONFIG,
+                       "redis: '%.*s' is no URL that is served here; right would be redis://[user:password@]host[:port][/db] "
+                       "or unix:///path",
+                       (int)(scheme < 20 ? scheme : 20), text);
+    }
+    const char *at = text + (is_unix ? 7 : 8);
+    size_t login = strcspn(at, "@/?#");
+    int code = QUERN_OK;
+    if (at[login] == '@') {
+        code = read_login(url, at, login, err);
+        at += login + 1;
+    }
+    if (!code) code = is_unix ? read_unix(url, at, err) : read_tcp(url, at, err);
+    return code ? code : show(url, err);
+}
+
+int url_read(struct url *url, const char *text, quern_error *err)
+{
+    *url = (struct url){0};
+    int code = read_all(url, text, err);
+    if (code) url_free(url);
+    return code;
+}
+
+void url_free(struct url *url)
+{
+    if (url->password) explicit_bzero(url->password, strlen(url->password));
+    free(url->host);
+    free(url->user);
+    free(url->password);
+    free(url->shown);
+    *url = (struct url){0};
+}
