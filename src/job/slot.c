@@ -128,14 +128,15 @@ bool slot_has(const struct quern_job *job, enum slot_mark mark)
  *   - CLAIMED first: the verdict is the finisher's. Who comes second, worker (→ PENDING) or finisher (→ SAID), sees the other's
  *     mark in the word that its own step replaced, and moves the slot to DONE.
  *   - DONE first (the handler did not say pending): the claim fails, the ticket is too late. */
-bool slot_end(struct quern_job *job, bool is_pending)
+enum slot_end slot_end(struct quern_job *job, bool is_pending)
 {
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
+    enum slot_end end;
     do {
-        bool is_theirs = is_pending || (word & SLOT_CLAIMED);
-        next = with_state(word, is_theirs && !(word & SLOT_SAID) ? SLOT_PENDING : SLOT_DONE);
+        end = word & SLOT_SAID ? END_SAID : is_pending || (word & SLOT_CLAIMED) ? END_THEIRS : END_OURS;
+        next = with_state(word, end == END_THEIRS ? SLOT_PENDING : SLOT_DONE);
     } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, next, memory_order_acq_rel, memory_order_relaxed));
-    return state_of(next) == SLOT_DONE;
+    return end;
 }
 
 uint64_t slot_ticket(struct quern_job *job)

@@ -10,7 +10,7 @@
  *            registry of leases: the heartbeat walks it; no hash table, no allocation per job.
  * Invariant  a slot is reserved before the read or claim that may fill it is sent, so no entry arrives without a place. A lease
  *            is (stream, entry, delivery count) and a slot its generation: never an entry's id alone.
- * Threads    reserve, unreserve, admit: dispatcher, reaper · start, end: workers · finish: any · free: settler ·
+ * Threads    reserve, unreserve, admit: dispatcher, reaper · end: workers · finish: any · free: settler ·
  *            lease_of, renewed, mark_lost: heartbeat. Each function says more. None waits. */
 #ifndef QUERN_JOB_SLOT_H
 #define QUERN_JOB_SLOT_H
@@ -103,9 +103,13 @@ bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to);
 enum slot_state slot_state(const struct quern_job *job);
 bool slot_has(const struct quern_job *job, enum slot_mark mark);
 
-/* The handler has returned. True: the caller owns the end and the slot is DONE: push it. False: a ticket has it: leave it be.
- * is_pending: the handler said QUERN_PENDING. Worker. */
-bool slot_end(struct quern_job *job, bool is_pending);
+/* The handler has returned; is_pending: it said QUERN_PENDING. Worker. */
+enum slot_end {
+    END_OURS,  /* the slot is DONE: the caller writes the outcome, then pushes it */
+    END_SAID,  /* the slot is DONE: a ticket has written the outcome, the caller pushes it */
+    END_THEIRS /* a ticket will end it: the caller touches it no more */
+};
+enum slot_end slot_end(struct quern_job *job, bool is_pending);
 
 /* Tickets: slot and generation. */
 uint64_t slot_ticket(struct quern_job *job);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/ready.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/ring.h"
+#include "base/waker.h"
+
+struct ready {
+    struct ring *ring;
+    struct waker *refill;
+    _Alignas(64) _Atomic uint32_t signal; /* the word workers sleep on; moves with every wake */
+    _Atomic uint32_t sleepers;
+    _Atomic uint32_t is_waking; /* a wake is on its way */
+    _Atomic uint32_t worth;
+    _Atomic bool is_closed;
+    _Alignas(64) _Atomic int64_t refill_at; /* -1: not armed */
+};
+
+struct ready *ready_open(uint32_t slots, struct waker *refill)
+{
+    struct ready *ready = aligned_alloc(64, (sizeof *ready + 63) / 64 * 64);
+    if (!ready) return NULL;
+    *ready = (struct ready){.ring = ring_open(slots), .refill = refill};
+    atomic_init(&ready->worth, 1);
+    atomic_init(&ready->refill_at, -1);
+    if (!ready->ring) return free(ready), NULL;
+    return ready;
+}
+
+void ready_free(struct ready *ready)
+{
+    if (!ready) return;
+    ring_close(ready->ring);
+    free(ready);
+}
+
+void ready_push(struct ready *ready, uint32_t index)
+{
+    bool has_room = ring_push(ready->ring, index);
+    assert(has_room); /* the ring has a cell for every slot */
+    (void)has_room;
+}
+
+void ready_wake(struct ready *ready)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* the push before the look for sleepers; pairs with ready_sleep() */
+    if (atomic_load(&ready->sleepers) == 0 || atomic_exchange(&ready->is_waking, 1)) return;
+    atomic_fetch_add(&ready->signal, 1);
+    futex_wake(&ready->signal, 1);
+}
+
+static void refill_if_low(struct ready *ready)
+{
+    int64_t at = atomic_load_explicit(&ready->refill_at, memory_order_relaxed);
+    if (at < 0 || ring_length(ready->ring) > at) return;
+    if (atomic_exchange(&ready->refill_at, -1) >= 0) waker_wake(ready->refill);
+}
+
+bool ready_pop(struct ready *ready, uint32_t *index)
+{
+    if (!ring_pop(ready->ring, index)) return false;
+    refill_if_low(ready);
+    uint32_t worth = atomic_load_explicit(&ready->worth, memory_order_relaxed);
+    if (atomic_load_explicit(&ready->sleepers, memory_order_relaxed) && ring_length(ready->ring) >= worth) ready_wake(ready);
+    return true;
+}
+
+uint32_t ready_length(const struct ready *ready)
+{
+    return ring_length(ready->ring);
+}
+
+uint32_t ready_sleepers(const struct ready *ready)
+{
+    return atomic_load_explicit(&ready->sleepers, memory_order_relaxed);
+}
+
+void ready_sleep(struct ready *ready, bool (*is_leaving)(void *user), void *user)
+{
+    uint32_t seen = atomic_load(&ready->signal);
+    refill_if_low(ready);
+    atomic_fetch_add(&ready->sleepers, 1);
+    atomic_store(&ready->is_waking, 0);
+    atomic_thread_fence(memory_order_seq_cst); /* counted before it looks; pairs with ready_wake() */
+    if (ring_length(ready->ring) == 0 && !atomic_load(&ready->is_closed) && !is_leaving(user))
+        futex_wait(&ready->signal, seen, CLOCK_NEVER);
+    atomic_fetch_sub(&ready->sleepers, 1);
+    atomic_store(&ready->is_waking, 0); /* it is here: the next push wakes the next one */
+}
+
+void ready_wake_all(struct ready *ready)
+{
+    atomic_fetch_add(&ready->signal, 1);
+    futex_wake(&ready->signal, INT32_MAX);
+}
+
+void ready_set_worth(struct ready *ready, uint32_t jobs)
+{
+    atomic_store_explicit(&ready->worth, jobs ? jobs : 1, memory_order_relaxed);
+}
+
+void ready_arm_refill(struct ready *ready, uint32_t at_length)
+{
+    atomic_store(&ready->refill_at, at_length);
+}
+
+void ready_disarm_refill(struct ready *ready)
+{
+    atomic_store_explicit(&ready->refill_at, -1, memory_order_relaxed);
+}
+
+void ready_close(struct ready *ready)
+{
+    atomic_store(&ready->is_closed, true);
+    ready_wake_all(ready);
+}
+
+bool ready_is_closed(const struct ready *ready)
+{
+    return atomic_load(&ready->is_closed);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/urcu-memb.h>
+
+#include "base/bytes.h"
+
+#if defined(__SANITIZE_THREAD__)
+/* The packaged liburcu is not instrumented: it is told here what a grace period and a pointer order. */
+#include <sanitizer/tsan_interface.h>
+#define PUBLISHES(at) __tsan_release(at)
+#define SEES(at)      __tsan_acquire(at)
+#else
+#define PUBLISHES(at) ((void)(at))
+#define SEES(at)      ((void)(at))
+#endif
+
+struct table {
+    _Atomic uint32_t holders; /* the registry, and each worker that uses it */
+    uint32_t count, mask;
+    int32_t any;      /* index of the handler for "*", or -1 */
+    int32_t *buckets; /* mask + 1 indices, -1: empty; open addressing */
+    struct handler at[];
+};
+
+struct registry {
+    struct table *current; /* RCU */
+};
+
+static uint32_t hash_of(quern_bytes text)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < text.len; i++) hash = (hash ^ (unsigned char)text.at[i]) * 16777619u;
+    return hash;
+}
+
+static void table_free(struct table *table)
+{
+    if (!table) return;
+    for (uint32_t i = 0; i < table->count; i++) free((char *)(uintptr_t)table->at[i].is.event);
+    free(table->buckets);
+    free(table);
+}
+
+static void bucket_add(struct table *table, uint32_t index)
+{
+    uint32_t at = hash_of(bytes_of(table->at[index].is.event)) & table->mask;
+    while (table->buckets[at] >= 0) at = (at + 1) & table->mask;
+    table->buckets[at] = (int32_t)index;
+}
+
+static bool table_fill(struct table *table, const struct handler_setup *setups, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct handler *handler = &table->at[i];
+        handler->is = *setups[i].handler;
+        handler->is.policy = NULL; /* read already */
+        handler->is.event = strdup(setups[i].handler->event);
+        handler->index = i;
+        handler->timeout_ms = setups[i].timeout_ms;
+        atomic_init(&handler->mean_ns, 0);
+        table->count = i + 1;
+        if (!handler->is.event) return false;
+        if (strcmp(handler->is.event, "*") == 0) table->any = (int32_t)i;
+        bucket_add(table, i);
+    }
+    return true;
+}
+
+static struct table *table_make(const struct handler_setup *setups, uint32_t count)
+{
+    struct table *table = calloc(1, sizeof *table + count * sizeof *table->at);
+    if (!table) return NULL;
+    uint32_t buckets = 4;
+    while (buckets < 2 * count) buckets *= 2;
+    table->mask = buckets - 1;
+    table->any = -1;
+    atomic_init(&table->holders, 1);
+    table->buckets = malloc(buckets * sizeof *table->buckets);
+    if (table->buckets) memset(table->buckets, 0xff, buckets * sizeof *table->buckets);
+    if (table->buckets && table_fill(table, setups, count)) return table;
+    table_free(table);
+    return NULL;
+}
+
+struct registry *registry_open(const struct handler_setup *setups, uint32_t count)
+{
+    struct registry *registry = calloc(1, sizeof *registry);
+    if (!registry) return NULL;
+    if (!(registry->current = table_make(setups, count))) return free(registry), NULL;
+    return registry;
+}
+
+void registry_drop(struct table *held)
+{
+    if (held && atomic_fetch_sub_explicit(&held->holders, 1, memory_order_acq_rel) == 1) table_free(held);
+}
+
+void registry_close(struct registry *registry)
+{
+    if (!registry) return;
+    registry_drop(registry->current);
+    free(registry);
+}
+
+bool registry_replace(struct registry *registry, const struct handler_setup *setups, uint32_t count)
+{
+    struct table *table = table_make(setups, count), *old = registry->current;
+    if (!table) return false;
+    PUBLISHES(table);
+    rcu_assign_pointer(registry->current, table);
+    urcu_memb_synchronize_rcu(); /* who has read the old pointer has counted itself by now */
+    registry_drop(old);
+    return true;
+}
+
+void registry_thread_begin(void)
+{
+    urcu_memb_register_thread();
+}
+
+void registry_thread_end(void)
+{
+    urcu_memb_unregister_thread();
+}
+
+bool registry_hold(struct registry *registry, struct table **held, struct table **old)
+{
+    struct table *now = __atomic_load_n(&registry->current, __ATOMIC_ACQUIRE);
+    if (now == *held) return false; /* the usual case: ours is counted, so this address cannot be another table's */
+    urcu_memb_read_lock();
+    now = rcu_dereference(registry->current);
+    SEES(now);
+    atomic_fetch_add_explicit(&now->holders, 1, memory_order_relaxed);
+    urcu_memb_read_unlock();
+    *old = *held;
+    *held = now;
+    return true;
+}
+
+uint32_t table_count(const struct table *table)
+{
+    return table->count;
+}
+
+struct handler *table_at(struct table *table, uint32_t index)
+{
+    return &table->at[index];
+}
+
+struct handler *table_find(struct table *table, quern_bytes event)
+{
+    for (uint32_t at = hash_of(event) & table->mask; table->buckets[at] >= 0; at = (at + 1) & table->mask) {
+        struct handler *handler = &table->at[table->buckets[at]];
+        if (bytes_is(event, handler->is.event) && !bytes_is(event, "*")) return handler;
+    }
+    return table->any >= 0 ? &table->at[table->any] : NULL;
+}
+
+void handler_took(struct handler *handler, int64_t ns)
+{
+    int64_t mean_ns = atomic_load_explicit(&handler->mean_ns, memory_order_relaxed);
+    /* Two workers may overwrite each other's step: it is a mean, and the next step mends it. */
+    mean_ns = mean_ns ? mean_ns + (ns - mean_ns) / 8 : ns;
+    atomic_store_explicit(&handler->mean_ns, mean_ns > 0 ? mean_ns : 1, memory_order_relaxed);
+}

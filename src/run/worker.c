@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/worker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+/* A job of an event that takes longer than this leaves the reply it lies in: else it would pin 64 KiB for as long as it runs. */
+static const int64_t long_job_ns = NS_PER_MS;
+
+struct context {
+    void *thread;
+    bool is_open;
+};
+
+/* ── contexts ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void contexts_close(struct worker *worker, struct table *table)
+{
+    if (!worker->contexts) return;
+    for (uint32_t i = 0; i < table_count(table); i++) {
+        struct handler *handler = table_at(table, i);
+        struct context *context = &worker->contexts[i];
+        if (context->is_open && handler->is.thread_close) handler->is.thread_close(context->thread, handler->is.user);
+    }
+    free(worker->contexts);
+    worker->contexts = NULL;
+}
+
+/* The table may have been replaced: contexts belong to the old one's handlers. false: no memory. */
+static bool table_refresh(struct worker *worker)
+{
+    struct table *old = NULL;
+    if (registry_hold(worker->needs->registry, &worker->table, &old) && old) {
+        contexts_close(worker, old);
+        registry_drop(old);
+    }
+    if (!worker->contexts) worker->contexts = calloc(table_count(worker->table) + 1, sizeof *worker->contexts);
+    return worker->contexts != NULL;
+}
+
+/* false: the handler cannot serve on this thread now. */
+static bool context_open(struct worker *worker, struct handler *handler, quern_job *job, void **thread)
+{
+    struct context *context = &worker->contexts[handler->index];
+    if (!context->is_open && handler->is.thread_open && handler->is.thread_open(&context->thread, handler->is.user)) {
+        quern_job_error(job, "thread_open of the handler failed");
+        return false;
+    }
+    context->is_open = true;
+    *thread = context->thread;
+    return true;
+}
+
+/* ── one job ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static enum slot_outcome outcome_of(struct worker *worker, quern_job *job, quern_verdict verdict)
+{
+    if (job->is_not_json) return OUTCOME_MALFORMED;
+    switch ((int)verdict) {
+    case QUERN_DONE:
+        return OUTCOME_DONE;
+    case QUERN_RETRY:
+        return OUTCOME_RETRY;
+    case QUERN_DEAD:
+        return OUTCOME_DEAD;
+    default:
+        quern_job_error(job, "the handler returned %d, which is no verdict: taken as QUERN_RETRY", (int)verdict);
+        log_event(worker->needs->log, LOG_WARNING, "no_verdict", LOG_BYTES("job_event", job->message.event),
+                  LOG_INT("returned", (int)verdict));
+        return OUTCOME_RETRY;
+    }
+}
+
+/* Must the job leave its reply before it runs? */
+static bool is_long(const struct handler *handler)
+{
+    int64_t mean_ns = atomic_load_explicit(&handler->mean_ns, memory_order_relaxed);
+    return mean_ns == 0 || mean_ns > long_job_ns || atomic_load_explicit(&handler->is_deferring, memory_order_relaxed);
+}
+
+static quern_verdict call_handler(struct worker *worker, struct handler *handler, quern_job *job)
+{
+    void *thread = NULL;
+    if (!context_open(worker, handler, job, &thread)) return QUERN_RETRY;
+    atomic_store_explicit(&worker->is_running, true, memory_order_relaxed);
+    quern_verdict verdict = handler->is.run(job, thread, handler->is.user);
+    atomic_store_explicit(&worker->is_running, false, memory_order_relaxed);
+    if (verdict == QUERN_PENDING) atomic_store_explicit(&handler->is_deferring, true, memory_order_relaxed);
+    return verdict;
+}
+
+/* Runs a job from start to push. Returns when it ended, which is when the next one starts. */
+static int64_t run_job(struct worker *worker, struct handler *handler, quern_job *job, int64_t now_ns)
+{
+    if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
+    if (handler->timeout_ms)
+        atomic_store_explicit(&job->deadline_ns, clock_deadline_ns(now_ns, handler->timeout_ms), memory_order_relaxed);
+    job->started_ns = now_ns;
+    quern_verdict verdict = call_handler(worker, handler, job);
+    int64_t ended_ns = clock_now_ns();
+    handler_took(handler, ended_ns - now_ns);
+    counter_add(&worker->jobs, 1);
+    counter_add(&worker->run_ns, ended_ns - now_ns);
+    enum slot_end end = slot_end(job, verdict == QUERN_PENDING);
+    if (end == END_OURS) {
+        job->ended_ns = ended_ns;
+        job->outcome = outcome_of(worker, job, verdict);
+    }
+    if (end != END_THEIRS) done_push(worker->needs->done, job);
+    return ended_ns;
+}
+
+/* What ends without a handler. */
+static int64_t end_unrun(struct worker *worker, quern_job *job, enum slot_outcome outcome, int64_t now_ns)
+{
+    job->started_ns = job->ended_ns = now_ns;
+    job->outcome = outcome;
+    slot_move(job, SLOT_RUNNING, SLOT_DONE);
+    done_push(worker->needs->done, job);
+    return now_ns;
+}
+
+/* One job, if there is one. Returns when it ended; 0: there was none. started_ns 0: ask the clock. */
+static int64_t worker_step(struct worker *worker, int64_t started_ns)
+{
+    uint32_t index;
+    if (!ready_pop(worker->needs->ready, &index)) return 0;
+    quern_job *job = slots_at(worker->needs->slots, index);
+    bool is_mine = slot_move(job, SLOT_READY, SLOT_RUNNING);
+    assert(is_mine); /* who pops it holds it */
+    (void)is_mine;
+    int64_t now_ns = started_ns ? started_ns : clock_now_ns();
+    if (!table_refresh(worker)) {
+        quern_job_error(job, "no memory for this thread's handlers");
+        return end_unrun(worker, job, OUTCOME_RETRY, now_ns);
+    }
+    struct handler *handler = table_find(worker->table, job->message.event);
+    return handler ? run_job(worker, handler, job, now_ns) : end_unrun(worker, job, OUTCOME_UNHANDLED, now_ns);
+}
+
+/* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool is_extra(void *given)
+{
+    struct worker *worker = given;
+    return worker->needs->is_extra(worker->needs->crew, worker->number);
+}
+
+static bool may_leave(struct worker *worker)
+{
+    return worker->needs->may_leave(worker->needs->crew, worker->number);
+}
+
+void worker_run(void *given)
+{
+    struct worker *worker = given;
+    struct ready *ready = worker->needs->ready;
+    ONLY(ROLE_WORKER);
+    registry_thread_begin();
+    for (int64_t at_ns = 0;;) {
+        if (is_extra(worker) && may_leave(worker)) break;
+        if ((at_ns = worker_step(worker, at_ns))) continue;
+        if (ready_is_closed(ready) && ready_length(ready) == 0 && may_leave(worker)) break;
+        ready_sleep(ready, is_extra, worker);
+    }
+    if (worker->table) contexts_close(worker, worker->table);
+    registry_drop(worker->table);
+    worker->table = NULL;
+    registry_thread_end();
+    ready_wake(ready); /* a wake that was meant for this one goes on to another */
+    worker->needs->has_left(worker->needs->crew);
+}

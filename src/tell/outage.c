@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include "tell/outage.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "tell/notices.h"
+
+void outage_down(void *given, const quern_error *why)
+{
+    struct outage *outage = given;
+    if (atomic_fetch_add(&outage->links_down, 1) > 0) return;
+    atomic_fetch_add(&outage->count, 1);
+    atomic_store(&outage->since_ns, clock_now_ns());
+    log_event(outage->log, LOG_WARNING, "redis_lost", LOG_TEXT("why", why->text), LOG_TEXT("then", "trying again until it answers"));
+    notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_OUTAGE, .text = why->text});
+}
+
+void outage_up(void *given)
+{
+    struct outage *outage = given;
+    if (atomic_fetch_sub(&outage->links_down, 1) > 1) return;
+    int64_t away_ms = (clock_now_ns() - atomic_load(&outage->since_ns)) / NS_PER_MS;
+    log_event(outage->log, LOG_INFO, "redis_back", LOG_INT("away_ms", away_ms));
+    notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_BACK});
+}

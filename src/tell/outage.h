@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+
+/* tell/outage: one line per outage, one on return, however many connections break.
+ * Threads    any. */
+#ifndef QUERN_TELL_OUTAGE_H
+#define QUERN_TELL_OUTAGE_H
+
+#include <stdatomic.h>
+
+#include "quern.h"
+
+struct log;
+struct notices;
+
+struct outage {
+    struct log *log;
+    struct notices *notices;
+    _Atomic int links_down;
+    _Atomic int64_t count;    /* outages so far */
+    _Atomic int64_t since_ns; /* of the present one */
+};
+
+/* For a link's callbacks; user is the struct outage. */
+void outage_down(void *outage, const quern_error *why);
+void outage_up(void *outage);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/link.h"
+
+#include <stddef.h>
+
+#include "base/clock.h"
+
+enum { FIRST_MS = 50, MAX_MS = 10000, HEALTHY_MS = 30000 };
+
+void link_open(struct link *link, const struct link_options *options)
+{
+    *link = (struct link){.options = *options,
+                          .backoff = {.first_ms = FIRST_MS, .max_ms = MAX_MS, .random = backoff_seed()}};
+}
+
+void link_adopt(struct link *link, struct conn *conn)
+{
+    link->conn = conn;
+}
+
+void link_close(struct link *link)
+{
+    conn_close(link->conn);
+    link->conn = NULL;
+}
+
+static void link_down(struct link *link, const quern_error *why)
+{
+    link->next_try_ns = clock_now_ns() + backoff_next_ms(&link->backoff) * NS_PER_MS;
+    if (link->is_down) return;
+    link->is_down = true;
+    link->options.down(link->options.user, why);
+}
+
+struct conn *link_use(struct link *link, int64_t now_ns)
+{
+    quern_error why;
+    if (link->conn) return link->conn;
+    if (now_ns < link->next_try_ns) return NULL;
+    link->conn = conn_open(&link->options.conn, clock_deadline_ns(now_ns, link->options.connect_ms), &why);
+    if (!link->conn) {
+        link_down(link, &why);
+        return NULL;
+    }
+    if (link->is_down) link->options.up(link->options.user);
+    link->is_down = false;
+    return link->conn;
+}
+
+void link_fail(struct link *link, const quern_error *why)
+{
+    /* One that held for a while begins its backoff anew; one that breaks at once goes on where it was: no hot loop. */
+    if (link->conn && clock_now_ns() - conn_opened_ns(link->conn) > HEALTHY_MS * NS_PER_MS) backoff_reset(&link->backoff);
+    link_close(link);
+    link_down(link, why);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+
+/* wire/link: a thread's connection through outages.
+ * Idea       whoever needs the connection asks for it each time; after an error it is closed, and opened anew no sooner than a
+ *            jittered backoff allows.
+ * Threads    its owner's.
+ * Never      waits for the backoff: it says when to come again. */
+#ifndef QUERN_WIRE_LINK_H
+#define QUERN_WIRE_LINK_H
+
+#include "base/backoff.h"
+#include "wire/conn.h"
+
+struct link_options {
+    struct conn_options conn; /* its name and url are lent for as long as the link is open */
+    int64_t connect_ms;       /* for one attempt */
+    /* Told once when it is down and once when it is up again. */
+    void (*down)(void *user, const quern_error *why);
+    void (*up)(void *user);
+    void *user;
+};
+
+struct link {
+    struct link_options options;
+    struct conn *conn;
+    struct backoff backoff;
+    int64_t next_try_ns;
+    bool is_down;
+};
+
+void link_open(struct link *link, const struct link_options *options);
+/* Takes a connection that was made before the thread started. */
+void link_adopt(struct link *link, struct conn *conn);
+void link_close(struct link *link);
+
+/* The connection; NULL: there is none now, come again at link->next_try_ns. May wait connect_ms for one attempt. */
+struct conn *link_use(struct link *link, int64_t now_ns);
+/* After an error on it. */
+void link_fail(struct link *link, const quern_error *why);
+
+#endif
