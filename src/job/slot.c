@@ -179,7 +179,7 @@ void slots_free(struct slots *slots, struct quern_job *job)
     job->json = NULL;
     job->error = job->result = NULL;
     job->result_len = 0;
-    job->is_not_json = false;
+    job->is_not_json = job->is_gone = job->is_ambiguous = false;
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
     assert(state_of(word) == SLOT_DONE);
     do next = (uint64_t)(generation_of(word) + 1) << 32 | SLOT_FREE; /* marks of the heartbeat may still come in: they go too */

@@ -67,6 +67,8 @@ struct quern_job {
     struct span span; /* keeps the reply's bytes */
     int64_t admitted_ns, started_ns, ended_ns;
     enum slot_outcome outcome;
+    bool is_gone;      /* its entry is no longer in the stream: the fields are sent when it is put back */
+    bool is_ambiguous; /* an acknowledgement was sent and not answered */
     bool is_not_json; /* the handler asked for JSON and there was none */
     struct json_t *json;
     char *error;  /* malloc'd, or NULL */

@@ -82,12 +82,23 @@ uint64_t done_length(const struct done *done)
     return atomic_load(&done->pushed) - done->taken;
 }
 
-void done_wait(struct done *done, uint64_t at_least, int64_t deadline_ns)
+static void wait_for(struct done *done, uint64_t at_least, int64_t deadline_ns, bool until_closed)
 {
     uint32_t seen = atomic_load(&done->signal);
     atomic_store(&done->wake_at, done->taken + at_least);
-    if (done_length(done) < at_least && !atomic_load(&done->is_closed)) futex_wait(&done->signal, seen, deadline_ns);
+    if (done_length(done) < at_least && !(until_closed && atomic_load(&done->is_closed)))
+        futex_wait(&done->signal, seen, deadline_ns);
     atomic_store(&done->wake_at, UINT64_MAX);
+}
+
+void done_wait(struct done *done, uint64_t at_least, int64_t deadline_ns)
+{
+    wait_for(done, at_least, deadline_ns, true);
+}
+
+void done_rest(struct done *done, uint64_t at_least, int64_t deadline_ns)
+{
+    wait_for(done, at_least, deadline_ns, false);
 }
 
 void done_close(struct done *done)

@@ -28,6 +28,8 @@ void done_push(struct done *done, struct quern_job *job);
 struct quern_job *done_take(struct done *done);
 /* Waits until at_least jobs are inside, it is closed or done_wake() is called, at most until the deadline. */
 void done_wait(struct done *done, uint64_t at_least, int64_t deadline_ns);
+/* The same, but goes on waiting when it is closed: for what only tickets can still push. */
+void done_rest(struct done *done, uint64_t at_least, int64_t deadline_ns);
 void done_wake(struct done *done);
 /* How many are inside. Settler. */
 uint64_t done_length(const struct done *done);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+
+/* intake/admit: an entry becomes a job.
+ * Idea       a reserved slot takes the entry's views and a hold on the chunks they lie in; then the job is READY, or DONE at once
+ *            if it cannot be read.
+ * Threads    dispatcher. */
+#ifndef QUERN_INTAKE_ADMIT_H
+#define QUERN_INTAKE_ADMIT_H
+
+#include "intake/dispatcher.h"
+#include "wire/reply.h"
+
+/* Slots that were taken out of the table for reads in flight. */
+struct reserve {
+    struct quern_job **jobs; /* room for every slot */
+    uint32_t count;
+};
+
+/* Where and how a list of entries came. */
+struct arrival {
+    uint32_t origin;
+    int64_t granted_ns;
+    bool is_stopping;           /* it is released instead of run */
+    const uint32_t *deliveries; /* one per entry; NULL: each its first */
+};
+
+/* Admits each entry of a list ([[id, fields], …]; nil entries are passed over). Returns how many bytes they held. */
+int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve, const struct reply *entries,
+                      const struct arrival *arrival);
+
+#endif

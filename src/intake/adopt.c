@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "intake/adopt.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/pending.h"
+
+enum { PAGE = 128 };
+
+static bool is_held(struct slots *slots, uint32_t origin, struct entry_id id)
+{
+    struct lease lease;
+    for (uint32_t i = 0; i < slots_count(slots); i++)
+        if (slot_lease_of(slots_at(slots, i), &lease) && lease.origin == origin && entry_id_compare(lease.entry, id) == 0)
+            return true;
+    return false;
+}
+
+/* Keeps the rows that lie in no slot and reserves one for each. */
+static size_t keep_strays(const struct dispatcher_needs *needs, struct reserve *reserve, uint32_t origin,
+                          struct pending_row *rows, size_t count, bool *has_more)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_held(needs->slots, origin, rows[i].id)) continue;
+        struct quern_job *job = slots_reserve(needs->slots);
+        *has_more |= !job;
+        if (!job) break;
+        reserve->jobs[reserve->count++] = job;
+        rows[kept++] = rows[i];
+    }
+    return kept;
+}
+
+static int claim(const struct dispatcher_needs *needs, struct conn *conn, uint32_t origin, const struct pending_row *rows,
+                 size_t count, const struct reply **reply, quern_error *err)
+{
+    const struct source *source = &needs->sources[origin / 2];
+    char text[ENTRY_ID_SIZE];
+    conn_begin(conn, 5 + count);
+    conn_arg_text(conn, "XCLAIM");
+    conn_arg_text(conn, source_key(source, origin & 1));
+    conn_arg_text(conn, source->group);
+    conn_arg_text(conn, needs->consumer);
+    conn_arg_text(conn, "0"); /* it is ours already: no idle time to wait for */
+    for (size_t i = 0; i < count; i++) conn_arg(conn, text, entry_id_text(rows[i].id, text));
+    return conn_ask(conn, reply, err);
+}
+
+/* XCLAIM leaves out what is gone from the stream, so the counts are found again by id. */
+static void count_deliveries(const struct reply *entries, const struct pending_row *rows, size_t count, uint32_t *deliveries)
+{
+    struct entry entry;
+    for (uint32_t i = 0; i < entries->count && i < count; i++) {
+        deliveries[i] = 1;
+        if (!entry_read(reply_item(entries, i), &entry)) continue;
+        for (size_t r = 0; r < count; r++)
+            if (entry_id_compare(rows[r].id, entry.id) == 0) deliveries[i] = rows[r].deliveries + 1;
+    }
+}
+
+static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *reserve, struct conn *conn, uint32_t origin,
+                      const struct pending_row *rows, size_t count, quern_error *err)
+{
+    const struct reply *entries;
+    uint32_t deliveries[PAGE];
+    int64_t asked_ns = clock_now_ns();
+    int code = claim(needs, conn, origin, rows, count, &entries, err);
+    if (code) return code;
+    count_deliveries(entries, rows, count, deliveries);
+    struct arrival arrival = {origin, asked_ns, atomic_load(needs->is_stopping), deliveries};
+    admit_entries(needs, reserve, entries, &arrival);
+    counter_add(&needs->counters->adopted, entries->count);
+    log_event(needs->log, LOG_INFO, "adopted", LOG_INT("entries", entries->count),
+              LOG_TEXT("stream", source_key(&needs->sources[origin / 2], origin & 1)));
+    return QUERN_OK;
+}
+
+static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *reserve, struct conn *conn, uint32_t origin,
+                        bool *has_more, quern_error *err)
+{
+    const struct source *source = &needs->sources[origin / 2];
+    struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, {0, 0}};
+    struct pending_row rows[PAGE];
+    for (size_t count = PAGE; count == PAGE && !*has_more;) {
+        int code = pending_read(conn, &page, rows, PAGE, &count, err);
+        if (code) return code;
+        if (!count) break;
+        page.after = rows[count - 1].id;
+        size_t strays = keep_strays(needs, reserve, origin, rows, count, has_more);
+        if (strays && (code = adopt_rows(needs, reserve, conn, origin, rows, strays, err))) return code;
+    }
+    return QUERN_OK;
+}
+
+int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct conn *conn, bool *has_more,
+              quern_error *err)
+{
+    int code = QUERN_OK;
+    *has_more = false;
+    for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
+        code = adopt_origin(needs, reserve, conn, origin, has_more, err);
+    return code;
+}

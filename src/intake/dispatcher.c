@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#include "intake/dispatcher.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "intake/admit.h"
+#include "intake/adopt.h"
+#include "intake/plan.h"
+#include "wire/group.h"
+
+enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4 };
+
+/* A read that was sent and not answered yet. */
+struct read {
+    uint32_t source, count;
+    bool is_blocking;
+    int64_t sent_ns;
+};
+
+struct dispatcher {
+    const struct dispatcher_needs *needs;
+    struct link link;
+    const struct conn *adopted_on; /* the connection on which strays were looked for */
+    struct reserve reserve;
+    struct read reads[READS]; /* the oldest first */
+    uint32_t read_count;
+    uint32_t admitting; /* entries of a reply that was taken but not admitted yet: they will need slots of the reserve */
+    uint32_t next_source;
+    bool was_short;      /* the last reply held less than was asked for: block the next time */
+    int64_t entry_bytes; /* of an entry, of late */
+    int64_t mean_ns, jobs_before, run_ns_before;
+};
+
+/* ── what to ask for ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static uint32_t measure(struct dispatcher *dispatcher)
+{
+    uint32_t threads;
+    int64_t jobs, run_ns;
+    dispatcher->needs->read_crew(dispatcher->needs->crew, &threads, &jobs, &run_ns);
+    if (jobs > dispatcher->jobs_before) {
+        int64_t of_late_ns = (run_ns - dispatcher->run_ns_before) / (jobs - dispatcher->jobs_before);
+        dispatcher->mean_ns =
+            dispatcher->mean_ns ? dispatcher->mean_ns + (of_late_ns - dispatcher->mean_ns) / MEAN_WEIGHT : of_late_ns;
+        if (dispatcher->mean_ns < 1) dispatcher->mean_ns = 1;
+    }
+    dispatcher->jobs_before = jobs;
+    dispatcher->run_ns_before = run_ns;
+    return threads;
+}
+
+static uint32_t asked(const struct dispatcher *dispatcher)
+{
+    uint32_t asked = 0;
+    for (uint32_t i = 0; i < dispatcher->read_count; i++) asked += dispatcher->reads[i].count;
+    return asked;
+}
+
+static struct plan make_plan(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    uint32_t threads = measure(dispatcher), in_flight = asked(dispatcher);
+    uint32_t spare = dispatcher->reserve.count - STREAMS * in_flight - dispatcher->admitting;
+    struct plan made = plan(&(struct plan_facts){
+        .threads = threads,
+        .idle_threads = ready_sleepers(needs->ready),
+        .waiting = ready_length(needs->ready) + dispatcher->admitting,
+        .asked = in_flight,
+        .free = slots_free_count(needs->slots) + spare,
+        .mean_ns = dispatcher->mean_ns,
+        .prefetch_ns = needs->prefetch_ns,
+        .prefetch_max = needs->prefetch_max,
+        .batch_size = needs->batch_size,
+        .entry_bytes = dispatcher->entry_bytes,
+        .used_bytes = chunk_pool_used_bytes(needs->chunks),
+        .max_bytes = needs->prefetch_bytes,
+    });
+    ready_set_worth(needs->ready, made.worth);
+    return made;
+}
+
+/* Has the reserve what the reads in flight may bring, and count per stream more? Takes it if the table has it. */
+static bool reserve_for(struct dispatcher *dispatcher, uint32_t count)
+{
+    uint32_t needed = STREAMS * (asked(dispatcher) + count) + dispatcher->admitting;
+    while (dispatcher->reserve.count < needed) {
+        struct quern_job *job = slots_reserve(dispatcher->needs->slots);
+        if (!job) return false;
+        dispatcher->reserve.jobs[dispatcher->reserve.count++] = job;
+    }
+    return true;
+}
+
+/* Gives back what no read in flight may need. */
+static void reserve_shrink(struct dispatcher *dispatcher)
+{
+    uint32_t needed = STREAMS * asked(dispatcher);
+    while (dispatcher->reserve.count > needed)
+        slots_unreserve(dispatcher->needs->slots, dispatcher->reserve.jobs[--dispatcher->reserve.count]);
+}
+
+/* ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void put_read(const struct dispatcher_needs *needs, struct conn *conn, const struct read *read)
+{
+    const struct source *source = &needs->sources[read->source];
+    conn_begin(conn, read->is_blocking ? 13 : 11);
+    conn_arg_text(conn, "XREADGROUP");
+    conn_arg_text(conn, "GROUP");
+    conn_arg_text(conn, source->group);
+    conn_arg_text(conn, needs->consumer);
+    conn_arg_text(conn, "COUNT");
+    conn_arg_number(conn, read->count);
+    if (read->is_blocking) {
+        conn_arg_text(conn, "BLOCK");
+        conn_arg_number(conn, needs->until_empty ? EMPTY_BLOCK_MS : needs->block_ms);
+    }
+    conn_arg_text(conn, "STREAMS");
+    conn_arg_text(conn, source->retry);
+    conn_arg_text(conn, source->stream);
+    conn_arg_text(conn, ">");
+    conn_arg_text(conn, ">");
+}
+
+/* The oldest read was answered. */
+static struct read take_read(struct dispatcher *dispatcher)
+{
+    struct read read = dispatcher->reads[0];
+    dispatcher->reads[0] = dispatcher->reads[1];
+    dispatcher->read_count--;
+    if (read.is_blocking) atomic_store(dispatcher->needs->blocked_id, 0);
+    return read;
+}
+
+static int send_read(struct dispatcher *dispatcher, struct conn *conn, uint32_t count, quern_error *err)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    struct read *read = &dispatcher->reads[dispatcher->read_count++];
+    *read = (struct read){
+        .source = dispatcher->next_source,
+        .count = count,
+        .is_blocking = dispatcher->was_short && needs->source_count == 1,
+        .sent_ns = clock_now_ns(),
+    };
+    dispatcher->next_source = (dispatcher->next_source + 1) % needs->source_count;
+    /* Said first, then looked whether to stop: so either the reaper sees that it has to unblock us, or we see the stop. */
+    if (read->is_blocking) atomic_store(needs->blocked_id, conn_client_id(conn));
+    if (read->is_blocking && atomic_load(needs->is_stopping)) {
+        take_read(dispatcher);
+        return QUERN_OK;
+    }
+    put_read(needs, conn, read);
+    counter_add(&needs->counters->reads, 1);
+    return conn_send(conn, conn_answer_deadline(conn), err);
+}
+
+/* Sends what the plan allows: two reads at most; one if the last reply was short. */
+static int send_reads(struct dispatcher *dispatcher, struct conn *conn, struct plan *made, quern_error *err)
+{
+    int code = QUERN_OK;
+    while (!code && !atomic_load(dispatcher->needs->is_stopping)) {
+        uint32_t most = dispatcher->was_short ? 1 : READS;
+        *made = make_plan(dispatcher);
+        if (dispatcher->read_count >= most || !made->count || !reserve_for(dispatcher, made->count)) break;
+        code = send_read(dispatcher, conn, made->count, err);
+    }
+    return code;
+}
+
+/* Which of the source's two streams a part of the reply speaks of. */
+static uint32_t origin_of(const struct dispatcher_needs *needs, const struct read *read, quern_bytes key)
+{
+    return 2 * read->source + bytes_is(key, needs->sources[read->source].retry);
+}
+
+/* How many entries a reply holds, and how many of them belong to its fuller stream. */
+static uint32_t count_entries(const struct reply *reply, uint32_t *fullest)
+{
+    uint32_t all = 0;
+    *fullest = 0;
+    for (uint32_t i = 0; reply->type == REPLY_ARRAY && i < reply->count; i++) {
+        uint32_t n = reply_item(reply_item(reply, i), 1)->count;
+        if (n > *fullest) *fullest = n;
+        all += n;
+    }
+    return all;
+}
+
+static void admit_reply(struct dispatcher *dispatcher, const struct read *read, const struct reply *reply)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    uint32_t entries = 0;
+    int64_t bytes = 0;
+    for (uint32_t i = 0; reply->type == REPLY_ARRAY && i < reply->count; i++) {
+        const struct reply *part = reply_item(reply, i), *list = reply_item(part, 1);
+        struct arrival arrival = {
+            .origin = origin_of(needs, read, reply_bytes(reply_item(part, 0))),
+            .granted_ns = read->sent_ns,
+            .is_stopping = atomic_load(needs->is_stopping),
+        };
+        bytes += admit_entries(needs, &dispatcher->reserve, list, &arrival);
+        entries += list->count;
+    }
+    counter_add(&needs->counters->fetched, entries);
+    if (entries) dispatcher->entry_bytes = bytes / entries;
+}
+
+static bool nothing_held(const struct dispatcher *dispatcher)
+{
+    return slots_free_count(dispatcher->needs->slots) + dispatcher->reserve.count == slots_count(dispatcher->needs->slots);
+}
+
+/* A reply: the next request goes out before what came is admitted, so that Redis has work while we have. */
+static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const struct reply *reply, quern_error *err)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    struct plan made;
+    struct read read = take_read(dispatcher);
+    if (reply->type == REPLY_ERROR) return conn_refused(reply, "XREADGROUP", err);
+    atomic_store_explicit(&needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
+    uint32_t fullest;
+    dispatcher->admitting = count_entries(reply, &fullest);
+    dispatcher->was_short = fullest < read.count;
+    if (needs->until_empty && read.is_blocking && reply->type == REPLY_NIL && nothing_held(dispatcher))
+        needs->stop(needs->pool);
+    int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
+    admit_reply(dispatcher, &read, reply);
+    dispatcher->admitting = 0;
+    reserve_shrink(dispatcher);
+    return code;
+}
+
+/* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void lose_connection(struct dispatcher *dispatcher, const quern_error *why)
+{
+    link_fail(&dispatcher->link, why);
+    dispatcher->adopted_on = NULL;
+    dispatcher->read_count = 0;
+    atomic_store(dispatcher->needs->blocked_id, 0);
+    reserve_shrink(dispatcher);
+}
+
+/* Stream or group are gone: they are made again, from the stream's beginning, so that nothing that is still there is passed
+ * over. Paced by the link's backoff: the connection is given up all the same. */
+static void heal(struct dispatcher *dispatcher, struct conn *conn)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    quern_error why;
+    for (uint32_t i = 0; i < needs->source_count; i++) {
+        if (group_create(conn, needs->sources[i].stream, needs->sources[i].group, "0", &why) ||
+            group_create(conn, needs->sources[i].retry, needs->sources[i].group, "0", &why)) {
+            log_event(needs->log, LOG_ERROR, "heal_failed", LOG_TEXT("stream", needs->sources[i].stream),
+                      LOG_TEXT("why", why.text));
+            return;
+        }
+        log_event(needs->log, LOG_WARNING, "group_made_again", LOG_TEXT("stream", needs->sources[i].stream),
+                  LOG_TEXT("group", needs->sources[i].group),
+                  LOG_TEXT("why", "it was gone; what the stream still holds is delivered again"));
+    }
+}
+
+/* A second read may be in flight behind the one that failed: its answer comes first. */
+static bool is_quiet(struct dispatcher *dispatcher, struct conn *conn)
+{
+    const struct reply *reply;
+    for (; dispatcher->read_count; dispatcher->read_count--)
+        if (conn_reply(conn, conn_answer_deadline(conn), &reply, NULL)) return false;
+    return true;
+}
+
+static void fail(struct dispatcher *dispatcher, struct conn *conn, const quern_error *why)
+{
+    if (why->code == QUERN_E_GONE && is_quiet(dispatcher, conn)) heal(dispatcher, conn);
+    lose_connection(dispatcher, why);
+}
+
+/* Nothing to read now, or no slots: sleeps until a worker, the settler or a stop wakes it. */
+static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *made)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    ready_arm_refill(needs->ready, made->refill_at);
+    atomic_store(needs->wants_slots, true);
+    /* Armed first, then looked once more: what happened in between has found nobody to wake. */
+    struct plan again = make_plan(dispatcher);
+    if (!again.count && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + NS_PER_S);
+    ready_disarm_refill(needs->ready);
+    atomic_store(needs->wants_slots, false);
+}
+
+/* A reply is on its way. While jobs wait and workers sleep (the backlog was not thought worth a wake), look again soon. */
+static int wait_for_reply(struct dispatcher *dispatcher, struct conn *conn, quern_error *err)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    const struct reply *reply;
+    int code = conn_poll_reply(conn, &reply, err);
+    if (code == QUERN_OK) return take_reply(dispatcher, conn, reply, err);
+    if (code != QUERN_E_BUSY) return code;
+    const struct read *oldest = &dispatcher->reads[0];
+    int64_t limit_ns = clock_deadline_ns(oldest->sent_ns, oldest->is_blocking ? needs->block_ms : 0) +
+                       dispatcher->link.options.conn.answer_ms * NS_PER_MS;
+    int64_t nudge_ns = clock_now_ns() + NUDGE_MS * NS_PER_MS;
+    bool is_nudging = ready_length(needs->ready) && ready_sleepers(needs->ready);
+    waker_wait(needs->waker, conn_fd(conn), is_nudging && nudge_ns < limit_ns ? nudge_ns : limit_ns);
+    if (is_nudging) ready_wake(needs->ready);
+    if (clock_now_ns() < limit_ns) return QUERN_OK;
+    return err_set(err, QUERN_E_TIMEOUT, "no answer to XREADGROUP in time");
+}
+
+static int adopt(struct dispatcher *dispatcher, struct conn *conn, quern_error *err)
+{
+    bool has_more;
+    if (dispatcher->adopted_on == conn) return QUERN_OK;
+    int code = adopt_all(dispatcher->needs, &dispatcher->reserve, conn, &has_more, err);
+    reserve_shrink(dispatcher);
+    if (!code && !has_more) dispatcher->adopted_on = conn;
+    if (!code && has_more) waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + NUDGE_MS * NS_PER_MS);
+    return code;
+}
+
+static void dispatcher_step(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    quern_error why;
+    struct plan made = {0};
+    struct conn *conn = link_use(&dispatcher->link, clock_now_ns());
+    if (!conn) {
+        waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
+        return;
+    }
+    int code = adopt(dispatcher, conn, &why);
+    if (!code && dispatcher->adopted_on != conn) return;
+    if (!code) code = send_reads(dispatcher, conn, &made, &why);
+    if (!code && dispatcher->read_count)
+        code = wait_for_reply(dispatcher, conn, &why);
+    else if (!code)
+        wait_for_demand(dispatcher, &made);
+    if (code) fail(dispatcher, conn, &why);
+}
+
+/* What waits unstarted goes back at once; a worker may still take one of them, which is as well. */
+static void release_unstarted(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    uint32_t index;
+    int64_t now_ns = clock_now_ns();
+    while (ready_pop(needs->ready, &index)) {
+        struct quern_job *job = slots_at(needs->slots, index);
+        job->outcome = OUTCOME_RELEASED;
+        job->started_ns = job->ended_ns = now_ns;
+        slot_move(job, SLOT_READY, SLOT_DONE);
+        done_push(needs->done, job);
+    }
+}
+
+/* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. */
+static void finish_reads(struct dispatcher *dispatcher)
+{
+    quern_error why;
+    while (dispatcher->read_count && dispatcher->link.conn)
+        if (wait_for_reply(dispatcher, dispatcher->link.conn, &why)) lose_connection(dispatcher, &why);
+}
+
+void dispatcher_run(void *given)
+{
+    struct dispatcher_start *start = given;
+    struct dispatcher dispatcher = {.needs = start->needs, .was_short = true};
+    ONLY(ROLE_DISPATCHER);
+    link_open(&dispatcher.link, &start->needs->link);
+    link_adopt(&dispatcher.link, start->conn);
+    dispatcher.reserve.jobs = malloc(slots_count(start->needs->slots) * sizeof *dispatcher.reserve.jobs);
+    while (dispatcher.reserve.jobs && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
+    finish_reads(&dispatcher);
+    release_unstarted(&dispatcher);
+    reserve_shrink(&dispatcher);
+    link_close(&dispatcher.link);
+    free(dispatcher.reserve.jobs);
+    ready_close(start->needs->ready);
+}

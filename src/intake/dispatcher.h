@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+
+/* intake/dispatcher: the thread that reads jobs from Redis.
+ *
+ *      plan ──▶ reserve slots ──▶ XREADGROUP ──▶ send the next one ──▶ admit what came ──▶ wake a worker
+ *        ▲                                                                                     │
+ *        └──────────────── woken when little is left, or a reply is there ◀────────────────────┘
+ *
+ * Idea       two reads in flight while replies come back full, so that Redis never waits for us; once one comes back short, a
+ *            single blocking read. Slots are reserved before a read is sent.
+ * Invariant  with no connection there is no read in flight; after each connect, what Redis says is ours but lies in no slot is
+ *            claimed (adopt) before anything else is read.
+ * Threads    dispatcher_run is the thread
+ * At a stop  no new read; what the last ones bring, and what is unstarted, is released; ready is closed. */
+#ifndef QUERN_INTAKE_DISPATCHER_H
+#define QUERN_INTAKE_DISPATCHER_H
+
+#include "base/counters.h"
+#include "base/waker.h"
+#include "job/slot.h"
+#include "job/source.h"
+#include "queue/done.h"
+#include "queue/ready.h"
+#include "wire/link.h"
+
+struct log;
+
+struct intake_counters {
+    struct counter fetched, adopted, reads, last_ns; /* last_ns: when Redis last answered a read */
+};
+
+struct dispatcher_needs {
+    struct slots *slots;
+    struct ready *ready;
+    struct done *done;
+    const struct source *sources;
+    uint32_t source_count;
+    const char *start, *consumer;
+    struct link_options link;
+    struct chunk_pool *chunks;
+    int64_t block_ms, prefetch_ns, prefetch_bytes;
+    uint32_t batch_size, prefetch_max, fields_max;
+    bool until_empty;
+    struct log *log;
+    struct intake_counters *counters;
+    struct waker *waker;
+    _Atomic bool *is_stopping;
+    _Atomic bool *wants_slots;   /* the settler wakes us when some are free */
+    _Atomic int64_t *blocked_id; /* for the reaper: our client id while we may be in a blocking read, else 0 */
+    /* How many threads, and the time and number of jobs they have run (run/crew). */
+    void (*read_crew)(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run_ns);
+    void *crew;
+    void (*stop)(void *pool); /* until_empty: there was nothing left */
+    void *pool;
+};
+
+/* needs is lent for as long as it runs; conn is taken, its groups exist. */
+struct dispatcher_start {
+    const struct dispatcher_needs *needs;
+    struct conn *conn;
+};
+void dispatcher_run(void *start);
+
+#endif

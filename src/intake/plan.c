@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "intake/plan.h"
+
+enum { STREAMS = 2, READ_BYTES = 256 * 1024, WORTH_NS = 30000 };
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many may wait unstarted. */
+static int64_t backlog_wanted(const struct plan_facts *facts)
+{
+    if (!facts->mean_ns) return 0;
+    return least(facts->threads * facts->prefetch_ns / facts->mean_ns, facts->prefetch_max);
+}
+
+/* What slots and bytes allow, per stream. */
+static int64_t room(const struct plan_facts *facts)
+{
+    int64_t most = least(facts->free / STREAMS, facts->batch_size);
+    if (facts->used_bytes >= facts->max_bytes) return 0;
+    if (!facts->entry_bytes) return most;
+    int64_t fits = least(READ_BYTES, (facts->max_bytes - facts->used_bytes) / STREAMS) / facts->entry_bytes;
+    return least(most, fits > 1 ? fits : 1);
+}
+
+struct plan plan(const struct plan_facts *facts)
+{
+    int64_t backlog = backlog_wanted(facts), wanted = backlog + facts->idle_threads - facts->waiting - facts->asked,
+            allowed = room(facts);
+    struct plan plan = {.refill_at = (uint32_t)(backlog / 2), .worth = 1};
+    if (facts->mean_ns && facts->mean_ns < WORTH_NS) plan.worth = (uint32_t)(WORTH_NS / facts->mean_ns);
+    if (wanted <= 0) return plan;
+    plan.is_short_of_slots = allowed <= 0;
+    /* Small reads while plenty is waiting would cost Redis a command each. */
+    if (!plan.is_short_of_slots && (facts->waiting <= plan.refill_at || wanted >= facts->batch_size))
+        plan.count = (uint32_t)least(wanted, allowed);
+    return plan;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "keep/heartbeat.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "keep/lease.h"
+#include "tell/notices.h"
+#include "wire/script.h"
+
+struct heartbeat {
+    const struct heartbeat_needs *needs;
+    struct link link;
+    struct lease *due; /* room for every slot */
+    uint32_t count;
+};
+
+/* By origin, then by id: one call then asks for a narrow range of ids. */
+static int compare(const void *left, const void *right)
+{
+    const struct lease *a = left, *b = right;
+    if (a->origin != b->origin) return a->origin < b->origin ? -1 : 1;
+    return entry_id_compare(a->entry, b->entry);
+}
+
+static void collect(struct heartbeat *heartbeat, int64_t now_ns)
+{
+    const struct heartbeat_needs *needs = heartbeat->needs;
+    struct lease lease;
+    heartbeat->count = 0;
+    for (uint32_t i = 0; i < slots_count(needs->slots); i++)
+        if (slot_lease_of(slots_at(needs->slots, i), &lease) && lease_is_due(lease.granted_ns, now_ns, needs->lease_ns))
+            heartbeat->due[heartbeat->count++] = lease;
+    qsort(heartbeat->due, heartbeat->count, sizeof *heartbeat->due, compare);
+}
+
+static void put_id(struct conn *conn, struct entry_id id)
+{
+    char text[ENTRY_ID_SIZE];
+    conn_arg(conn, text, entry_id_text(id, text));
+}
+
+/* One call for leases of one origin. */
+static int ask(struct heartbeat *heartbeat, struct conn *conn, const struct lease *leases, uint32_t count,
+               const struct reply **reply, quern_error *err)
+{
+    const struct heartbeat_needs *needs = heartbeat->needs;
+    const struct source *source = &needs->sources[leases[0].origin / 2];
+    script_begin(conn, &script_renew, 1, 5 + 2 * count);
+    conn_arg_text(conn, source_key(source, leases[0].origin & 1));
+    conn_arg_text(conn, source->group);
+    conn_arg_text(conn, needs->consumer);
+    put_id(conn, leases[0].entry);
+    put_id(conn, leases[count - 1].entry);
+    conn_arg_number(conn, slots_count(needs->slots));
+    for (uint32_t i = 0; i < count; i++) {
+        put_id(conn, leases[i].entry);
+        conn_arg_number(conn, leases[i].deliveries);
+    }
+    return script_ask(conn, &script_renew, conn_answer_deadline(conn), reply, NULL, err);
+}
+
+static void lose(struct heartbeat *heartbeat, const struct lease *lease)
+{
+    const struct heartbeat_needs *needs = heartbeat->needs;
+    char entry[ENTRY_ID_SIZE];
+    /* It may have been settled since it was collected: then it is not lost, and its slot has another generation. */
+    if (!slot_mark_lost(slots_at(needs->slots, lease->index), lease->generation)) return;
+    counter_add(&needs->counters->lost, 1);
+    entry_id_text(lease->entry, entry);
+    log_event(needs->log, LOG_WARNING, "lease_lost", LOG_TEXT("entry", entry), LOG_TEXT("then", "its handler is told"));
+    notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_LOST, .id = bytes_of(entry)});
+}
+
+static int renew(struct heartbeat *heartbeat, struct conn *conn, const struct lease *leases, uint32_t count, quern_error *err)
+{
+    const struct reply *lost;
+    int64_t asked_ns = clock_now_ns();
+    int code = ask(heartbeat, conn, leases, count, &lost, err);
+    if (code) return code;
+    uint32_t next_lost = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_lost = next_lost < lost->count && reply_number(reply_item(lost, next_lost), -1) == i;
+        if (is_lost) {
+            next_lost++;
+            lose(heartbeat, &leases[i]);
+        } else {
+            slot_renewed(slots_at(heartbeat->needs->slots, leases[i].index), leases[i].generation, asked_ns);
+        }
+    }
+    counter_add(&heartbeat->needs->counters->renewed, count - next_lost);
+    atomic_store_explicit(&heartbeat->needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
+    return QUERN_OK;
+}
+
+/* How many from the first on go in one call. */
+static uint32_t run_length(const struct lease *leases, uint32_t count)
+{
+    uint32_t n = 1;
+    while (n < count && n < SCRIPT_ENTRIES_MAX && leases[n].origin == leases[0].origin) n++;
+    return n;
+}
+
+/* Returns when to come again. */
+static int64_t heartbeat_step(struct heartbeat *heartbeat, int64_t now_ns)
+{
+    quern_error why;
+    collect(heartbeat, now_ns);
+    int64_t next_ns = now_ns + heartbeat->needs->tick_ns;
+    if (!heartbeat->count) return next_ns;
+    struct conn *conn = link_use(&heartbeat->link, now_ns);
+    int code = conn ? QUERN_OK : QUERN_E_CONNECT;
+    for (uint32_t at = 0, n; at < heartbeat->count && !code; at += n) {
+        n = run_length(heartbeat->due + at, heartbeat->count - at);
+        code = renew(heartbeat, conn, heartbeat->due + at, n, &why);
+    }
+    if (!code) return next_ns;
+    if (conn) link_fail(&heartbeat->link, &why);
+    return heartbeat->link.next_try_ns < next_ns ? heartbeat->link.next_try_ns : next_ns;
+}
+
+void heartbeat_run(void *given)
+{
+    struct heartbeat_start *start = given;
+    struct heartbeat heartbeat = {.needs = start->needs};
+    ONLY(ROLE_HEARTBEAT);
+    link_open(&heartbeat.link, &start->needs->link);
+    link_adopt(&heartbeat.link, start->conn);
+    heartbeat.due = malloc(slots_count(start->needs->slots) * sizeof *heartbeat.due);
+    while (heartbeat.due && !atomic_load(start->needs->is_stopping))
+        waker_wait(start->needs->waker, -1, heartbeat_step(&heartbeat, clock_now_ns()));
+    free(heartbeat.due);
+    link_close(&heartbeat.link);
+}

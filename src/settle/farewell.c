@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "settle/farewell.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "settle/batch.h"
+#include "wire/pending.h"
+
+enum { PAGE = 256 };
+
+/* Released by the batch as any other job is; only the lease's name matters, for the script reads the entry itself. */
+static int release_page(const struct settler_needs *needs, struct conn *conn, struct batch *batch, uint32_t origin,
+                        const struct pending_row *rows, size_t count, quern_error *err)
+{
+    struct quern_job *jobs = calloc(count, sizeof *jobs);
+    if (!jobs) return QUERN_E_MEMORY;
+    batch_begin(batch, ACTION_RELEASE);
+    for (size_t i = 0; i < count; i++) {
+        jobs[i].message.entry = rows[i].id;
+        entry_id_text(rows[i].id, jobs[i].message.entry_text);
+        atomic_init(&jobs[i].origin, origin);
+        atomic_init(&jobs[i].deliveries, rows[i].deliveries);
+        batch_add(batch, &jobs[i]);
+    }
+    int code = batch_ask(batch, needs, conn, err);
+    for (uint32_t i = 0; !code && i < batch->count; i++)
+        if (batch->answers[i] == ANSWER_RELEASED) counter_add(&needs->counters->released, 1);
+    batch->count = 0;
+    free(jobs);
+    return code;
+}
+
+static int release_all(const struct settler_needs *needs, struct conn *conn, struct batch *batch, uint32_t origin,
+                       quern_error *err)
+{
+    const struct source *source = &needs->sources[origin / 2];
+    struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, {0, 0}};
+    struct pending_row rows[PAGE];
+    for (size_t count = PAGE; count == PAGE;) {
+        int code = pending_read(conn, &page, rows, batch->max < PAGE ? batch->max : PAGE, &count, err);
+        if (code) return code;
+        if (!count) break;
+        page.after = rows[count - 1].id;
+        if ((code = release_page(needs, conn, batch, origin, rows, count, err))) return code;
+    }
+    return QUERN_OK;
+}
+
+void farewell(const struct settler_needs *needs, struct link *link, struct batch *batch)
+{
+    quern_error why;
+    const struct reply *reply;
+    struct conn *conn = link_use(link, clock_now_ns());
+    if (!conn) return;
+    int code = QUERN_OK;
+    for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
+        code = release_all(needs, conn, batch, origin, &why);
+    for (uint32_t i = 0; i < needs->source_count && !code; i++) {
+        conn_command(conn, "HDEL", needs->sources[i].settles, needs->consumer, NULL);
+        code = conn_ask(conn, &reply, &why);
+    }
+    if (code)
+        log_event(needs->log, LOG_WARNING, "farewell_failed", LOG_TEXT("why", why.text),
+                  LOG_TEXT("then", "what is still ours comes back when its lease is over"));
+}

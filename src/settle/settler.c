@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include "settle/settler.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "keep/lease.h"
+#include "settle/account.h"
+#include "settle/batch.h"
+#include "settle/farewell.h"
+#include "settle/verdict.h"
+
+enum { FULL = 128, LINGER_MS = 3 };
+
+struct settler {
+    const struct settler_needs *needs;
+    struct link link;
+    struct quern_job **jobs; /* taken and not yet settled, in order; room for every slot */
+    uint32_t count;
+    struct batch open; /* the script batch that is being asked; kept as it is until it is answered */
+};
+
+/* ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void take_all(struct settler *settler)
+{
+    struct quern_job *job;
+    while ((job = done_take(settler->needs->done))) settler->jobs[settler->count++] = job;
+}
+
+/* After slots were freed. */
+static void wake_others(struct settler *settler)
+{
+    const struct settler_needs *needs = settler->needs;
+    if (atomic_load(needs->wants_slots) && atomic_exchange(needs->wants_slots, false)) waker_wake(needs->refill);
+}
+
+/* Which action a job needs now. */
+static enum action action_of(struct settler *settler, const struct quern_job *job, int64_t now_ns, int64_t connected_ns)
+{
+    int64_t granted_ns = atomic_load_explicit(&job->granted_ns, memory_order_relaxed);
+    return verdict(&(struct verdict_facts){
+        .outcome = job->outcome,
+        .is_fresh = lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
+        .is_lost = slot_has(job, SLOT_LOST),
+        .keeps_log = settler->needs->completed_max > 0,
+    });
+}
+
+/* ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* A batch was answered: each of its jobs is accounted for and free, or stays for another try. */
+static void close_batch(struct settler *settler, struct batch *batch)
+{
+    uint32_t settled = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct quern_job *job = batch->jobs[i];
+        if (batch->answers[i] == ANSWER_AGAIN) {
+            settler->jobs[settler->count++] = job;
+            continue;
+        }
+        account_settled(settler->needs, job, batch->answers[i]);
+        slots_free(settler->needs->slots, job);
+        settled++;
+    }
+    batch->count = 0;
+    counter_add(&settler->needs->counters->batches, 1);
+    atomic_store_explicit(&settler->needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
+    int64_t acked = atomic_fetch_add(settler->needs->acked, settled);
+    if (acked < settler->needs->trim_after && acked + settled >= settler->needs->trim_after) waker_wake(settler->needs->upkeep);
+}
+
+/* Moves the jobs that share their action and origin with the first one of it into the batch, as many as one command takes. */
+static bool gather(struct settler *settler, enum action action, int64_t now_ns, struct conn *conn)
+{
+    struct batch *batch = &settler->open;
+    uint32_t kept = 0;
+    batch_begin(batch, action);
+    for (uint32_t i = 0; i < settler->count; i++) {
+        struct quern_job *job = settler->jobs[i];
+        bool fits = action_of(settler, job, now_ns, conn_opened_ns(conn)) == action && batch_takes(batch, job);
+        if (fits)
+            batch_add(batch, job);
+        else
+            settler->jobs[kept++] = job;
+    }
+    settler->count = kept;
+    return batch->count > 0;
+}
+
+static void take_back(struct settler *settler)
+{
+    for (uint32_t i = 0; i < settler->open.count; i++) settler->jobs[settler->count++] = settler->open.jobs[i];
+    settler->open.count = 0;
+}
+
+/* QUERN_OK: answered. Else a script batch stays open as it is; a plain one is taken apart. */
+static int ask_open(struct settler *settler, struct conn *conn, quern_error *err)
+{
+    int code = batch_ask(&settler->open, settler->needs, conn, err);
+    if (!code)
+        close_batch(settler, &settler->open);
+    else if (settler->open.action == ACTION_ACK)
+        take_back(settler);
+    return code;
+}
+
+static void leave(struct settler *settler, struct quern_job *job)
+{
+    account_left(settler->needs, job);
+    slots_free(settler->needs->slots, job);
+}
+
+/* Lets go of those for which Redis is asked nothing. */
+static void leave_some(struct settler *settler, int64_t now_ns, int64_t connected_ns)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < settler->count; i++) {
+        struct quern_job *job = settler->jobs[i];
+        if (action_of(settler, job, now_ns, connected_ns) == ACTION_LEAVE)
+            leave(settler, job);
+        else
+            settler->jobs[kept++] = job;
+    }
+    settler->count = kept;
+}
+
+/* Everything taken, action by action. */
+static int settle_all(struct settler *settler, struct conn *conn, quern_error *err)
+{
+    static const enum action actions[] = {ACTION_ACK, ACTION_DONE, ACTION_RELEASE};
+    int code = settler->open.count ? ask_open(settler, conn, err) : QUERN_OK;
+    int64_t now_ns = clock_now_ns();
+    for (size_t i = 0; i < COUNT_OF(actions) && !code; i++)
+        while (!code && gather(settler, actions[i], now_ns, conn)) code = ask_open(settler, conn, err);
+    leave_some(settler, now_ns, conn_opened_ns(conn));
+    wake_others(settler);
+    return code;
+}
+
+/* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool is_over(struct settler *settler)
+{
+    const struct settler_needs *needs = settler->needs;
+    return done_is_closed(needs->done) && slots_free_count(needs->slots) == slots_count(needs->slots);
+}
+
+/* Redis is away and the drain's time is over: what is in hand stays pending, and others will find it. */
+static bool give_up(struct settler *settler, int64_t now_ns)
+{
+    const struct settler_needs *needs = settler->needs;
+    if (now_ns < atomic_load(needs->drain_ns)) return false;
+    take_back(settler);
+    for (uint32_t i = 0; i < settler->count; i++) leave(settler, settler->jobs[i]);
+    settler->count = 0;
+    return true;
+}
+
+/* Nothing to settle: sleeps until there is. Once done is closed, only tickets can bring more. */
+static void settler_idle(struct settler *settler)
+{
+    struct done *done = settler->needs->done;
+    if (done_is_closed(done))
+        done_rest(done, 1, CLOCK_NEVER);
+    else
+        done_wait(done, 1, CLOCK_NEVER);
+}
+
+/* Redis is away: sleeps until the next attempt, or until it is time to give up. */
+static void settler_outage(struct settler *settler, int64_t now_ns)
+{
+    int64_t drain_ns = atomic_load(settler->needs->drain_ns), next_ns = settler->link.next_try_ns;
+    if (!give_up(settler, now_ns)) done_rest(settler->needs->done, UINT32_MAX, drain_ns < next_ns ? drain_ns : next_ns);
+}
+
+static void settler_step(struct settler *settler)
+{
+    struct done *done = settler->needs->done;
+    quern_error why;
+    take_all(settler);
+    if (!settler->count && !settler->open.count) {
+        settler_idle(settler);
+        return;
+    }
+    int64_t now_ns = clock_now_ns();
+    struct conn *conn = link_use(&settler->link, now_ns);
+    if (!conn) {
+        settler_outage(settler, now_ns);
+        return;
+    }
+    int code = settle_all(settler, conn, &why);
+    if (code)
+        link_fail(&settler->link, &why);
+    else
+        done_wait(done, FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
+}
+
+void settler_run(void *given)
+{
+    struct settler_start *start = given;
+    struct settler settler = {.needs = start->needs};
+    ONLY(ROLE_SETTLER);
+    link_open(&settler.link, &start->needs->link);
+    link_adopt(&settler.link, start->conn);
+    settler.jobs = malloc(slots_count(start->needs->slots) * sizeof *settler.jobs);
+    if (settler.jobs && batch_open(&settler.open, slots_count(start->needs->slots))) {
+        while (!is_over(&settler)) settler_step(&settler);
+        farewell(start->needs, &settler.link, &settler.open);
+    }
+    batch_close(&settler.open);
+    free(settler.jobs);
+    link_close(&settler.link);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+
+/* settle/settler: the thread that tells Redis what became of jobs.
+ * Idea       group commit. The first ended job wakes it at once; after a round trip it lingers a few milliseconds unless a batch
+ *            is full, and what ended meanwhile goes together: one XACK, or one script call per 256.
+ *
+ *                done ──take──▶ [verdict] ──▶ XACK of the fresh        ─┐
+ *                                        ──▶ done script of the others ─┼─one write, one wait──▶ slots are free again
+ *                                        ──▶ release script            ─┘
+ *
+ * Invariant  a slot is freed only when Redis has answered for it (or it is left pending, counted). A script batch whose answer was
+ *            lost is sent again as it was, with its number, and gives its first answer.
+ * Threads    settler_run is the thread · counters: any
+ * Never      decides: settle/verdict does. */
+#ifndef QUERN_SETTLE_SETTLER_H
+#define QUERN_SETTLE_SETTLER_H
+
+#include "base/counters.h"
+#include "base/waker.h"
+#include "job/slot.h"
+#include "job/source.h"
+#include "queue/done.h"
+#include "wire/link.h"
+
+struct log;
+struct notices;
+
+/* Written by the settler, read by anyone. */
+struct settle_counters {
+    struct counter done, retry, dead, malformed, unhandled, released; /* by outcome */
+    struct counter left;                                              /* not settled: they stay pending */
+    struct counter lost;                                              /* finished here, but another had the lease by then */
+    struct counter ambiguous; /* an acknowledgement whose answer was lost: done, by us or by another */
+    struct counter batches;
+    struct counter last_ns; /* when Redis last answered */
+};
+
+/* All that the settler touches. */
+struct settler_needs {
+    struct done *done;
+    struct slots *slots;
+    const struct source *sources;
+    uint32_t source_count;
+    const char *consumer;
+    struct link_options link;
+    int64_t lease_ns, completed_max;
+    struct log *log;
+    struct notices *notices;
+    struct settle_counters *counters;
+    _Atomic int64_t *drain_ns; /* past it, what cannot be told to Redis is left */
+    struct waker *refill;      /* the dispatcher's: woken when it waits for slots */
+    _Atomic bool *wants_slots;
+    struct waker *upkeep; /* the reaper's: woken when trim_after more were settled */
+    int64_t trim_after;
+    _Atomic int64_t *acked; /* since the last trim */
+};
+
+/* The thread. needs is lent for as long as it runs; conn is taken. Ends when done is closed and every slot is free, or drain is
+ * over and Redis away; before that it puts back what its consumer still holds unstarted. */
+struct settler_start {
+    const struct settler_needs *needs;
+    struct conn *conn;
+};
+void settler_run(void *start);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "upkeep/reaper.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "upkeep/trim.h"
+
+struct reaper;
+
+struct chore {
+    /* Does its work; *due_ns: when it wants to be called again. */
+    int (*step)(struct reaper *reaper, struct conn *conn, int64_t now_ns, int64_t *due_ns, quern_error *err);
+    int64_t due_ns;
+};
+
+struct reaper {
+    const struct reaper_needs *needs;
+    struct link link;
+    struct trim trim;
+};
+
+static int trim_chore(struct reaper *reaper, struct conn *conn, int64_t now_ns, int64_t *due_ns, quern_error *err)
+{
+    bool has_more = false;
+    int code = trim_step(&reaper->trim, reaper->needs, conn, &has_more, err);
+    *due_ns = has_more ? now_ns : now_ns + reaper->needs->period_ns;
+    return code;
+}
+
+/* Runs what is due; returns when the next chore is. */
+static int64_t reaper_step(struct reaper *reaper, struct chore *chores, size_t count, int64_t now_ns)
+{
+    quern_error why;
+    int64_t next_ns = CLOCK_NEVER;
+    for (size_t i = 0; i < count; i++) {
+        struct conn *conn = chores[i].due_ns <= now_ns ? link_use(&reaper->link, now_ns) : NULL;
+        if (conn && chores[i].step(reaper, conn, now_ns, &chores[i].due_ns, &why)) link_fail(&reaper->link, &why);
+        int64_t at_ns = reaper->link.conn ? chores[i].due_ns : reaper->link.next_try_ns;
+        if (at_ns < next_ns) next_ns = at_ns;
+    }
+    return next_ns;
+}
+
+/* The dispatcher's read may not have reached Redis yet when it is to be unblocked: asked until the dispatcher says that it is
+ * out. Without the right to CLIENT UNBLOCK, or without Redis, its read ends by its own BLOCK. */
+static void unblock_dispatcher(struct reaper *reaper)
+{
+    char id[24];
+    const struct reply *reply;
+    for (int64_t blocked; (blocked = atomic_load(reaper->needs->blocked_id)) > 0;) {
+        struct conn *conn = link_use(&reaper->link, clock_now_ns());
+        if (!conn) return;
+        snprintf(id, sizeof id, "%lld", (long long)blocked);
+        conn_command(conn, "CLIENT", "UNBLOCK", id, NULL);
+        if (conn_ask(conn, &reply, NULL)) return;
+        waker_wait(reaper->needs->waker, -1, clock_now_ns() + 2 * NS_PER_MS);
+    }
+}
+
+void reaper_run(void *given)
+{
+    struct reaper_start *start = given;
+    struct reaper reaper = {.needs = start->needs};
+    struct chore chores[] = {{trim_chore, clock_now_ns()}};
+    ONLY(ROLE_REAPER);
+    link_open(&reaper.link, &start->needs->link);
+    link_adopt(&reaper.link, start->conn);
+    size_t count = start->needs->trims ? sizeof chores / sizeof *chores : 0;
+    while (!atomic_load(start->needs->is_stopping)) {
+        int64_t now_ns = clock_now_ns();
+        if (atomic_load(start->needs->acked) >= TRIM_AFTER) chores[0].due_ns = now_ns;
+        int64_t next_ns = reaper_step(&reaper, chores, count, now_ns);
+        if (next_ns > clock_now_ns()) waker_wait(start->needs->waker, -1, next_ns);
+    }
+    unblock_dispatcher(&reaper);
+    link_close(&reaper.link);
+}
