@@ -73,8 +73,11 @@ struct quern_config {
     size_t problem_count;
 };
 
-/* A deep copy. Gives; NULL: no memory. */
+/* A deep copy, without the problems of the last load. Gives; NULL: no memory. */
 quern_config *config_copy(const quern_config *config);
+
+/* Makes config what next is, at once; problems stay. Takes next. */
+void config_replace(quern_config *config, quern_config *next);
 
 /* Heartbeat period in ms: as set, or a sixth of the lease. */
 int64_t config_heartbeat_ms(const quern_config *config);
@@ -82,8 +85,8 @@ int64_t config_heartbeat_ms(const quern_config *config);
 /* The longest BLOCK of a read in ms: block_ms, but never over a quarter of the lease. */
 int64_t config_block_ms(const quern_config *config);
 
-/* What no single key can know: a heartbeat of half the lease or more, an empty stream, a group with a colon.
- * QUERN_OK, or QUERN_E_CONFIG and err says which keys disagree. */
+/* What no single key can know (the rest its setter has refused): a heartbeat of half the lease or more, a group that trimming
+ * shall not wait for although it is our own or required. QUERN_OK, or QUERN_E_CONFIG and err says which keys disagree. */
 int config_check(const quern_config *config, quern_error *err) QUERN_MUST_USE;
 
 #endif

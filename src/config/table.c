@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/table.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "config/policy.h"
+
+#define KEY(member)    .name = #member, .at = offsetof(struct quern_config, member)
+#define PER_EVENT(key) .flags = CONFIG_PER_EVENT, .policy_at = offsetof(struct policy, key)
+
+enum { DAY_MS = 86400000, HOUR_MS = 3600000, MINUTE_MS = 60000 };
+static const int64_t MIB = 1048576;
+
+/* A lease shorter than 100 ms would be lost to a busy scheduler; 256 ids are what one script takes (longer ones keep others
+ * waiting); half a GiB is what Redis itself takes as one value. */
+static const struct config_row rows[] = {
+    {KEY(redis), .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
+     .sentence = "the server: redis://[user:password@]host[:port][/db], unix:///path, or (program only) embedded:[folder], "
+                 "which the program takes where none is set"},
+    {KEY(stream), .type = CONFIG_NAME, .min = 1, .max = 512, .fallback = "app.events",
+     .sentence = "the stream that jobs are published to and taken from"},
+    {KEY(group), .type = CONFIG_GROUP, .min = 1, .max = 256, .fallback = "app.workers",
+     .sentence = "the consumer group: each group gets every job, the processes of one group share them"},
+    {KEY(start), .type = CONFIG_START, .min = 1, .max = 41, .fallback = "0",
+     .sentence = "where a new group begins: 0 the oldest entry, $ what comes from now on, or behind an entry id"},
+    {KEY(consumer), .type = CONFIG_NAME, .min = 1, .max = 128,
+     .sentence = "how the consumer's name begins; its end is always random"},
+    {KEY(threads), .type = CONFIG_THREADS, .min = 1, .max = 1024, .fallback = "auto",
+     .sentence = "worker threads; auto: as many as cores may be used"},
+    {KEY(lease_ms), .alias = "claim_idle_ms", .type = CONFIG_NUMBER, .min = 100, .max = DAY_MS, .fallback = "30000",
+     .sentence = "how long a job is ours without renewal; the jobs of a dead machine come back after it"},
+    {KEY(heartbeat_ms), .type = CONFIG_NUMBER, .min = 10, .max = DAY_MS / 2,
+     .sentence = "how often leases are looked after; null: a sixth of the lease"},
+    {KEY(reap_ms), .type = CONFIG_NUMBER, .min = 10, .max = HOUR_MS, .fallback = "5000",
+     .sentence = "how often jobs of dead processes are looked for"},
+    {KEY(timeout_ms), PER_EVENT(timeout_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "0",
+     .sentence = "how long a handler may take until its job counts as cancelled; 0: no limit"},
+    {KEY(batch_size), .type = CONFIG_NUMBER, .min = 1, .max = 256, .fallback = "128",
+     .sentence = "most jobs of one read, acknowledgement or publication"},
+    {KEY(block_ms), .type = CONFIG_NUMBER, .min = 10, .max = MINUTE_MS, .fallback = "2000",
+     .sentence = "longest wait of one read; never over a quarter of the lease"},
+    {KEY(prefetch_ms), .type = CONFIG_NUMBER, .min = 0, .max = MINUTE_MS, .fallback = "50",
+     .sentence = "how long a fetched job should wait here for a thread at most"},
+    {KEY(prefetch_max), .type = CONFIG_NUMBER, .min = 1, .max = 65536, .fallback = "1024",
+     .sentence = "most jobs held at once, running ones included"},
+    {KEY(prefetch_bytes), .type = CONFIG_NUMBER, .min = 65536, .max = 65536 * MIB, .fallback = "67108864",
+     .sentence = "most bytes of jobs held at once"},
+    {KEY(payload_max_bytes), .type = CONFIG_NUMBER, .min = 1, .max = 512 * MIB, .fallback = "1048576",
+     .sentence = "largest data of one job; larger ones are refused"},
+    {KEY(fields_max), .type = CONFIG_NUMBER, .min = 8, .max = 65536, .fallback = "512", .sentence = "most fields of one entry"},
+    {KEY(completed_max), .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
+     .sentence = "how many finished jobs the completed log keeps; 0: there is no log"},
+    {KEY(trim), .type = CONFIG_BOOL, .fallback = "true", .sentence = "remove what every group has settled from the stream"},
+    {KEY(required_groups), .type = CONFIG_GROUPS, .max = 64, .fallback = "[]",
+     .sentence = "nothing is trimmed while one of these groups is missing"},
+    {KEY(ignored_groups), .type = CONFIG_GROUPS, .max = 64, .fallback = "[]",
+     .sentence = "groups that trimming does not wait for"},
+    {KEY(drain_ms), .type = CONFIG_NUMBER, .min = 0, .max = DAY_MS, .fallback = "25000",
+     .sentence = "how long a stop waits for the jobs that run"},
+    {KEY(connect_ms), .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
+     .sentence = "how long a start waits for Redis; 0: one attempt"},
+    {KEY(publish_ms), .type = CONFIG_NUMBER, .min = 1, .max = HOUR_MS, .fallback = "5000",
+     .sentence = "how long one publish call may take, further tries included"},
+    {KEY(publish_marked), .type = CONFIG_BOOL, .fallback = "true",
+     .sentence = "leave a marker with each published batch, so that none is published twice when an answer is lost"},
+    {KEY(until_empty), .type = CONFIG_BOOL, .fallback = "false", .sentence = "stop when nothing is left to take"},
+    {KEY(state_dir), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM, .min = 1, .max = 4095,
+     .sentence = "folder of the embedded server and other state; null: $STATE_DIRECTORY, else below the XDG state folder"},
+    {KEY(module_path), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM, .min = 1, .max = 4095,
+     .sentence = "folder of the worker modules; null: the one that came with the program"},
+    {KEY(log_level), .type = CONFIG_CHOICE, .choices = "error|warning|info|debug", .fallback = "info",
+     .sentence = "the least important lines that are still logged"},
+    {KEY(log_format), .type = CONFIG_CHOICE, .choices = "text|json", .fallback = "text", .sentence = "what a log line is"},
+    {KEY(workers), .type = CONFIG_WORKERS, .flags = CONFIG_PROGRAM, .min = 1, .max = 1024,
+     .sentence = "which module handles which event: a list of {\"event\", \"module\", \"options\", keys for this event}"},
+};
+
+_Static_assert(LOG_ERROR == 0 && LOG_WARNING == 1 && LOG_INFO == 2 && LOG_DEBUG == 3, "the order of log_level's choices");
+_Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "the order of log_format's choices");
+
+const struct config_row *config_rows(size_t *count)
+{
+    *count = COUNT_OF(rows);
+    return rows;
+}
+
+const struct config_row *config_find(const char *key)
+{
+    for (const struct config_row *row = rows; row < rows + COUNT_OF(rows); row++)
+        if (!strcmp(row->name, key) || (row->alias && !strcmp(row->alias, key))) return row;
+    return NULL;
+}
+
+int config_choice(const struct config_row *row, const char *word)
+{
+    const char *at = row->choices;
+    size_t len = strlen(word);
+    for (int place = 0; *at; place++) {
+        size_t n = strcspn(at, "|");
+        if (n == len && !memcmp(at, word, n)) return place;
+        at += n + (at[n] == '|');
+    }
+    return -1;
+}
+
+enum { NAME_MAX_LEN = 40 }; /* longer than any name of the table, by more than a typo */
+
+/* A name as it should have been typed: small letters, '_' for '-'. false: too long to be one of ours. */
+static bool fold(const char *name, char folded[NAME_MAX_LEN + 1])
+{
+    size_t len = strlen(name);
+    if (len > NAME_MAX_LEN) return false;
+    for (size_t i = 0; i <= len; i++) folded[i] = name[i] == '-' ? '_' : (char)tolower((unsigned char)name[i]);
+    return true;
+}
+
+const struct config_row *config_find_option(const char *option)
+{
+    char key[NAME_MAX_LEN + 1];
+    size_t len = strlen(option);
+    if (len > NAME_MAX_LEN) return NULL;
+    for (size_t i = 0; i <= len; i++) key[i] = option[i] == '-' ? '_' : option[i];
+    return config_find(key);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many characters were forgotten, added, replaced or swapped with a neighbour. Both at most NAME_MAX_LEN long. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b), cost[NAME_MAX_LEN + 1][NAME_MAX_LEN + 1];
+    for (size_t i = 0; i <= a_len; i++) {
+        for (size_t j = 0; j <= b_len; j++) {
+            if (i == 0 || j == 0) {
+                cost[i][j] = i + j;
+                continue;
+            }
+            cost[i][j] = least(cost[i - 1][j], cost[i][j - 1]) + 1;
+            cost[i][j] = least(cost[i][j], cost[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                cost[i][j] = least(cost[i][j], cost[i - 2][j - 2] + 1);
+        }
+    }
+    return cost[a_len][b_len];
+}
+
+struct nearest {
+    const char *name;
+    size_t distance;
+};
+
+static void nearest_offer(struct nearest *nearest, const char *folded, const char *spelling, const char *name)
+{
+    size_t len = strlen(folded), wrong = distance(folded, spelling);
+    if (len && !strncmp(folded, spelling, len) && spelling[len] == '_') wrong = 1; /* lease for lease_ms: a word forgotten */
+    if (wrong < nearest->distance) *nearest = (struct nearest){name, wrong};
+}
+
+const char *config_nearest(const char *wrong, unsigned flags, const char *const *names, size_t at_most)
+{
+    char folded[NAME_MAX_LEN + 1];
+    struct nearest nearest = {NULL, at_most + 1};
+    if (!fold(wrong, folded)) return NULL;
+    for (const struct config_row *row = rows; row < rows + COUNT_OF(rows); row++) {
+        if ((row->flags & flags) != flags) continue;
+        nearest_offer(&nearest, folded, row->name, row->name);
+        if (row->alias) nearest_offer(&nearest, folded, row->alias, row->name);
+    }
+    for (; names && *names; names++) nearest_offer(&nearest, folded, *names, *names);
+    return nearest.name;
+}
+
+size_t config_typos(const char *wrong)
+{
+    size_t third = strlen(wrong) / 3;
+    return third ? third : 1;
+}
+
+/* ── What a value looks like, in words ───────────────────────────────────────────────────────────────────────────── */
+
+static const struct {
+    const char *word;  /* behind --key */
+    const char *right; /* what would be right */
+    const char *unit;  /* behind min and max; NULL: they mean nothing */
+} forms[CONFIG_TYPES] = {
+    [CONFIG_TEXT] = {"TEXT", "a text of UTF-8 without control characters", " bytes"},
+    [CONFIG_NAME] = {"NAME", "a name of UTF-8 without spaces and control characters", " bytes"},
+    [CONFIG_GROUP] = {"NAME",
+                      "a name without spaces, control characters and ':', not failed, scheduled, unique, published or bell",
+                      " bytes"},
+    [CONFIG_START] = {"ID", "0, $, or an entry id such as 1700000000000-0", NULL},
+    [CONFIG_NUMBER] = {"N", "a whole number", ""},
+    [CONFIG_THREADS] = {"N|auto", "auto, or a whole number", ""},
+    [CONFIG_BOOL] = {"true|false", "true or false", NULL},
+    [CONFIG_CHOICE] = {NULL, "one of ", NULL},
+    [CONFIG_GROUPS] = {"JSON", "a JSON list of group names", " of them"},
+    [CONFIG_WORKERS] = {"JSON", "a JSON list such as [{\"event\": \"file.deflate\", \"module\": \"deflate\"}]", " of them"},
+};
+
+enum { RANGE_SIZE = 64 };
+
+static void range_words(const struct config_row *row, char text[RANGE_SIZE])
+{
+    const char *unit = forms[row->type].unit;
+    text[0] = 0;
+    if (unit) snprintf(text, RANGE_SIZE, "%lld to %lld%s", (long long)row->min, (long long)row->max, unit);
+}
+
+void config_right(const struct config_row *row, char text[CONFIG_RIGHT_SIZE])
+{
+    char range[RANGE_SIZE];
+    range_words(row, range);
+    const char *comma = *range ? ", " : "", *or_null = row->type == CONFIG_NUMBER && !row->fallback ? ", or null" : "";
+    snprintf(text, CONFIG_RIGHT_SIZE, "%s%s%s%s%s", forms[row->type].right, row->choices ? row->choices : "", comma, range,
+             or_null);
+}
+
+void config_help(void (*line)(void *user, const char *text), void *user)
+{
+    for (const struct config_row *row = rows; row < rows + COUNT_OF(rows); row++) {
+        char option[64], range[RANGE_SIZE], text[512];
+        const char *word = row->choices ? row->choices : forms[row->type].word;
+        range_words(row, range);
+        snprintf(option, sizeof option, "--%s %s", row->name, word);
+        snprintf(text, sizeof text, "%-37s %s (%s%s%s%s%s%s)", option, row->sentence, row->fallback ? "default " : "not set",
+                 row->fallback ? row->fallback : "", *range ? "; " : "", range, row->alias ? "; also --" : "",
+                 row->alias ? row->alias : "");
+        line(user, text);
+    }
+}
