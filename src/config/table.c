@@ -21,8 +21,8 @@ static const int64_t MIB = 1048576;
  * waiting); half a GiB is what Redis itself takes as one value. */
 static const struct config_row rows[] = {
     {KEY(redis), .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
-     .sentence = "the server: redis://[user:password@]host[:port][/db], unix:///path, or (program only) embedded:[folder], "
-                 "which the program takes where none is set"},
+     .sentence = "the server: redis://[user:password@]host[:port][/db], unix:///path, or, in the program, embedded:[folder], "
+                 "which it takes where none is set"},
     {KEY(stream), .type = CONFIG_NAME, .min = 1, .max = 512, .fallback = "app.events",
      .sentence = "the stream that jobs are published to and taken from"},
     {KEY(group), .type = CONFIG_GROUP, .min = 1, .max = 256, .fallback = "app.workers",

@@ -3,8 +3,9 @@
 /* The 1st, the 2nd, the 3rd … allocation fails, until everything succeeds: each time the code is QUERN_E_MEMORY, nothing has
  * changed, and (under AddressSanitizer) nothing leaks. Allocations of ours are caught by the linker's --wrap, jansson's by its
  * own hook. jansson 2.14 has two faults here. A token that it has no memory for is a syntax error to it, so there
- * QUERN_E_CONFIG is right as well. And when the buffer that its lexer keeps a long token in cannot grow, it goes on as if it
- * had grown and reads past its end; such allocations (powers of two from 32) are spared. */
+ * QUERN_E_CONFIG is right as well. And when the buffer that its lexer keeps a long token in cannot grow, it goes on without
+ * what did not fit and may succeed with a text that is not the file's; those allocations (powers of two from 32) are spared,
+ * since nobody outside of jansson can tell. */
 #include "config/scratch.h"
 
 #include <jansson.h>

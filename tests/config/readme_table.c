@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The README's table of keys against the code's: each key has exactly one row "| `key` | default | sentence |", the default as
- * in config/quern.json (in backquotes or without), and there is no row of a key that does not exist. Argument: the README. */
+ * in config/quern.json (in backquotes or without), and there is no row of a key that does not exist. The sentence is the README's own, but it says
+ * "program only" and "per event" where that is so. Argument: the README. */
 #include "config/scratch.h"
 
 #include <jansson.h>
@@ -31,7 +32,7 @@ static const char *cell_read(const char *at, char cell[CELL_MAX])
     return end + strcspn(end, "|") + 1;
 }
 
-/* A row of the table is a line whose first of three cells is in backquotes and whose table's head begins with "key". */
+/* Is it a line of three cells? */
 static bool row_read(const char *line, struct cells *cells)
 {
     if (line[0] != '|') return false;
@@ -70,6 +71,12 @@ static int read_readme(void **state)
     return 0;
 }
 
+/* Does the sentence say so exactly where the row has the flag? */
+static bool says(const char *sentence, const struct config_row *row, unsigned flag, const char *words)
+{
+    return (strstr(sentence, words) != NULL) == ((row->flags & flag) != 0);
+}
+
 /* The one row of a key. */
 static const struct cells *row_of(const char *key)
 {
@@ -93,7 +100,9 @@ static void every_key_has_its_row_with_the_right_default(void **state)
         json_t *value = value_show(&rows[i], (const char *)config + rows[i].at);
         char *fallback = json_dumps(value, JSON_ENCODE_ANY);
         if (!cells || strcmp(cells->fallback, fallback) != 0) {
-            print_error("%s has not the row: | `%s` | `%s` | %s |\n", readme, rows[i].name, fallback, rows[i].sentence);
+            print_error("%s has not the row: | `%s` | `%s` | %s%s%s |\n", readme, rows[i].name, fallback, rows[i].sentence,
+                        rows[i].flags & CONFIG_PER_EVENT ? " (also per event)" : "",
+                        rows[i].flags & CONFIG_PROGRAM ? " (program only)" : "");
             wrong++;
         }
         free(fallback);
@@ -110,6 +119,8 @@ static void every_row_is_of_a_key_and_says_something(void **state)
         const struct config_row *row = config_find(table[i].key);
         if (!row || strcmp(row->name, table[i].key) != 0) fail_msg("%s: %s is no key", readme, table[i].key);
         assert_true(strlen(table[i].sentence) > 10);
+        assert_true(says(table[i].sentence, row, CONFIG_PER_EVENT, "per event"));
+        assert_true(says(table[i].sentence, row, CONFIG_PROGRAM, "program only"));
     }
 }
 
