@@ -34,7 +34,8 @@ enum {
 
 struct keeper {
     struct place place;
-    struct server_program program;
+    struct server_program program; /* the last one started */
+    const char *search;
     int log_fd;
     pid_t pid;        /* the server, if it is our child; 0: it was there before us, or there is none */
     bool has_started; /* at least one server of ours */
@@ -94,9 +95,11 @@ static void bury(struct keeper *keeper)
     keeper->pid = 0;
 }
 
+/* The program is looked for each time: an upgrade may have moved it, and adopting a living server needs none. */
 static int start_server(struct keeper *keeper, quern_error *err)
 {
-    int code = server_start(&keeper->program, &keeper->place, keeper->server.lock_fd, keeper->log_fd, &keeper->pid, err);
+    int code = server_find(&keeper->program, keeper->search, err);
+    if (!code) code = server_start(&keeper->program, &keeper->place, keeper->server.lock_fd, keeper->log_fd, &keeper->pid, err);
     if (code) return code;
     keeper->has_started = true;
     keeper->is_serving = false;
@@ -171,25 +174,24 @@ static int keep(struct keeper *keeper, quern_error *err)
     return QUERN_OK;
 }
 
-static int prepare(struct keeper *keeper, const char *search, quern_error *err)
+static int prepare(struct keeper *keeper, quern_error *err)
 {
     keeper->log_fd = server_log_open(&keeper->place);
     if (keeper->log_fd < 0 || dup2(keeper->log_fd, STDERR_FILENO) < 0 || fchdir(keeper->place.fd))
         return err_set(err, QUERN_E_SERVER, "cannot open %s/" PLACE_LOG ": %s", keeper->place.dir, strerror(errno));
-    int code = server_find(&keeper->program, search, err);
-    if (!code) code = watch_lock(keeper, &keeper->users, LOCK_USERS, err);
+    int code = watch_lock(keeper, &keeper->users, LOCK_USERS, err);
     if (!code) code = watch_lock(keeper, &keeper->server, LOCK_SERVER, err);
     return code;
 }
 
-static int keeper_run(struct keeper *keeper, const char *dir, const char *search, quern_error *err)
+static int keeper_run(struct keeper *keeper, const char *dir, quern_error *err)
 {
     int code = place_open(&keeper->place, dir, err);
     if (code) return code;
     int claim_fd = lock_open(keeper->place.fd, LOCK_KEEPER); /* never closed: the claim would go with it */
     if (claim_fd < 0) return err_set(err, QUERN_E_SERVER, "cannot open %s/" LOCK_KEEPER ": %s", dir, strerror(errno));
     if (!lock_claim(claim_fd)) return QUERN_OK; /* another keeps already */
-    code = prepare(keeper, search, err);
+    code = prepare(keeper, err);
     return code ? code : keep(keeper, err);
 }
 
@@ -211,7 +213,8 @@ int embed_keeper_main(int argc, char **argv)
     umask(077);
     keeper.restart = (struct backoff){.first_ms = RESTART_FIRST_MS, .max_ms = RESTART_MAX_MS, .random = backoff_seed()};
     keeper.shutdown = (struct backoff){.first_ms = SHUTDOWN_FIRST_MS, .max_ms = SHUTDOWN_MAX_MS, .random = backoff_seed()};
-    int code = keeper_run(&keeper, argv[2], argc > 3 ? argv[3] : NULL, &err);
+    keeper.search = argc > 3 ? argv[3] : NULL;
+    int code = keeper_run(&keeper, argv[2], &err);
     if (code) report(&keeper, &err);
     if (code) keeper_log("gives up: %s", err.text);
     return code != QUERN_OK;
