@@ -76,7 +76,7 @@ static void somebody_elses_directory_is_refused(void **state)
 {
     struct yard *yard = *state;
     mkdir(yard->dir, 0700);
-    if (chown(yard->dir, 65534, 65534)) skip(); /* only root can give one away */
+    if (geteuid() != 0 || chown(yard->dir, 65534, 65534)) skip(); /* only root can give one away */
     expect_refusal(yard, NULL, "belongs to user 65534");
 }
 
