@@ -242,7 +242,12 @@ typedef struct {
     char id[40], entry[48];
 } quern_receipt;
 
-/* Reads the keys redis, stream, group, start, payload_max_bytes, publish_ms and publish_marked. Copies the config. Gives. */
+/* Would it be accepted? Judged as quern_publish() does, without any I/O: QUERN_OK, QUERN_E_ARGUMENT or QUERN_E_FULL. */
+QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_message *message,
+                                     quern_error *error) QUERN_MUST_USE;
+
+/* Reads the keys redis, stream, group (created if it was set, and is missing), start, batch_size, payload_max_bytes, publish_ms
+ * and publish_marked. Copies the config; does not connect yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* QUERN_E_BUSY: a call is still inside; nothing was closed. NULL is allowed. */

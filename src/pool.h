@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* pool: what inspect/ may read of a pool. */
+/* pool: what inspect/ may see of one. */
 #ifndef QUERN_POOL_H
 #define QUERN_POOL_H
 
@@ -12,13 +12,12 @@
 #include "tell/outage.h"
 #include "upkeep/reaper.h"
 
-/* Everything a snapshot is made of; each counter is written by the thread that owns it. */
+/* What a snapshot is made of; each counter is written by the thread that owns it. */
 struct pool_view {
     const char *consumer;
-    const struct source *sources;
-    uint32_t source_count;
+    const struct source *source;
     struct crew_sums crew;
-    uint32_t waiting, held, slots;
+    uint32_t waiting, held, slots; /* jobs that wait for a thread; slots in use; slots in all */
     int64_t reply_bytes, uptime_ms;
     bool is_stopping;
     const struct intake_counters *intake;

@@ -61,11 +61,17 @@ quern_config *config_copy(const quern_config *config)
         quern_config_free(copy);
         return NULL;
     }
+    copy->group_is_given = config->group_is_given;
     copy->observer = config->observer;
     copy->observer_user = config->observer_user;
     copy->logger = config->logger;
     copy->logger_user = config->logger_user;
     return copy;
+}
+
+void config_note_given(quern_config *config, const struct config_row *row)
+{
+    if (row->type == CONFIG_GROUP) config->group_is_given = true;
 }
 
 void config_replace(quern_config *config, quern_config *next)
@@ -90,6 +96,7 @@ int quern_config_set(quern_config *config, const char *key, const char *value, q
     else
         check_unknown("", key, 0, NULL, &problems);
     int code = problems_verdict(&problems, error);
+    if (!code) config_note_given(config, row);
     problems_clear(&problems);
     return code;
 }

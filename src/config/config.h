@@ -41,6 +41,7 @@ struct quern_config {
     /* what is served */
     char *redis;                             /* a URL; NULL: not set (the program then takes "embedded:") */
     char *stream, *group, *start, *consumer; /* consumer may be NULL */
+    bool group_is_given;                     /* not by default: a publisher then creates it */
     unsigned threads;                        /* 0: auto */
     /* leases */
     int64_t lease_ms, heartbeat_ms, reap_ms; /* heartbeat_ms 0: a sixth of the lease */
@@ -78,6 +79,10 @@ quern_config *config_copy(const quern_config *config);
 
 /* Makes config what next is, at once; problems stay. Takes next. */
 void config_replace(quern_config *config, quern_config *next);
+
+struct config_row;
+/* The key of row was given a value by somebody. */
+void config_note_given(quern_config *config, const struct config_row *row);
 
 /* Heartbeat period in ms: as set, or a sixth of the lease. */
 int64_t config_heartbeat_ms(const quern_config *config);

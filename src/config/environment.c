@@ -46,6 +46,7 @@ static void take_row(const struct config_row *row, quern_config *config, struct 
         value_set(row, value, name, member, problems);
     else if (other)
         value_set(row, other, alias, member, problems);
+    if (value || other) config_note_given(config, row);
 }
 
 /* Is it QUERN_<KEY> to the letter? */

@@ -121,6 +121,7 @@ static void take_all(const json_t *json, quern_config *config, struct problems *
             problems_add(problems, name, "is another name of %s, which is there too; remove one of them", row->name);
         else if (check_value(row, value, name, problems) && !value_store(row, value, (char *)config + row->at))
             problems->is_out_of_memory = true;
+        if (row) config_note_given(config, row);
     }
 }
 

@@ -35,7 +35,7 @@ struct dispatcher_needs {
     struct done *done;
     const struct source *sources;
     uint32_t source_count;
-    const char *start, *consumer;
+    const char *consumer;
     struct link_options link;
     struct chunk_pool *chunks;
     int64_t block_ms, prefetch_ns, prefetch_bytes;

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "config/config.h"
+#include "embed/embed.h"
+
+enum { LINES = 512, LINES_BYTES = 4 * 1024 * 1024 };
+
+struct publish {
+    quern_config *config;
+    struct embed *embed;
+    quern_publisher *publisher;
+    const char *event;
+};
+
+static quern_message message_of(const struct publish *publish, const char *data, size_t len)
+{
+    return (quern_message){.size = sizeof(quern_message), .event = publish->event, .data = {data, len}};
+}
+
+/* The server and the publisher. EXIT_DONE, or the reason has been said. */
+static int publisher_open(struct publish *publish)
+{
+    quern_error err;
+    int code = server_open(publish->config, &publish->embed);
+    if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    if ((publish->publisher = quern_publisher_open(publish->config, &err))) return EXIT_DONE;
+    say("%s", err.text);
+    return err.code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+}
+
+/* ── one job ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The whole file. Gives; NULL: said why. */
+static char *read_file(const char *path, size_t max, size_t *len)
+{
+    FILE *file = fopen(path, "re");
+    char *bytes = file ? malloc(max + 2) : NULL;
+    if (bytes) *len = fread(bytes, 1, max + 1, file);
+    bool failed = !bytes || ferror(file);
+    if (failed) say("%s: %s", path, strerror(errno));
+    if (file) fclose(file);
+    if (!failed) return bytes;
+    free(bytes);
+    return NULL;
+}
+
+/* Checked before any server is looked for. */
+static int publish_one(struct publish *publish, const char *data, size_t len)
+{
+    quern_error err;
+    quern_receipt receipt;
+    quern_message message = message_of(publish, data, len);
+    if (quern_message_check(publish->config, &message, &err)) {
+        say("not published: %s", err.text);
+        return EXIT_USAGE;
+    }
+    int status = publisher_open(publish);
+    if (status) return status;
+    if (quern_publish(publish->publisher, &message, 1, &receipt, &err)) {
+        say("not published: %s", err.text);
+        return EXIT_FAILED;
+    }
+    printf("%s\n", receipt.id);
+    return EXIT_DONE;
+}
+
+static int publish_argument(struct publish *publish, const char *data)
+{
+    size_t len = data ? strlen(data) : 0;
+    if (!data || data[0] != '@') return publish_one(publish, data, len);
+    char *bytes = read_file(data + 1, (size_t)publish->config->payload_max_bytes, &len);
+    int status = bytes ? publish_one(publish, bytes, len) : EXIT_USAGE;
+    free(bytes);
+    return status;
+}
+
+/* ── one job per line ────────────────────────────────────────────────────────────────────────────────────────────── */
+
+struct lines {
+    struct publish *publish;
+    FILE *from;
+    char *text[LINES];
+    size_t capacity[LINES];
+    quern_message messages[LINES];
+    uint64_t at[LINES]; /* the number of each line */
+    quern_receipt receipts[LINES];
+    size_t count;
+    uint64_t line, published;
+    bool has_terminal;
+};
+
+static void show_progress(const struct lines *lines)
+{
+    if (lines->has_terminal) fprintf(stderr, "\r%llu published", (unsigned long long)lines->published);
+}
+
+/* Reads lines until the batch is full or there are no more. false: standard input failed. Empty lines are passed over. */
+static bool fill(struct lines *lines)
+{
+    size_t bytes = 0;
+    lines->count = 0;
+    while (lines->count < LINES && bytes < LINES_BYTES) {
+        size_t i = lines->count;
+        ssize_t n = getline(&lines->text[i], &lines->capacity[i], lines->from);
+        if (n < 0) break;
+        lines->line++;
+        while (n && (lines->text[i][n - 1] == '\n' || lines->text[i][n - 1] == '\r')) n--;
+        if (n == 0) continue;
+        lines->messages[i] = message_of(lines->publish, lines->text[i], (size_t)n);
+        lines->at[i] = lines->line;
+        lines->count++;
+        bytes += (size_t)n;
+    }
+    return !ferror(lines->from);
+}
+
+/* The first line that Redis did not confirm. */
+static uint64_t first_open(const struct lines *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (lines->receipts[i].code) return lines->at[i];
+    return lines->at[0];
+}
+
+static int send_lines(struct lines *lines, size_t count)
+{
+    quern_error err;
+    int code = quern_publish(lines->publish->publisher, lines->messages, count, lines->receipts, &err);
+    if (code == QUERN_E_ARGUMENT || code == QUERN_E_FULL) return code;
+    for (size_t i = 0; i < count; i++) lines->published += lines->receipts[i].code == QUERN_OK;
+    if (!code) return QUERN_OK;
+    say("line %llu is the first that was not confirmed: %s", (unsigned long long)first_open(lines, count), err.text);
+    return code;
+}
+
+/* One of the lines is wrong: finds it, publishes those before it, and says where to go on. */
+static int stop_at_wrong(struct lines *lines)
+{
+    quern_error err;
+    for (size_t i = 0; i < lines->count; i++) {
+        if (!quern_message_check(lines->publish->config, &lines->messages[i], &err)) continue;
+        if (i && send_lines(lines, i)) return QUERN_E_CONNECT;
+        say("line %llu: %s; the lines before it are published, it and those behind it are not",
+            (unsigned long long)lines->at[i], err.text);
+        return QUERN_E_ARGUMENT;
+    }
+    return QUERN_E_ARGUMENT;
+}
+
+static int publish_lines(struct publish *publish)
+{
+    int status = publisher_open(publish);
+    if (status) return status;
+    struct lines *lines = calloc(1, sizeof *lines);
+    int code = lines ? QUERN_OK : QUERN_E_MEMORY;
+    if (lines) *lines = (struct lines){.publish = publish, .from = stdin, .has_terminal = isatty(STDERR_FILENO)};
+    while (!code) {
+        bool is_fine = fill(lines);
+        if (!is_fine) say("standard input: %s", strerror(errno));
+        if (!is_fine) code = QUERN_E_ARGUMENT;
+        if (!lines->count) break;
+        if (!code) code = send_lines(lines, lines->count);
+        if (code == QUERN_E_ARGUMENT || code == QUERN_E_FULL) code = stop_at_wrong(lines);
+        show_progress(lines);
+    }
+    if (lines && lines->has_terminal) fputc('\n', stderr);
+    if (lines) say("%llu published", (unsigned long long)lines->published);
+    for (size_t i = 0; lines && i < LINES; i++) free(lines->text[i]);
+    free(lines);
+    return code ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* ── the verb ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int publish_all(struct publish *publish, int argc, char **argv)
+{
+    int rest, code = options_read(publish->config, argc, argv, &rest);
+    if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
+    if (rest >= argc || argc - rest > 2) {
+        say("right would be: quern publish [options] EVENT [JSON | @FILE | -]");
+        return EXIT_USAGE;
+    }
+    publish->event = argv[rest];
+    const char *data = argv[rest + 1];
+    return data && strcmp(data, "-") == 0 ? publish_lines(publish) : publish_argument(publish, data);
+}
+
+int verb_publish(int argc, char **argv)
+{
+    struct publish publish = {.config = quern_config_new()};
+    if (!publish.config) {
+        say("no memory");
+        return EXIT_FAILED;
+    }
+    int status = publish_all(&publish, argc, argv);
+    quern_publisher_close(publish.publisher);
+    embed_close(publish.embed);
+    quern_config_free(publish.config);
+    return status;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+
+/* publish/publisher: jobs into the stream.
+ *
+ *      messages ──check all──▶ batches ──▶ send ──answered──▶ receipts
+ *                                 ▲          │ lost, refused for now
+ *                                 └─backoff──┘ until publish_ms is over
+ *
+ * Idea       one connection, opened at first use; calls take turns on a lock. A marked batch is asked for again under its number
+ *            until it is answered; then either all of it is in the stream, once, or none. */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/backoff.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "config/config.h"
+#include "publish/check.h"
+#include "publish/send.h"
+#include "wire/group.h"
+
+enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, BATCH_BYTES = 1024 * 1024 };
+
+struct quern_publisher {
+    quern_config *config;
+    struct url url;
+    pthread_mutex_t lock; /* guards the rest */
+    struct conn *conn;
+    char *marker;
+    uint64_t number; /* of the last batch */
+    bool has_group;
+    _Atomic int inside; /* calls that hold or wait for the lock */
+};
+
+static void publisher_free(quern_publisher *publisher)
+{
+    conn_close(publisher->conn);
+    url_free(&publisher->url);
+    quern_config_free(publisher->config);
+    free(publisher->marker);
+    pthread_mutex_destroy(&publisher->lock);
+    free(publisher);
+}
+
+static int publisher_fill(quern_publisher *publisher, const quern_config *config, quern_error *err)
+{
+    char id[UUID_SIZE];
+    if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
+    if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
+    if (!(publisher->config = config_copy(config))) return err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
+    uuid_text(id);
+    if (asprintf(&publisher->marker, "%s:published:%s", config->stream, id) < 0) {
+        publisher->marker = NULL;
+        return err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
+    }
+    return url_read(&publisher->url, config->redis, err);
+}
+
+quern_publisher *quern_publisher_open(const quern_config *config, quern_error *err)
+{
+    quern_publisher *publisher = calloc(1, sizeof *publisher);
+    if (!publisher) {
+        err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
+        return NULL;
+    }
+    pthread_mutex_init(&publisher->lock, NULL);
+    if (!publisher_fill(publisher, config, err)) return publisher;
+    publisher_free(publisher);
+    return NULL;
+}
+
+int quern_publisher_close(quern_publisher *publisher)
+{
+    if (!publisher) return QUERN_OK;
+    if (atomic_load(&publisher->inside)) return QUERN_E_BUSY;
+    publisher_free(publisher);
+    return QUERN_OK;
+}
+
+/* ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The connection, and the group where one was asked for. */
+static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, quern_error *err)
+{
+    const quern_config *config = publisher->config;
+    if (!publisher->conn) {
+        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = config->publish_ms};
+        if (!(publisher->conn = conn_open(&options, deadline_ns, err))) return err->code;
+    }
+    if (publisher->has_group || !config->group_is_given) return QUERN_OK;
+    int code = group_create(publisher->conn, config->stream, config->group, config->start, err);
+    publisher->has_group = !code;
+    return code;
+}
+
+static void publisher_disconnect(quern_publisher *publisher)
+{
+    conn_close(publisher->conn);
+    publisher->conn = NULL;
+}
+
+/* May the same be tried again? A lost answer only where a marker tells what it was. */
+static bool may_retry(const struct outgoing *batch, int code, int was_sent, enum error_class class)
+{
+    if (was_sent) return batch->marker != NULL;
+    return code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT || class == ERROR_TRANSIENT;
+}
+
+static void set_codes(const struct outgoing *batch, int code)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->receipts[i].code != QUERN_OK) batch->receipts[i].code = code;
+}
+
+/* Ends a batch that could not be confirmed. */
+static int give_up(const struct outgoing *batch, int code, int may_be_there, quern_error *err)
+{
+    if (may_be_there) {
+        set_codes(batch, QUERN_E_UNKNOWN);
+        quern_error why = *err;
+        return err_set(err, QUERN_E_UNKNOWN, "it may have been published, or not: the answer was lost (%s)", why.text);
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->receipts[i].code == QUERN_E_UNKNOWN) batch->receipts[i].code = code;
+    return code;
+}
+
+static int publish_batch(quern_publisher *publisher, const struct outgoing *batch, int64_t deadline_ns, quern_error *err)
+{
+    struct backoff backoff = {.first_ms = FIRST_WAIT_MS, .max_ms = MAX_WAIT_MS, .random = backoff_seed()};
+    int may_be_there = 0;
+    set_codes(batch, QUERN_E_UNKNOWN);
+    for (;;) {
+        struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
+        int was_sent = 0, code = publisher_connect(publisher, deadline_ns, err);
+        if (!code && !(code = send_batch(publisher->conn, batch, deadline_ns, &was_sent, &meaning, err))) return QUERN_OK;
+        publisher_disconnect(publisher);
+        may_be_there |= was_sent;
+        int64_t wait_ms = backoff_next_ms(&backoff), over_ns = clock_now_ns() + wait_ms * NS_PER_MS;
+        bool again = may_retry(batch, code, was_sent, meaning.class) && over_ns < deadline_ns;
+        if (!again) return give_up(batch, code, may_be_there, err);
+        poll(NULL, 0, (int)wait_ms);
+    }
+}
+
+/* ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int check_all(quern_publisher *publisher, const quern_message *messages, size_t n, quern_error *err)
+{
+    quern_error why;
+    for (size_t i = 0; i < n; i++) {
+        int code = check_message(&messages[i], publisher->config->payload_max_bytes, &why);
+        if (!code) continue;
+        return n == 1 ? err_set(err, code, "%s", why.text) : err_set(err, code, "message %zu of %zu: %s", i + 1, n, why.text);
+    }
+    return QUERN_OK;
+}
+
+/* How many messages from the first on make a batch: bounded by number and by bytes. */
+static size_t batch_length(const quern_publisher *publisher, const quern_message *messages, size_t n)
+{
+    size_t count = 0, bytes = 0;
+    while (count < n && (int64_t)count < publisher->config->batch_size) {
+        bytes += messages[count].data.len;
+        if (count && bytes > BATCH_BYTES) break;
+        count++;
+    }
+    return count;
+}
+
+static int publish_all(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
+                       quern_error *err)
+{
+    char now[CLOCK_ISO_SIZE], stamps[2 * CLOCK_ISO_SIZE + 40];
+    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), publisher->config->publish_ms);
+    clock_iso(clock_unix_us(), now);
+    snprintf(stamps, sizeof stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
+    for (size_t at = 0, count; at < n; at += count) {
+        count = batch_length(publisher, messages + at, n - at);
+        int code = publish_batch(publisher,
+                                 &(struct outgoing){.stream = publisher->config->stream,
+                                                    .marker = publisher->config->publish_marked ? publisher->marker : NULL,
+                                                    .number = ++publisher->number,
+                                                    .stamps = stamps,
+                                                    .messages = messages + at,
+                                                    .receipts = receipts + at,
+                                                    .count = count},
+                                 deadline_ns, err);
+        if (code) return code;
+    }
+    return QUERN_OK;
+}
+
+int quern_message_check(const quern_config *config, const quern_message *message, quern_error *err)
+{
+    if (!config || !message) return err_set(err, QUERN_E_ARGUMENT, "no configuration or no message was given");
+    return check_message(message, config->payload_max_bytes, err);
+}
+
+/* Receipts for the caller, or for ourselves: each with its id, and not published yet. */
+static quern_receipt *prepare(quern_receipt *receipts, size_t n)
+{
+    quern_receipt *all = receipts ? receipts : malloc(n * sizeof *all);
+    for (size_t i = 0; all && i < n; i++) {
+        all[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
+        uuid_text(all[i].id);
+    }
+    return all;
+}
+
+int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
+                  quern_error *err)
+{
+    quern_error own;
+    if (!err) err = &own;
+    if (!publisher || (n && !messages)) return err_set(err, QUERN_E_ARGUMENT, "no publisher or no messages were given");
+    int code = check_all(publisher, messages, n, err);
+    if (code || n == 0) return code;
+    quern_receipt *all = prepare(receipts, n);
+    if (!all) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", n);
+    atomic_fetch_add(&publisher->inside, 1);
+    pthread_mutex_lock(&publisher->lock);
+    code = publish_all(publisher, messages, n, all, err);
+    pthread_mutex_unlock(&publisher->lock);
+    atomic_fetch_sub(&publisher->inside, 1);
+    if (!receipts) free(all);
+    return code;
+}

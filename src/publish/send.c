@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "publish/send.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "publish/check.h"
+#include "wire/script.h"
+
+static void put_bytes(struct conn *conn, quern_bytes bytes)
+{
+    conn_arg(conn, bytes.at, bytes.len);
+}
+
+static void set_entry(quern_receipt *receipt, const char *at, size_t len)
+{
+    if (len >= sizeof receipt->entry) len = sizeof receipt->entry - 1;
+    memcpy(receipt->entry, at, len);
+    receipt->entry[len] = 0;
+    receipt->code = QUERN_OK;
+}
+
+/* ── marked ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void put_call(struct conn *conn, const struct outgoing *batch)
+{
+    script_begin(conn, &script_publish, 2, 3 + 4 * batch->count);
+    conn_arg_text(conn, batch->stream);
+    conn_arg_text(conn, batch->marker);
+    conn_arg_number(conn, (int64_t)batch->number);
+    conn_arg_number(conn, MARKER_MS);
+    conn_arg_text(conn, batch->stamps);
+    for (size_t i = 0; i < batch->count; i++) {
+        conn_arg_text(conn, batch->receipts[i].id);
+        conn_arg_text(conn, batch->messages[i].event);
+        put_bytes(conn, check_data(&batch->messages[i]));
+        conn_arg_text(conn, batch->messages[i].is_raw ? "bytes" : "");
+    }
+}
+
+static int take_ids(const struct outgoing *batch, quern_bytes ids, quern_error *err)
+{
+    const char *at = ids.at, *end = ids.at + ids.len;
+    for (size_t i = 0; i < batch->count; i++) {
+        const char *space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
+        const char *stop = space ? space : end;
+        if (stop <= at) return err_set(err, QUERN_E_UNKNOWN, "the publish script named %zu of %zu entries", i, batch->count);
+        set_entry(&batch->receipts[i], at, (size_t)(stop - at));
+        at = stop + 1;
+    }
+    return QUERN_OK;
+}
+
+static int send_marked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
+                       struct error_meaning *meaning, quern_error *err)
+{
+    const struct reply *reply = NULL;
+    put_call(conn, batch);
+    *was_sent = 1;
+    int code = script_ask(conn, &script_publish, deadline_ns, &reply, meaning, err);
+    if (!code) return take_ids(batch, reply_bytes(reply), err);
+    if (reply && reply->type == REPLY_ERROR) *was_sent = 0; /* the script writes nothing before it can fail */
+    return code;
+}
+
+/* ── unmarked ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
+{
+    const quern_message *message = &batch->messages[i];
+    conn_begin(conn, message->is_raw ? 15 : 13);
+    conn_arg_text(conn, "XADD");
+    conn_arg_text(conn, batch->stream);
+    conn_arg_text(conn, "*");
+    conn_arg_text(conn, "id");
+    conn_arg_text(conn, batch->receipts[i].id);
+    conn_arg_text(conn, "event");
+    conn_arg_text(conn, message->event);
+    conn_arg_text(conn, "data");
+    put_bytes(conn, check_data(message));
+    conn_arg_text(conn, "retries");
+    conn_arg_text(conn, "0");
+    conn_arg_text(conn, "timestamps");
+    conn_arg_text(conn, batch->stamps);
+    if (!message->is_raw) return;
+    conn_arg_text(conn, "data_type");
+    conn_arg_text(conn, "bytes");
+}
+
+static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
+                         struct error_meaning *meaning, quern_error *err)
+{
+    const struct reply *reply;
+    for (size_t i = 0; i < batch->count; i++) put_xadd(conn, batch, i);
+    *was_sent = 1;
+    int failed = QUERN_OK, code = conn_send(conn, deadline_ns, err);
+    for (size_t i = 0; i < batch->count && !code; i++) {
+        code = conn_reply(conn, deadline_ns, &reply, err);
+        if (code) break;
+        quern_bytes text = reply_bytes(reply);
+        if (reply_is_text(reply)) {
+            set_entry(&batch->receipts[i], text.at, text.len);
+            continue;
+        }
+        *meaning = error_meaning(text);
+        failed = batch->receipts[i].code = conn_refused(reply, "XADD", err);
+    }
+    if (!code) *was_sent = 0; /* every one was answered: nothing is unknown */
+    return code ? code : failed;
+}
+
+int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
+               struct error_meaning *meaning, quern_error *err)
+{
+    *meaning = (struct error_meaning){ERROR_UNKNOWN, QUERN_E_SERVER};
+    return batch->marker ? send_marked(conn, batch, deadline_ns, was_sent, meaning, err)
+                         : send_unmarked(conn, batch, deadline_ns, was_sent, meaning, err);
+}
