@@ -12,7 +12,7 @@
  * Shared state, all of it (who writes → who reads; atomics unless said):
  *   slots         see job/slot.h                               ready, done    see queue/
  *   is_stopping   stop → dispatcher, reaper                    drain_ns       stop → handlers, settler
- *   has_settled   settler's end → heartbeat                    wants_slots    dispatcher ⇄ settler
+ *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
  *   acked         settler → reaper                             blocked_id     dispatcher → reaper
  *   counters      each its own thread → inspect                registry       host → workers (RCU)
  *
@@ -97,6 +97,7 @@ static void run_settler(void *given)
     quern_pool *pool = given;
     settler_run(&(struct settler_start){&pool->settler_needs, pool->conns[CONN_SETTLER]});
     atomic_store(&pool->has_settled, true);
+    waker_wake(&pool->reaper_waker);
     waker_wake(&pool->heartbeat_waker);
 }
 
@@ -235,6 +236,7 @@ static void fill_reaper(quern_pool *pool)
         .counters = &pool->reaper_counters,
         .waker = &pool->reaper_waker,
         .is_stopping = &pool->is_stopping,
+        .has_settled = &pool->has_settled,
         .acked = &pool->acked,
         .blocked_id = &pool->blocked_id,
     };

@@ -104,7 +104,10 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
 
 bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to)
 {
-    assert(allowed[from][to]);
+    if (!allowed[from][to]) {
+        assert(!"a move that the table forbids");
+        return false;
+    }
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
     do {
         if (state_of(word) != from) return false;

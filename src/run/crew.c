@@ -74,7 +74,7 @@ static int place_start(struct crew *crew, uint32_t number, quern_error *err)
     struct worker *worker = place_prepare(crew, number);
     if (!worker) return err_set(err, QUERN_E_MEMORY, "no memory for worker thread %u", number + 1);
     if (worker->is_started) return QUERN_OK;
-    snprintf(name, sizeof name, "quern-work-%u", number);
+    snprintf(name, sizeof name, "quern-work-%u", number % 10000);
     worker->is_started = worker->is_alive = true;
     atomic_fetch_add(&crew->alive, 1);
     if (!thread_start(&worker->thread, ROLE_WORKER, name, worker_run, worker)) return QUERN_OK;

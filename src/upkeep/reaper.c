@@ -59,21 +59,44 @@ static void unblock_dispatcher(struct reaper *reaper)
     }
 }
 
+/* What is due, and what is due before its time. Returns when to come again. */
+static int64_t work(struct reaper *reaper, struct chore *chores, size_t count)
+{
+    int64_t now_ns = clock_now_ns();
+    if (atomic_load(reaper->needs->acked) >= TRIM_AFTER) chores[0].due_ns = now_ns;
+    return reaper_step(reaper, chores, count, now_ns);
+}
+
+/* The last jobs are settled: what nobody needs any more goes now, for there may be no other pool to trim it. */
+static void last_trim(struct reaper *reaper)
+{
+    bool has_more = true;
+    while (has_more) {
+        struct conn *conn = link_use(&reaper->link, clock_now_ns());
+        has_more = false;
+        if (!conn || trim_step(&reaper->trim, reaper->needs, conn, &has_more, NULL)) return;
+    }
+}
+
 void reaper_run(void *given)
 {
     struct reaper_start *start = given;
-    struct reaper reaper = {.needs = start->needs};
+    const struct reaper_needs *needs = start->needs;
+    struct reaper reaper = {.needs = needs};
     struct chore chores[] = {{trim_chore, clock_now_ns()}};
+    size_t count = needs->trims ? sizeof chores / sizeof *chores : 0;
     ONLY(ROLE_REAPER);
-    link_open(&reaper.link, &start->needs->link);
+    link_open(&reaper.link, &needs->link);
     link_adopt(&reaper.link, start->conn);
-    size_t count = start->needs->trims ? sizeof chores / sizeof *chores : 0;
-    while (!atomic_load(start->needs->is_stopping)) {
-        int64_t now_ns = clock_now_ns();
-        if (atomic_load(start->needs->acked) >= TRIM_AFTER) chores[0].due_ns = now_ns;
-        int64_t next_ns = reaper_step(&reaper, chores, count, now_ns);
-        if (next_ns > clock_now_ns()) waker_wait(start->needs->waker, -1, next_ns);
+    for (bool has_unblocked = false; !atomic_load(needs->has_settled);) {
+        int64_t next_ns = work(&reaper, chores, count);
+        if (atomic_load(needs->is_stopping) && !has_unblocked) {
+            unblock_dispatcher(&reaper);
+            has_unblocked = true;
+        } else if (next_ns > clock_now_ns()) {
+            waker_wait(needs->waker, -1, next_ns);
+        }
     }
-    unblock_dispatcher(&reaper);
+    if (needs->trims) last_trim(&reaper);
     link_close(&reaper.link);
 }

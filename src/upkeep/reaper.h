@@ -4,7 +4,8 @@
  * Idea       a table of chores {due, step}: do what is due, sleep until the next due thing, a wake or a stop. Every pool has one;
  *            the scripts make it safe that several work at once.
  * Threads    reaper_run is the thread
- * At a stop  it wakes the dispatcher out of its blocking read (CLIENT UNBLOCK needs another connection), and ends. */
+ * At a stop  it wakes the dispatcher out of its blocking read (CLIENT UNBLOCK needs another connection), goes on while jobs are
+ *            settled, then trims a last time and ends. */
 #ifndef QUERN_UPKEEP_REAPER_H
 #define QUERN_UPKEEP_REAPER_H
 
@@ -30,7 +31,7 @@ struct reaper_needs {
     struct log *log;
     struct reaper_counters *counters;
     struct waker *waker; /* its own: a stop, or enough to trim */
-    _Atomic bool *is_stopping;
+    _Atomic bool *is_stopping, *has_settled;
     _Atomic int64_t *acked;      /* since the last trim */
     _Atomic int64_t *blocked_id; /* the dispatcher's client id while it may be in a blocking read, else 0 */
 };
