@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
 -- done: acknowledges what is still ours, and writes it to the completed log in the same step.
 -- KEYS  the entries' stream, settles, completed
 -- ARGV  group, consumer, batch number, low id, high id, bound, completed_max, is_private, then per entry:

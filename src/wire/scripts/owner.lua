@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Shared by the scripts that may only touch what is still ours.
 
 -- The types of keys, before the first write: a script is atomic, but it does not roll back.

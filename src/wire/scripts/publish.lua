@@ -1,4 +1,5 @@
 #!lua
+-- SPDX-License-Identifier: MIT
 -- publish: a batch, once. Its marker holds the batch's number and ids: asked again after a lost answer, the script gives the
 -- first answer. Entries before marker: were the marker first, a refused XADD would suppress the batch.
 -- KEYS  the stream, the publisher's marker

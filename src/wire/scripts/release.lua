@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
 -- release: what was fetched but not started goes to the group's private retry stream, at no cost to the job.
 -- KEYS  the entries' stream, settles, the retry stream
 -- ARGV  group, consumer, batch number, low id, high id, bound, is_private, then per entry:

@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
 -- renew: the leases that are still ours begin anew; a bare XCLAIM would steal what another owner has by now.
 -- KEYS  the entries' stream
 -- ARGV  group, consumer, low id, high id, bound, then per entry: id, deliveries

@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
 -- trim: removes what every group has settled, and nothing else.
 -- KEYS  the stream
 -- ARGV  how many required groups, their names, then the ignored groups

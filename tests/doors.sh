@@ -1,0 +1,252 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# tests/doors.sh: who may include whom, and what is said in which room only. The tables below are the rule; a new edge is a
+# decision made here. Then the check is checked: in a copy of the tree each rule is broken once, and must be noticed.
+#
+#     tests/doors.sh          both
+#     tests/doors.sh DIR      only the check, of the tree in DIR
+set -euo pipefail
+export LC_ALL=C
+
+# room: the rooms (or single headers) it may include besides itself and "quern.h". The order is that of a job's way.
+readonly EDGES='
+base:
+config:    base
+wire:      base
+job:       base wire config
+queue:     base job
+run:       base job queue config blame
+keep:      base wire job
+intake:    base wire job queue keep config
+settle:    base wire job queue keep config
+upkeep:    base wire job queue keep config blame intake/admit.h
+blame:     base wire job config
+publish:   base wire job config
+tell:      base
+inspect:   base wire job config
+embed:     base
+supervise: base config blame
+cli:       base config embed supervise
+.:         base config wire job queue run keep intake settle upkeep blame publish inspect tell
+'
+# The room . is what lies in src/ itself: it assembles the house.
+
+# what: where it may be said (shell patterns of files). It is looked for in code, not in comments or texts.
+readonly HIREDIS='src/wire/*'
+readonly URCU='src/queue/* src/run/*'
+readonly JANSSON='src/job/codec* src/job/access* src/config/* src/publish/* src/inspect/*'
+readonly PROCESS='src/cli/* src/embed/* src/supervise/*' # may end the process, take signals, write to its outputs
+
+readonly THIRD_PARTY_HIREDIS='hiredis/|redisReply|redisReader|redisContext|redisFormat'
+readonly THIRD_PARTY_URCU='<urcu|cds_[a-z]'
+readonly THIRD_PARTY_JANSSON='<jansson\.h>|json_[a-su-z]|json_t[a-z]' # struct json_t may be named, not looked into
+readonly CALLS='(abort|exit|_exit|_Exit|quick_exit|signal|sigaction|printf|vprintf|puts|putchar|perror) *\(|stdout|stderr'
+readonly SUPPRESSIONS='called_from_lib:liburcu-cds.so called_from_lib:liburcu-common.so called_from_lib:liburcu-memb.so'
+
+# ── The check ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+found=0
+
+violation() {
+    printf 'doors: %s\n' "$*" >&2
+    found=$((found + 1))
+}
+
+# The files of the tree, without what a build leaves.
+files() {
+    find include src workers config tests CMakeLists.txt .ci -type f "$@" | sort
+}
+
+# file:line:code of C files, comments and the insides of texts blanked; an include keeps its name.
+code_of() {
+    awk '
+        FNR == 1 { in_comment = 0 }
+        {
+            rest = $0; code = ""
+            is_include = !in_comment && rest ~ /^[ \t]*#[ \t]*include/
+            while (rest != "") {
+                if (in_comment) {
+                    at = index(rest, "*/")
+                    if (!at) break
+                    rest = substr(rest, at + 2); in_comment = 0
+                } else if (substr(rest, 1, 2) == "/*") {
+                    in_comment = 1; rest = substr(rest, 3)
+                } else if (substr(rest, 1, 2) == "//") {
+                    break
+                } else if (!is_include && match(rest, /^"([^"\\]|\\.)*"/)) {
+                    code = code "\"\""; rest = substr(rest, RLENGTH + 1)
+                } else if (match(rest, /^'\''([^'\''\\]|\\.)*'\''/)) {
+                    code = code "0"; rest = substr(rest, RLENGTH + 1)
+                } else {
+                    code = code substr(rest, 1, 1); rest = substr(rest, 2)
+                }
+            }
+            if (code ~ /[^ \t]/) print FILENAME ":" FNR ":" code
+        }' "$@"
+}
+
+room_of() {
+    local path=${1#src/}
+    [[ $path == */* ]] && echo "${path%%/*}" || echo .
+}
+
+# May room $1 include $2?
+is_allowed() {
+    local row target=$2
+    [[ $target != quern.h ]] || return 0
+    [[ $target == */* ]] || return 1
+    [[ ${target%%/*} != "$1" ]] || return 0
+    row=" ${edges[$1]} "
+    [[ $row == *" ${target%%/*} "* || $row == *" $target "* ]]
+}
+
+check_edges() {
+    local file line target room
+    while IFS=: read -r file line target; do
+        room=$(room_of "$file")
+        if [[ -z ${edges[$room]+known} ]]; then
+            violation "$file: the room $room has no row in the table of tests/doors.sh"
+        elif ! is_allowed "$room" "$target"; then
+            violation "$file:$line: $room may not include \"$target\""
+        fi
+    done < <(sed -n 's/^\(src[^:]*:[0-9]*\):[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1:\2/p' "$code")
+}
+
+# Guests include <quern.h>, the system, and their neighbours in workers/.
+check_guests() {
+    local file line target
+    while IFS=: read -r file line target; do
+        [[ $target != */* && -e workers/$target ]] || violation "$file:$line: a worker may not include \"$target\""
+    done < <(sed -n 's/^\(workers[^:]*:[0-9]*\):[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1:\2/p' "$code")
+    while IFS=: read -r file line target; do
+        [[ ! -e src/$target ]] || violation "$file:$line: a worker may not include <$target>"
+    done < <(sed -n 's/^\(workers[^:]*:[0-9]*\):[ \t]*#[ \t]*include[ \t]*<\([^>]*\)>.*/\1:\2/p' "$code")
+}
+
+# $1 what it is, $2 how it looks, $3 where in src/ it may be.
+check_word() {
+    local hit file pattern is_home
+    while IFS= read -r hit; do
+        file=${hit%%:*}
+        is_home=false
+        for pattern in $3; do
+            # shellcheck disable=SC2053 # a pattern
+            [[ $file != $pattern ]] || is_home=true
+        done
+        $is_home || violation "$hit: $1 only in $3"
+    done < <(grep -E "^src/[^:]*:[0-9]*:(.*[^A-Za-z0-9_])?($2)" "$code")
+}
+
+check_marks() {
+    local hit mark=TO
+    mark="${mark}DO|FIX""ME|X""XX"
+    while IFS= read -r hit; do
+        violation "$hit: no such marks; do it, or write an issue"
+    done < <(files | xargs -r -d '\n' grep -nHwE "$mark")
+}
+
+# Every file that can carry a comment says its licence in its first three lines.
+check_licences() {
+    local file
+    while IFS= read -r file; do
+        [[ $(head -n 3 -- "$file") == *'SPDX-License-Identifier: MIT'* ]] || violation "$file: no SPDX line on top"
+    done < <(files ! -name '*.json' ! -name '*.supp' ! -name '*.md')
+}
+
+check_suppressions() {
+    [[ $(sort tests/tsan.supp | xargs) == "$SUPPRESSIONS" ]] || violation "tests/tsan.supp: these three and no others: $SUPPRESSIONS"
+}
+
+read_edges() {
+    local room targets
+    declare -gA edges=()
+    while IFS=: read -r room targets; do
+        [[ -z $room ]] || edges[$room]=$(xargs <<<"$targets")
+    done <<<"$EDGES"
+}
+
+# Fails if anything is wrong in the tree of folder $1.
+check() {
+    cd -- "$1"
+    found=0
+    code=$scratch/code
+    files -name '*.[ch]' | grep -E '^(src|workers)/' | xargs -r -d '\n' bash -c "$(declare -f code_of); code_of \"\$@\"" _ >"$code"
+    read_edges
+    check_edges
+    check_guests
+    check_word hiredis "$THIRD_PARTY_HIREDIS" "$HIREDIS"
+    check_word liburcu "$THIRD_PARTY_URCU" "$URCU"
+    check_word jansson "$THIRD_PARTY_JANSSON" "$JANSSON"
+    check_word "ending the process, signals and output" "$CALLS" "$PROCESS"
+    check_marks
+    check_licences
+    check_suppressions
+    ((found == 0))
+}
+
+# ── The check of the check ─────────────────────────────────────────────────────────────────────────────────────────────
+
+# Adds a line to a file of the copy: the check must fail and name the file; without the line it must pass again.
+planted() {
+    local file=$copy/$1 text=$2 had=false said
+    mkdir -p -- "${file%/*}"
+    if [[ -e $file ]]; then had=true && cp -p -- "$file" "$scratch/before"; else printf '/* SPDX-License-Identifier: MIT */\n' >"$file"; fi
+    printf '%s\n' "$text" >>"$file"
+    if said=$(check "$copy" 2>&1); then
+        echo "doors: not noticed in $1: $text" >&2
+        missed=$((missed + 1))
+    elif [[ $said != *"doors: $1"* ]]; then
+        printf 'doors: noticed something else in %s: %s\n' "$1" "$said" >&2
+        missed=$((missed + 1))
+    fi
+    if $had; then mv -- "$scratch/before" "$file"; else rm -- "$file"; fi
+}
+
+self_test() {
+    copy=$scratch/copy
+    missed=0
+    mkdir -- "$copy"
+    cp -r -- include src workers config tests CMakeLists.txt .ci "$copy"
+    planted src/base/planted.c '#include "wire/conn.h"'
+    planted src/wire/planted.c '#include "job/slot.h"'
+    planted src/job/planted.c '  #  include "queue/ready.h"'
+    planted src/settle/planted.c '#include "intake/admit.h"'
+    planted src/upkeep/planted.c '#include "intake/dispatcher.h"'
+    planted src/cli/planted.c '#include "wire/url.h"'
+    planted src/wire/planted.h '#include "conn.h"'
+    planted src/attic/planted.c '#include "base/err.h"'
+    planted workers/planted.c '#include "base/err.h"'
+    planted workers/planted.c '#include <base/err.h>'
+    planted workers/planted.c '#include "../src/base/err.h"'
+    planted src/job/planted.c '#include <hiredis/hiredis.h>'
+    planted src/job/planted.h 'struct redisReply;'
+    planted src/keep/planted.c '#include <urcu/uatomic.h>'
+    planted src/keep/planted.h 'struct cds_wfcq_node;'
+    planted src/settle/planted.c '#include <jansson.h>'
+    planted src/settle/planted.c 'static void f(void) { json_decref(0); }'
+    planted src/run/planted.c 'static void f(void) { /* a */ abort(); }'
+    planted src/run/planted.c 'static void f(void) { if (1) exit(1); }'
+    planted src/run/planted.c 'static void f(void) { signal(1, 0); }'
+    planted src/run/planted.c 'static void f(void) { printf("x"); }'
+    planted src/run/planted.c '/* X''XX: later */'
+    planted tests/planted.sh '# TO''DO'
+    planted tests/tsan.supp 'race:everything'
+    printf 'int planted;\n' >"$copy/src/base/bare.c"
+    if check "$copy" 2>/dev/null; then echo "doors: a file without a licence was not noticed" >&2 && missed=$((missed + 1)); fi
+    printf '/* SPDX-License-Identifier: MIT */\n/* never calls exit(1) */ const char *s = "abort() // ";\nvoid f(void) { pthread_exit(0); }\n' \
+        >"$copy/src/base/bare.c"
+    check "$copy" || { echo "doors: what is allowed was refused" >&2 && missed=$((missed + 1)); }
+    ((missed == 0))
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf -- "$scratch"' EXIT
+if (($# > 0)); then
+    check "$1"
+    exit
+fi
+cd -- "$(dirname -- "$0")/.."
+(check .) || exit 1
+(self_test) || exit 1
+echo "doors: all closed that should be"
