@@ -28,10 +28,10 @@ struct run {
 
 /* ── workers ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Modules lie beside the program where it was built, below ../lib where it was installed. */
+/* Modules lie beside the program where it was built, in the libraries' folder where it was installed. */
 static const char *module_directory(struct run *run)
 {
-    static const char *const places[] = {"workers", "../lib/quern/workers"};
+    static const char *const places[] = {"workers", INSTALLED_MODULES};
     char self[PATH_MAX - 64], place[PATH_MAX];
     if (run->config->module_path) return run->config->module_path;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
