@@ -19,8 +19,6 @@
  * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
  * a stop tells dispatcher and reaper; the dispatcher closes ready, the last worker closes done, the settler ends when every slot
  * is free, then the heartbeat, then notices. Each knows only the queue behind it. */
-#include "pool.h"
-
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +31,14 @@
 #include "base/uuid.h"
 #include "config/policy.h"
 #include "inspect/stats.h"
+#include "intake/dispatcher.h"
+#include "keep/heartbeat.h"
 #include "run/cores.h"
+#include "run/crew.h"
+#include "settle/settler.h"
+#include "tell/notices.h"
+#include "tell/outage.h"
+#include "upkeep/reaper.h"
 #include "upkeep/trim.h"
 #include "wire/group.h"
 
@@ -565,25 +570,58 @@ int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, 
     return QUERN_OK;
 }
 
+/* Milliseconds since a moment of our clock; -1: it never was. */
+static int64_t ago_ms(const struct counter *at_ns)
+{
+    int64_t then_ns = counter_read(at_ns);
+    return then_ns ? (clock_now_ns() - then_ns) / NS_PER_MS : -1;
+}
+
+static void read_counters(quern_pool *pool, struct stats *stats)
+{
+    const struct settle_counters *settle = &pool->settle_counters;
+    stats->fetched = counter_read(&pool->intake_counters.fetched);
+    stats->adopted = counter_read(&pool->intake_counters.adopted);
+    stats->reads = counter_read(&pool->intake_counters.reads);
+    stats->last_fetch_ms = ago_ms(&pool->intake_counters.last_ns);
+    stats->done = counter_read(&settle->done);
+    stats->retry = counter_read(&settle->retry);
+    stats->dead = counter_read(&settle->dead);
+    stats->malformed = counter_read(&settle->malformed);
+    stats->unhandled = counter_read(&settle->unhandled);
+    stats->released = counter_read(&settle->released);
+    stats->left = counter_read(&settle->left);
+    stats->ambiguous = counter_read(&settle->ambiguous);
+    stats->settles = counter_read(&settle->batches);
+    stats->last_settle_ms = ago_ms(&settle->last_ns);
+    stats->renewed = counter_read(&pool->heartbeat_counters.renewed);
+    stats->lost = counter_read(&pool->heartbeat_counters.lost) + counter_read(&settle->lost);
+    stats->last_renewal_ms = ago_ms(&pool->heartbeat_counters.last_ns);
+    stats->trimmed = counter_read(&pool->reaper_counters.trimmed);
+}
+
 char *quern_pool_stats(quern_pool *pool)
 {
+    struct crew_sums crew;
     if (!pool) return NULL;
-    struct pool_view view = {
+    crew_read(pool->crew, &crew);
+    struct stats stats = {
+        .stream = pool->source.stream,
+        .group = pool->source.group,
         .consumer = pool->consumer,
-        .source = &pool->source,
-        .waiting = ready_length(pool->ready),
-        .held = slots_count(pool->slots) - slots_free_count(pool->slots),
-        .slots = slots_count(pool->slots),
-        .reply_bytes = chunk_pool_used_bytes(pool->chunks),
-        .uptime_ms = (clock_now_ns() - pool->started_ns) / NS_PER_MS,
         .is_stopping = atomic_load(&pool->is_stopping),
-        .intake = &pool->intake_counters,
-        .settle = &pool->settle_counters,
-        .heartbeat = &pool->heartbeat_counters,
-        .reaper = &pool->reaper_counters,
-        .outage = &pool->outage,
-        .notices_dropped = notices_dropped(pool->notices),
+        .is_up = atomic_load(&pool->outage.links_down) == 0,
+        .uptime_ms = (clock_now_ns() - pool->started_ns) / NS_PER_MS,
+        .threads = crew.threads,
+        .running = crew.running,
+        .run_us = crew.run_ns / NS_PER_US,
+        .waiting = ready_length(pool->ready),
+        .slots = slots_count(pool->slots),
+        .held = slots_count(pool->slots) - slots_free_count(pool->slots),
+        .reply_bytes = chunk_pool_used_bytes(pool->chunks),
+        .outages = atomic_load(&pool->outage.count),
+        .notices_dropped = (int64_t)notices_dropped(pool->notices),
     };
-    crew_read(pool->crew, &view.crew);
-    return stats_text(&view);
+    read_counters(pool, &stats);
+    return stats_text(&stats);
 }

@@ -3,56 +3,78 @@
 
 #include <jansson.h>
 
-#include "base/clock.h"
-#include "pool.h"
+/* One number and its name; the order is that of the text. */
+struct number {
+    const char *name;
+    int64_t value;
+};
 
-static json_int_t n(const struct counter *counter)
+static bool put_numbers(json_t *object, const struct number *numbers)
 {
-    return counter_read(counter);
+    for (; numbers->name; numbers++)
+        if (json_object_set_new(object, numbers->name, json_integer(numbers->value))) return false;
+    return true;
 }
 
-/* Milliseconds since a moment of our clock; -1: it never was. */
-static json_int_t ago_ms(const struct counter *at_ns)
+static bool put_object(json_t *root, const char *name, const struct number *numbers)
 {
-    int64_t then_ns = counter_read(at_ns);
-    return then_ns ? (clock_now_ns() - then_ns) / NS_PER_MS : -1;
+    json_t *object = json_object();
+    return object && put_numbers(object, numbers) && !json_object_set_new(root, name, object);
 }
 
-static json_t *jobs(const struct pool_view *view)
+static bool put_jobs(json_t *root, const struct stats *stats)
 {
-    const struct settle_counters *settle = view->settle;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "fetched", n(&view->intake->fetched),
-                     "adopted", n(&view->intake->adopted), "waiting", (json_int_t)view->waiting, "running",
-                     (json_int_t)view->crew.running, "held", (json_int_t)view->held, "done", n(&settle->done), "retry",
-                     n(&settle->retry), "dead", n(&settle->dead), "malformed", n(&settle->malformed), "unhandled",
-                     n(&settle->unhandled), "released", n(&settle->released), "left_pending", n(&settle->left));
+    return put_object(root, "jobs",
+                      (struct number[]){{"fetched", stats->fetched},
+                                        {"adopted", stats->adopted},
+                                        {"waiting", stats->waiting},
+                                        {"running", stats->running},
+                                        {"held", stats->held},
+                                        {"done", stats->done},
+                                        {"retry", stats->retry},
+                                        {"dead", stats->dead},
+                                        {"malformed", stats->malformed},
+                                        {"unhandled", stats->unhandled},
+                                        {"released", stats->released},
+                                        {"left_pending", stats->left},
+                                        {NULL, 0}});
 }
 
-static json_t *leases(const struct pool_view *view)
+static bool put_leases(json_t *root, const struct stats *stats)
 {
-    return json_pack("{s:I, s:I, s:I}", "renewed", n(&view->heartbeat->renewed), "lost",
-                     n(&view->heartbeat->lost) + n(&view->settle->lost), "ambiguous", n(&view->settle->ambiguous));
+    return put_object(
+        root, "leases",
+        (struct number[]){{"renewed", stats->renewed}, {"lost", stats->lost}, {"ambiguous", stats->ambiguous}, {NULL, 0}});
 }
 
-static json_t *redis(const struct pool_view *view)
+static bool put_redis(json_t *root, const struct stats *stats)
 {
-    return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "up", atomic_load(&view->outage->links_down) == 0, "outages",
-                     (json_int_t)atomic_load(&view->outage->count), "reads", n(&view->intake->reads), "settles",
-                     n(&view->settle->batches), "trimmed", n(&view->reaper->trimmed), "last_fetch_ms",
-                     ago_ms(&view->intake->last_ns), "last_settle_ms", ago_ms(&view->settle->last_ns), "last_renewal_ms",
-                     ago_ms(&view->heartbeat->last_ns));
+    return put_object(root, "redis",
+                      (struct number[]){{"up", stats->is_up},
+                                        {"outages", stats->outages},
+                                        {"reads", stats->reads},
+                                        {"settles", stats->settles},
+                                        {"trimmed", stats->trimmed},
+                                        {"last_fetch_ms", stats->last_fetch_ms},
+                                        {"last_settle_ms", stats->last_settle_ms},
+                                        {"last_renewal_ms", stats->last_renewal_ms},
+                                        {NULL, 0}});
 }
 
-char *stats_text(const struct pool_view *view)
+char *stats_text(const struct stats *stats)
 {
-    json_t *root =
-        json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I}", "stream", view->source->stream, "group",
-                  view->source->group, "consumer", view->consumer, "stopping", view->is_stopping, "uptime_ms",
-                  (json_int_t)view->uptime_ms, "threads", (json_int_t)view->crew.threads, "run_us",
-                  (json_int_t)(view->crew.run_ns / NS_PER_US), "slots", (json_int_t)view->slots, "jobs", jobs(view), "leases",
-                  leases(view), "redis", redis(view), "reply_bytes", (json_int_t)view->reply_bytes, "notices_dropped",
-                  (json_int_t)view->notices_dropped);
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_t *root = json_pack("{s:s, s:s, s:s}", "stream", stats->stream, "group", stats->group, "consumer", stats->consumer);
+    bool is_whole = root &&
+                    put_numbers(root, (struct number[]){{"stopping", stats->is_stopping},
+                                                        {"uptime_ms", stats->uptime_ms},
+                                                        {"threads", stats->threads},
+                                                        {"run_us", stats->run_us},
+                                                        {"slots", stats->slots},
+                                                        {"reply_bytes", stats->reply_bytes},
+                                                        {"notices_dropped", stats->notices_dropped},
+                                                        {NULL, 0}}) &&
+                    put_jobs(root, stats) && put_leases(root, stats) && put_redis(root, stats);
+    char *text = is_whole ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
 }

@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 
-/* inspect/stats: a pool's numbers as JSON. Threads: any; waits for nothing. */
+/* inspect/stats: a pool's numbers as JSON.
+ * Idea       the pool reads its threads' counters into one flat struct; here they get their names. The README lists them.
+ * Threads    any; waits for nothing. */
 #ifndef QUERN_INSPECT_STATS_H
 #define QUERN_INSPECT_STATS_H
 
-struct pool_view;
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stats {
+    const char *stream, *group, *consumer;
+    bool is_stopping, is_up;
+    int64_t uptime_ms, threads, run_us, slots, reply_bytes, notices_dropped;
+    /* jobs */
+    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, unhandled, released, left;
+    /* leases */
+    int64_t renewed, lost, ambiguous;
+    /* redis */
+    int64_t outages, reads, settles, trimmed;
+    int64_t last_fetch_ms, last_settle_ms, last_renewal_ms; /* ago; -1: never */
+};
 
 /* Gives; NULL: no memory. */
-char *stats_text(const struct pool_view *view);
+char *stats_text(const struct stats *stats);
 
 #endif
