@@ -19,6 +19,8 @@
  * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
  * a stop tells dispatcher and reaper; the dispatcher closes ready, the last worker closes done, the settler ends when every slot
  * is free, then the heartbeat, then notices. Each knows only the queue behind it. */
+#include "pool.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +45,7 @@
 #include "wire/group.h"
 
 enum { CHUNKS_KEPT = 32, SLOTS_BESIDE_PREFETCH = 128, RECONNECT_MS = 2000, TRY_AGAIN_MS = 100 };
+enum { ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 10000 };
 enum { CONN_DISPATCHER, CONN_SETTLER, CONN_HEARTBEAT, CONN_REAPER, CONNS };
 static const char *const roles[CONNS] = {"dispatcher", "settler", "heartbeat", "reaper"};
 
@@ -126,13 +129,20 @@ static void run_heartbeat(void *given)
 
 /* ── needs: what each thread may touch ───────────────────────────────────────────────────────────────────────────── */
 
+/* How long an answer may take: well within a lease, so that a connection that says nothing is given up while its jobs are ours. */
+static int64_t answer_ms(const quern_config *config)
+{
+    int64_t third_ms = config->lease_ms / 3;
+    return third_ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : third_ms > ANSWER_MAX_MS ? ANSWER_MAX_MS : third_ms;
+}
+
 static struct link_options link_options(quern_pool *pool, int role)
 {
     return (struct link_options){
         .conn = {.url = &pool->url,
                  .name = pool->conn_names[role],
                  .pool = role == CONN_DISPATCHER ? pool->chunks : NULL,
-                 .answer_ms = pool->config->connect_ms > 1000 ? pool->config->connect_ms : 1000},
+                 .answer_ms = answer_ms(pool->config)},
         .connect_ms = RECONNECT_MS,
         .down = outage_down,
         .up = outage_up,
@@ -539,6 +549,11 @@ int quern_pool_free(quern_pool *pool)
     join_threads(pool);
     destroy(pool);
     return QUERN_OK;
+}
+
+int pool_ended_fd(const quern_pool *pool)
+{
+    return pool->ended_waker.fd;
 }
 
 /* ── while it runs ───────────────────────────────────────────────────────────────────────────────────────────────── */

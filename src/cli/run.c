@@ -137,7 +137,8 @@ static quern_pool *start(struct run *run, int *status)
 {
     quern_error err = {0};
     quern_pool *pool;
-    for (bool was_down = false; !(pool = quern_pool_start(run->config, &err)); was_down = true) {
+    bool was_down = false;
+    for (; !(pool = quern_pool_start(run->config, &err)); was_down = true) {
         bool may_come = err.code == QUERN_E_CONNECT;
         if (!was_down || !may_come) say("%s%s", err.text, may_come ? "; waiting for it" : "");
         *status = err.code == QUERN_E_CONFIG || err.code == QUERN_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
@@ -147,6 +148,7 @@ static quern_pool *start(struct run *run, int *status)
             return NULL;
         }
     }
+    if (was_down) say("Redis answers");
     return pool;
 }
 
@@ -175,6 +177,9 @@ static int drain(struct run *run, quern_pool *pool)
 static int serve(struct run *run)
 {
     int status = EXIT_DONE;
+    quern_error err;
+    /* It is waited for here, where a signal is seen, and not within the library. */
+    if (quern_config_set(run->config, "connect_ms", "0", &err)) say("%s", err.text);
     quern_config_log(run->config, log_line, NULL);
     quern_config_observe(run->config, observe, run);
     quern_pool *pool = start(run, &status);
