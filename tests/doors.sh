@@ -70,14 +70,16 @@ code_of() {
                     at = index(rest, "*/")
                     if (!at) break
                     rest = substr(rest, at + 2); in_comment = 0
-                } else if (substr(rest, 1, 2) == "/*") {
+                    continue
+                }
+                if (!match(rest, is_include ? "/[*/]" : "/[*/]|[\"'\'']")) { code = code rest; break }
+                code = code substr(rest, 1, RSTART - 1); rest = substr(rest, RSTART)
+                if (substr(rest, 1, 2) == "/*") {
                     in_comment = 1; rest = substr(rest, 3)
                 } else if (substr(rest, 1, 2) == "//") {
                     break
-                } else if (!is_include && match(rest, /^"([^"\\]|\\.)*"/)) {
+                } else if (match(rest, /^"([^"\\]|\\.)*"/) || match(rest, /^'\''([^'\''\\]|\\.)*'\''/)) {
                     code = code "\"\""; rest = substr(rest, RLENGTH + 1)
-                } else if (match(rest, /^'\''([^'\''\\]|\\.)*'\''/)) {
-                    code = code "0"; rest = substr(rest, RLENGTH + 1)
                 } else {
                     code = code substr(rest, 1, 1); rest = substr(rest, 2)
                 }
@@ -153,8 +155,12 @@ check_marks() {
 check_licences() {
     local file
     while IFS= read -r file; do
-        [[ $(head -n 3 -- "$file") == *'SPDX-License-Identifier: MIT'* ]] || violation "$file: no SPDX line on top"
-    done < <(files ! -name '*.json' ! -name '*.supp' ! -name '*.md')
+        violation "$file: no SPDX line on top"
+    done < <(files ! -name '*.json' ! -name '*.supp' ! -name '*.md' | xargs -r -d '\n' awk '
+        function judge() { if (name && !is_licensed) print name }
+        FNR == 1 { judge(); name = FILENAME; is_licensed = 0 }
+        FNR <= 3 && /SPDX-License-Identifier: MIT/ { is_licensed = 1 }
+        END { judge() }')
 }
 
 check_suppressions() {
