@@ -83,8 +83,8 @@ uint32_t ready_sleepers(const struct ready *ready)
 void ready_sleep(struct ready *ready, bool (*is_leaving)(void *user), void *user)
 {
     uint32_t seen = atomic_load(&ready->signal);
-    refill_if_low(ready);
     atomic_fetch_add(&ready->sleepers, 1);
+    refill_if_low(ready); /* counted first: a dispatcher that runs at once must see that somebody is idle */
     atomic_store(&ready->is_waking, 0);
     atomic_thread_fence(memory_order_seq_cst); /* counted before it looks; pairs with ready_wake() */
     if (ring_length(ready->ring) == 0 && !atomic_load(&ready->is_closed) && !is_leaving(user))
