@@ -302,8 +302,11 @@ static int open_registry(quern_pool *pool, quern_error *err)
 static int open_notices(quern_pool *pool, quern_error *err)
 {
     const quern_config *config = pool->config;
-    pool->notices =
-        notices_open(&(struct notices_options){config->observer, config->observer_user, config->logger, config->logger_user});
+    pool->notices = notices_open(&(struct notices_options){.observed = config->observed,
+                                                           .observer = config->observer,
+                                                           .observer_user = config->observer_user,
+                                                           .logger = config->logger,
+                                                           .logger_user = config->logger_user});
     if (!pool->notices) return err_set(err, QUERN_E_MEMORY, "no memory or no thread for the notices");
     pool->log = log_open(&(struct log_options){.level = (enum log_level)config->log_level,
                                                .format = (enum log_format)config->log_format,

@@ -106,7 +106,7 @@ static void log_line(void *user, int level, const char *line)
 static void observe(void *given, const quern_notice *notice)
 {
     struct run *run = given;
-    if (notice->what != QUERN_NOTICE_STOPPED) return;
+    (void)notice;
     if (write(run->ended, &(uint64_t){1}, sizeof(uint64_t)) < 0) say("eventfd: %s", strerror(errno));
 }
 
@@ -181,7 +181,7 @@ static int serve(struct run *run)
     /* It is waited for here, where a signal is seen, and not within the library. */
     if (quern_config_set(run->config, "connect_ms", "0", &err)) say("%s", err.text);
     quern_config_log(run->config, log_line, NULL);
-    quern_config_observe(run->config, observe, run);
+    quern_config_observe(run->config, QUERN_NOTICE_STOPPED, observe, run);
     quern_pool *pool = start(run, &status);
     if (!pool) return status;
     wait_signal(run, -1);

@@ -62,6 +62,7 @@ quern_config *config_copy(const quern_config *config)
         return NULL;
     }
     copy->group_is_given = config->group_is_given;
+    copy->observed = config->observed;
     copy->observer = config->observer;
     copy->observer_user = config->observer_user;
     copy->logger = config->logger;
@@ -117,9 +118,11 @@ size_t quern_config_problems(const quern_config *config, void (*each)(void *user
     return config->problem_count;
 }
 
-void quern_config_observe(quern_config *config, void (*observer)(void *user, const quern_notice *notice), void *user)
+void quern_config_observe(quern_config *config, unsigned kinds, void (*observer)(void *user, const quern_notice *notice),
+                          void *user)
 {
     if (!config) return;
+    config->observed = observer ? kinds : 0;
     config->observer = observer;
     config->observer_user = user;
 }

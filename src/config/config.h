@@ -65,6 +65,7 @@ struct quern_config {
     struct config_workers workers;
     /* set by code only */
     struct config_handlers handlers;
+    unsigned observed; /* kinds of notices, enum quern_what */
     void (*observer)(void *user, const quern_notice *notice);
     void *observer_user;
     void (*logger)(void *user, int level, const char *line);

@@ -59,7 +59,8 @@ int server_start(const struct server_program *program, const struct place *place
                  quern_error *err)
 {
     /* Its log is its standard output, so that an early complaint about its own arguments lands there too. No RDB: the AOF
-     * alone is read at start, and a SHUTDOWN then writes nothing but what the AOF still lacks. */
+     * alone is read at start, and a SHUTDOWN then writes nothing but what the AOF still lacks. Synced always: with everysec the
+     * server holds back writes while a sync runs, for up to two seconds, and a kill -9 then loses what it has acknowledged. */
     const char *const argv[] = {program->name,
                                 "--port",
                                 "0",
@@ -72,7 +73,7 @@ int server_start(const struct server_program *program, const struct place *place
                                 "--appendonly",
                                 "yes",
                                 "--appendfsync",
-                                "everysec",
+                                "always",
                                 "--aof-load-truncated",
                                 "yes",
                                 "--save",

@@ -37,7 +37,7 @@ static struct counter *counter_of(struct settle_counters *counters, enum slot_ou
 
 static void tell(const struct settler_needs *needs, const struct quern_job *job, int what)
 {
-    if (!notices_has_observer(needs->notices)) return;
+    if (!notices_wants(needs->notices, what)) return;
     notices_post(needs->notices, &(quern_notice){
                                      .what = what,
                                      .outcome = outcomes[job->outcome].verdict,

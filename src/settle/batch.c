@@ -123,6 +123,14 @@ static void put_bytes(struct conn *conn, quern_bytes bytes)
     conn_arg(conn, bytes.at, bytes.len);
 }
 
+/* Milliseconds with three decimals: a job may take microseconds. */
+static void put_ms(struct conn *conn, int64_t ns)
+{
+    char text[32];
+    int n = snprintf(text, sizeof text, "%lld.%03lld", (long long)(ns / NS_PER_MS), (long long)(ns % NS_PER_MS / NS_PER_US));
+    conn_arg(conn, text, (size_t)n);
+}
+
 static void put_done(const struct quern_job *job, struct conn *conn)
 {
     char when[CLOCK_ISO_SIZE];
@@ -130,8 +138,8 @@ static void put_done(const struct quern_job *job, struct conn *conn)
     put_bytes(conn, job->message.event);
     conn_arg(conn, job->result, job->result_len);
     conn_arg_number(conn, job->message.retries);
-    conn_arg_number(conn, (job->started_ns - job->admitted_ns) / NS_PER_MS);
-    conn_arg_number(conn, (job->ended_ns - job->started_ns) / NS_PER_MS);
+    put_ms(conn, job->started_ns - job->admitted_ns);
+    put_ms(conn, job->ended_ns - job->started_ns);
     clock_iso(clock_unix_us() - (clock_now_ns() - job->ended_ns) / NS_PER_US, when);
     conn_arg_text(conn, when);
 }

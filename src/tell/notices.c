@@ -52,7 +52,7 @@ static void deliver(struct notices *notices, struct record *record)
     record->notice.event.at = record->event;
     record->notice.id.at = record->id;
     record->notice.text = record->text;
-    if (notices->options.observer) notices->options.observer(notices->options.observer_user, &record->notice);
+    notices->options.observer(notices->options.observer_user, &record->notice);
 }
 
 static void run(void *given)
@@ -85,9 +85,9 @@ struct notices *notices_open(const struct notices_options *options)
     return NULL;
 }
 
-bool notices_has_observer(const struct notices *notices)
+bool notices_wants(const struct notices *notices, int what)
 {
-    return notices->options.observer != NULL;
+    return (notices->options.observed & (unsigned)what) != 0;
 }
 
 static quern_bytes copy_name(char *to, quern_bytes from)
@@ -126,7 +126,7 @@ static void commit(struct notices *notices)
 
 void notices_post(struct notices *notices, const quern_notice *notice)
 {
-    if (!notices->options.observer) return;
+    if (!notices_wants(notices, notice->what)) return;
     struct record *record = begin(notices);
     if (!record) return;
     record->is_line = false;

@@ -17,7 +17,8 @@
 struct notices;
 
 struct notices_options {
-    void (*observer)(void *user, const quern_notice *notice); /* may be NULL */
+    unsigned observed; /* kinds of notices, enum quern_what; 0: none */
+    void (*observer)(void *user, const quern_notice *notice);
     void *observer_user;
     void (*logger)(void *user, int level, const char *line); /* may be NULL */
     void *logger_user;
@@ -25,8 +26,8 @@ struct notices_options {
 
 /* Starts the thread. Gives; NULL: no memory or no thread. */
 struct notices *notices_open(const struct notices_options *options);
-/* Is anybody listening to notices? If not, they need not be composed. */
-bool notices_has_observer(const struct notices *notices);
+/* Is anybody listening to this kind? If not, it need not be composed. */
+bool notices_wants(const struct notices *notices, int what);
 void notices_post(struct notices *notices, const quern_notice *notice);
 /* A log sink (base/log). */
 void notices_line(void *notices, int level, const char *line);

@@ -12,7 +12,8 @@ void outage_down(void *given, const quern_error *why)
     if (atomic_fetch_add(&outage->links_down, 1) > 0) return;
     atomic_fetch_add(&outage->count, 1);
     atomic_store(&outage->since_ns, clock_now_ns());
-    log_event(outage->log, LOG_WARNING, "redis_lost", LOG_TEXT("why", why->text), LOG_TEXT("then", "trying again until it answers"));
+    log_event(outage->log, LOG_WARNING, "redis_lost", LOG_TEXT("why", why->text),
+              LOG_TEXT("then", "trying again until it answers"));
     notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_OUTAGE, .text = why->text});
 }
 

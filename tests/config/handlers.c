@@ -134,7 +134,7 @@ static void hear(void *user, int level, const char *line)
 static void a_copy_shares_nothing_with_its_original(void **state)
 {
     (void)state;
-    quern_config_observe(config, see, &error);
+    quern_config_observe(config, QUERN_NOTICE_ALL, see, &error);
     quern_config_log(config, hear, config);
     assert_int_equal(on("sum", "{}"), QUERN_OK);
     assert_int_equal(quern_config_set(config, "redis", "unix:///a", &error), QUERN_OK);
@@ -163,7 +163,7 @@ static void a_load_keeps_handlers_and_callbacks(void **state)
 {
     (void)state;
     struct lines lines;
-    quern_config_observe(config, see, &error);
+    quern_config_observe(config, QUERN_NOTICE_ALL, see, &error);
     assert_int_equal(on("sum", NULL), QUERN_OK);
     assert_int_equal(scratch_load(config, "{\"threads\": 2}", &lines), QUERN_OK);
     assert_int_equal(config->handlers.count, 1);
