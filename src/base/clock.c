@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -92,19 +93,32 @@ static int zone(const char **at, const char *end, int *minutes)
     return 0;
 }
 
+/* Days from 1970-01-01 in the Gregorian calendar, counted from March so that a leap day is a year's last. */
+static int64_t days_of(int year, int month, int day)
+{
+    int64_t years = year - (month < 3), days = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    int64_t era = (years >= 0 ? years : years - 399) / 400, in_era = years - era * 400;
+    return era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + days - 719468;
+}
+
+static bool is_date(int year, int month, int day)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return day <= days[month - 1] + (month == 2 && is_leap);
+}
+
 int clock_parse_iso(const char *text, uint64_t len, int64_t *unix_ms)
 {
     const char *at = text, *end = text + len;
-    struct tm tm = {0};
-    int year, month, ms, offset;
+    int year, month, day, hour, minute, second, ms, offset;
     if (digits(&at, end, 4, 0, 9999, &year) || literal(&at, end, "-") || digits(&at, end, 2, 1, 12, &month) ||
-        literal(&at, end, "-") || digits(&at, end, 2, 1, 31, &tm.tm_mday) || literal(&at, end, "Tt ") ||
-        digits(&at, end, 2, 0, 23, &tm.tm_hour) || literal(&at, end, ":") || digits(&at, end, 2, 0, 59, &tm.tm_min) ||
-        literal(&at, end, ":") || digits(&at, end, 2, 0, 60, &tm.tm_sec) || fraction(&at, end, &ms) ||
-        zone(&at, end, &offset) || at != end)
+        literal(&at, end, "-") || digits(&at, end, 2, 1, 31, &day) || literal(&at, end, "Tt ") ||
+        digits(&at, end, 2, 0, 23, &hour) || literal(&at, end, ":") || digits(&at, end, 2, 0, 59, &minute) ||
+        literal(&at, end, ":") || digits(&at, end, 2, 0, 60, &second) || fraction(&at, end, &ms) || zone(&at, end, &offset) ||
+        at != end || !is_date(year, month, day))
         return -1;
-    tm.tm_year = year - 1900;
-    tm.tm_mon = month - 1;
-    *unix_ms = ((int64_t)timegm(&tm) - (int64_t)offset * 60) * 1000 + ms;
+    int64_t minutes = (days_of(year, month, day) * 24 + hour) * 60 + minute - offset;
+    *unix_ms = (minutes * 60 + second) * 1000 + ms;
     return 0;
 }
