@@ -40,6 +40,17 @@ static size_t sequence(const unsigned char *at, size_t left)
     return n;
 }
 
+size_t bytes_character(quern_bytes text, uint32_t *character)
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    size_t n = text.len ? sequence(at, text.len) : 0;
+    if (!n) return 0;
+    uint32_t got = n == 1 ? at[0] : at[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++) got = got << 6 | (at[i] & 0x3f);
+    *character = got;
+    return n;
+}
+
 bool bytes_is_utf8(quern_bytes text)
 {
     for (size_t i = 0, n; i < text.len; i += n)

@@ -5,6 +5,7 @@
 #define QUERN_BASE_BYTES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "quern.h"
@@ -28,6 +29,9 @@ static inline bool bytes_is(quern_bytes a, const char *text)
 
 /* Reads a whole decimal number without sign; false: it is none, or larger than 2^64 - 1. */
 bool bytes_number(quern_bytes text, uint64_t *value);
+
+/* The length of the well-formed UTF-8 character that text begins with, and which one it is; 0: there is none. */
+size_t bytes_character(quern_bytes text, uint32_t *character);
 
 /* Is it well-formed UTF-8? */
 bool bytes_is_utf8(quern_bytes text);

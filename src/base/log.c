@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
-enum { RECENT = 8, REPEAT_MS = 5000, VALUE_MAX = 400 };
+enum { RECENT = 8, REPEAT_MS = 5000, VALUE_MAX = 400, END_BYTES = sizeof ",\"repeated\":4294967295}" };
 
 struct recent {
     uint64_t hash;
@@ -25,7 +25,7 @@ struct log {
 
 struct line {
     char text[LOG_LINE_MAX];
-    size_t len;
+    size_t len, max; /* max: what fields may fill; the end has its place behind it */
     enum log_format format;
 };
 
@@ -45,73 +45,88 @@ void log_close(struct log *log)
     free(log);
 }
 
-static void put(struct line *line, const char *text, size_t n)
+/* All of it or nothing: half a key, number or escape would break the line. */
+static bool put(struct line *line, const char *text, size_t n)
 {
-    size_t room = sizeof line->text - 2 - line->len; /* one for the closing brace, one for the NUL */
-    if (n > room) n = room;
+    if (line->len + n > line->max) return false;
     memcpy(line->text + line->len, text, n);
     line->len += n;
-}
-
-/* What could leave its place: controls, DEL, the C1 controls and bidirectional overrides of UTF-8, bytes that are not UTF-8. */
-static bool is_plain(quern_bytes text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\' || c >= 0x80) return false;
-    }
     return true;
 }
 
+/* What could leave its place: controls, DEL, the C1 controls, separators of lines, marks and overrides of direction. */
+static bool is_harmful(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+static bool is_plain(quern_bytes text)
+{
+    for (size_t i = 0, n; i < text.len; i += n) {
+        uint32_t c;
+        n = bytes_character((quern_bytes){text.at + i, text.len - i}, &c);
+        if (!n || is_harmful(c) || c == '"' || c == '\\' || c == ' ' || c == '=') return false;
+    }
+    return text.len > 0;
+}
+
+/* As many characters as there is room for. A byte that is not UTF-8 is shown by its number. */
 static void put_escaped(struct line *line, quern_bytes text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        char escape[8];
+    bool fits = true;
+    for (size_t i = 0, n; i < text.len && fits; i += n) {
+        uint32_t c = 0;
+        char escape[16];
+        n = bytes_character((quern_bytes){text.at + i, text.len - i}, &c);
         if (c == '"' || c == '\\')
-            put(line, (char[]){'\\', (char)c}, 2);
-        else if (c < 0x20 || c >= 0x7f)
-            put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
+            fits = put(line, (char[]){'\\', (char)c}, 2);
+        else if (n && !is_harmful(c))
+            fits = put(line, text.at + i, n);
         else
-            put(line, (const char *)&c, 1);
+            fits = put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", n ? c : (unsigned char)text.at[i]));
+        if (!n) n = 1;
     }
 }
 
-static void put_text(struct line *line, quern_bytes text)
+static quern_bytes shorten(quern_bytes text)
 {
-    if (text.len > VALUE_MAX) text.len = VALUE_MAX;
-    bool quote = line->format == LOG_FORMAT_JSON || text.len == 0 || !is_plain(text) || memchr(text.at, ' ', text.len) ||
-                 memchr(text.at, '=', text.len);
-    if (!quote) {
-        put(line, text.at, text.len);
-        return;
-    }
-    put(line, "\"", 1);
+    if (text.len <= VALUE_MAX) return text;
+    text.len = VALUE_MAX;
+    for (int i = 0; i < 3 && (text.at[text.len] & 0xc0) == 0x80; i++) text.len--; /* not within a character */
+    return text;
+}
+
+static bool put_text(struct line *line, quern_bytes text)
+{
+    text = shorten(text);
+    size_t quote = line->format == LOG_FORMAT_JSON || !is_plain(text);
+    if (!put(line, "\"", quote)) return false;
+    line->max -= quote; /* keeps a place for the closing one */
     put_escaped(line, text);
-    put(line, "\"", 1);
+    line->max += quote;
+    return put(line, "\"", quote);
 }
 
-static void put_key(struct line *line, const char *key)
+static bool put_key(struct line *line, const char *key)
 {
-    if (line->format == LOG_FORMAT_TEXT) {
-        if (line->len) put(line, " ", 1);
-        put(line, key, strlen(key));
-        put(line, "=", 1);
-        return;
-    }
-    put(line, line->len ? ",\"" : "{\"", 2);
-    put(line, key, strlen(key));
-    put(line, "\":", 2);
+    if (line->format == LOG_FORMAT_TEXT)
+        return put(line, " ", line->len > 0) && put(line, key, strlen(key)) && put(line, "=", 1);
+    return put(line, line->len ? ",\"" : "{\"", 2) && put(line, key, strlen(key)) && put(line, "\":", 2);
 }
 
+static bool put_number(struct line *line, int64_t number)
+{
+    char text[24];
+    return put(line, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)number));
+}
+
+/* A field that has no place is left out whole; a long text is cut. */
 static void put_field(struct line *line, const struct log_field *field)
 {
-    char number[24];
-    put_key(line, field->key);
-    if (!field->is_number)
-        put_text(line, field->text);
-    else
-        put(line, number, (size_t)snprintf(number, sizeof number, "%lld", (long long)field->number));
+    size_t before = line->len;
+    if (!put_key(line, field->key) || !(field->is_number ? put_number(line, field->number) : put_text(line, field->text)))
+        line->len = before;
 }
 
 static uint64_t hash_of(const char *text, size_t len)
@@ -147,7 +162,7 @@ void log_write(struct log *log, enum log_level level, const char *name, const st
 {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
     if (!log || level > log->options.level || !log->options.sink) return;
-    struct line line = {.format = log->options.format};
+    struct line line = {.format = log->options.format, .max = LOG_LINE_MAX - END_BYTES};
     char when[CLOCK_ISO_SIZE];
     clock_iso(clock_unix_us(), when);
     put_field(&line, &(struct log_field){.key = "time", .text = bytes_of(when)});
@@ -157,6 +172,7 @@ void log_write(struct log *log, enum log_level level, const char *name, const st
     for (; fields->key; fields++) put_field(&line, fields);
     unsigned repeated = 0;
     if (!is_due(log, hash_of(line.text + same_from, line.len - same_from), &repeated)) return;
+    line.max = LOG_LINE_MAX - 2; /* } and NUL */
     if (repeated) put_field(&line, &(struct log_field){.key = "repeated", .number = repeated, .is_number = 1});
     if (line.format == LOG_FORMAT_JSON) line.text[line.len++] = '}';
     line.text[line.len] = 0;
