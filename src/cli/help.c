@@ -32,7 +32,7 @@ int verb_help(int argc, char **argv)
 {
     size_t count;
     const struct verb *verb = verbs(&count);
-    if (argc < 2) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_all();
         return EXIT_DONE;
     }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "embed/keeper.h"
@@ -50,11 +52,20 @@ void say(const char *format, ...)
     fprintf(stderr, "quern: %s\n", text);
 }
 
+/* Where 0, 1 or 2 is closed, the next descriptor opened would take its number, and what we print would go to Redis. */
+static bool has_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], KEEPER_VERB) == 0) return embed_keeper_main(argc, argv);
+    if (!has_standard_descriptors()) return EXIT_FAILED;
     if (argc < 2) {
-        verb_help(1, argv);
+        say("no verb; right would be run, publish or help, as in: quern help run");
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {

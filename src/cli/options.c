@@ -103,6 +103,24 @@ static const char *argument_of(const struct config_row *row, int argc, char **ar
     return NULL;
 }
 
+/* getopt_long did not understand word, or a letter in a word of letters, which is in optopt then. What follows '=' is not
+ * shown: it may be a password. */
+static int refuse_option(int option, const char *word)
+{
+    char wrong[64] = {'-', (char)optopt, 0};
+    bool is_letter = optopt > 0 && optopt < OPTION_TIMEOUT;
+    if (!is_letter) snprintf(wrong, sizeof wrong, "%.*s", (int)strcspn(word, "="), word);
+    bool is_name = !is_letter && strncmp(wrong, "--", 2) == 0;
+    const char *near = is_name ? config_nearest(wrong + 2, 0, NULL, config_typos(wrong + 2)) : NULL;
+    if (option == ':')
+        say("%s: its value is missing", wrong);
+    else if (near)
+        say("%s: no such option; did you mean --%s?", wrong, near);
+    else
+        say("%s: no such option", wrong);
+    return QUERN_E_CONFIG;
+}
+
 /* One walk over the options. files: only -c; else all but it. */
 static int walk(quern_config *config, const struct option_table *table, int argc, char **argv, bool files)
 {
@@ -125,14 +143,8 @@ static int walk(quern_config *config, const struct option_table *table, int argc
             failed = take_timeout(config, optarg);
         else if (row)
             failed = take_key(config, row, value);
-        else {
-            const char *wrong = argv[optind - 1];
-            const char *near =
-                strncmp(wrong, "--", 2) == 0 ? config_nearest(wrong + 2, 0, NULL, config_typos(wrong + 2)) : NULL;
-            say(option == ':' ? "%s: its value is missing" : "%s: no such option%s%s", wrong, near ? "; did you mean --" : "",
-                near ? near : "");
-            failed = QUERN_E_CONFIG;
-        }
+        else
+            failed = refuse_option(option, argv[optind - 1]);
         if (failed && !code) code = failed;
     }
     return code;

@@ -153,9 +153,21 @@ static int stop_at_wrong(struct lines *lines)
     return QUERN_E_ARGUMENT;
 }
 
+/* Is there anything that no line could mend? */
+static int check_event(struct publish *publish)
+{
+    quern_error err;
+    quern_message message = message_of(publish, NULL, 0);
+    message.is_raw = 1;
+    if (!quern_message_check(publish->config, &message, &err)) return EXIT_DONE;
+    say("not published: %s", err.text);
+    return EXIT_USAGE;
+}
+
 static int publish_lines(struct publish *publish)
 {
-    int status = publisher_open(publish);
+    int status = check_event(publish);
+    if (!status) status = publisher_open(publish);
     if (status) return status;
     struct lines *lines = calloc(1, sizeof *lines);
     int code = lines ? QUERN_OK : QUERN_E_MEMORY;

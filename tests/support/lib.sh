@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# support/lib.sh: what the scripts that test the program share. A script sources it with the build directory as $1, defines
+# functions whose names are sentences, and ends with run_all.
+# Idea       each test function runs in a subshell and a temporary folder of its own ($here, also the working directory); a
+#            private redis-server is started by redis_start; whatever the test left running is ended afterwards.
+# Waiting    wait_for looks again every 10 ms until a deadline; there is no other waiting.
+# Never      signals a process that is not a child of the test's own shell, except by signal_process, which looks twice.
+set -uo pipefail
+export LC_ALL=C
+
+build=$(cd -P -- "${1:?the folder of a build}" && pwd)
+tree=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+quern=$build/quern
+unset STATE_DIRECTORY REDISCLI_AUTH "${!QUERN_@}"
+
+# A sanitizer makes things slower: deadlines are multiplied by this; what measures time or memory asks is_plain.
+slower=1
+grep -q '^QUERN_SANITIZE:[A-Z]*=.' "$build/CMakeCache.txt" && slower=4
+is_plain() { ((slower == 1)); }
+
+# ── Saying ──
+
+fail() {
+    printf 'FAILED: %s\n' "$*" >&2
+    exit 1
+}
+
+equal() { [[ $1 == "$2" ]] || fail "${3:-value}: $1 instead of $2"; }
+
+# has FILE TEXT, lacks FILE TEXT
+has() { grep -qF -- "$2" "$1" || fail "${1##*/} does not say: $2"; }
+lacks() { ! grep -qF -- "$2" "$1" || fail "${1##*/} must not say: $2"; }
+count_in() { grep -cF -- "$2" "$1" || true; }
+lines_of() { wc -l <"$1"; }
+
+# ── Time ──
+
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+# wait_for SECONDS COMMAND…: until it succeeds. Fails the test if the time is over.
+wait_for() {
+    local end=$(($(now_ms) + $1 * 1000 * slower))
+    shift
+    until "$@"; do
+        (($(now_ms) < end)) || fail "in vain: $*"
+        read -rt 0.01 <&"$never" || true
+    done
+}
+
+# ── Processes ──
+
+# One of ours: by its number, which must be that of a child of this shell.
+signal_process() {
+    local signal=$1 pid=$2
+    ((pid > 1)) || fail "no process: $pid"
+    [[ $(ps_parent "$pid") == "$BASHPID" ]] || fail "process $pid is not ours"
+    kill "-$signal" "$pid"
+}
+
+ps_parent() {
+    local stat
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+    stat=${stat##*) }
+    set -- $stat
+    echo "$2"
+}
+
+has_ended() {
+    local stat
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+    [[ ${stat##*) } == Z* ]]
+}
+
+# status_of PID SECONDS: waits for its end; its exit status in $status.
+status_of() {
+    wait_for "$2" has_ended "$1"
+    status=0
+    wait "$1" || status=$?
+}
+
+# run_quern STATUS ARGUMENT…: in the foreground; its words go to out and err; it must end with STATUS.
+run_quern() {
+    local wanted=$1 status=0
+    shift
+    timeout $((20 * slower)) "$quern" "$@" >out 2>err || status=$?
+    ((status == wanted)) || fail "quern $* ended with $status instead of $wanted: $(tail -n 5 err)"
+}
+
+# start_quern NAME ARGUMENT…: in the background; its words go to NAME.log; its number in $pid.
+start_quern() {
+    local name=$1
+    shift
+    "$quern" "$@" </dev/null >"$name.out" 2>"$name.log" &
+    pid=$!
+}
+
+is_started() { grep -qE 'event"?[=:]"?started' "$1.log"; }
+started_quern() {
+    start_quern "$@"
+    wait_for 10 is_started "$1"
+}
+
+stop_quern() {
+    signal_process TERM "$1"
+    status_of "$1" 20
+}
+
+end_children() {
+    local child
+    for child in $(jobs -p); do
+        [[ $(ps_parent "$child") == "$BASHPID" ]] || continue
+        kill -CONT "$child" 2>/dev/null
+        kill -KILL "$child" 2>/dev/null
+        wait "$child" 2>/dev/null
+    done
+}
+
+# ── Redis ──
+
+# redis_start [OPTION…]: a private server at $socket, its number in $redis_pid, its URL in $url.
+redis_start() {
+    local program=redis-server
+    command -v redis-server >/dev/null || program=redis-check-rdb
+    socket=$here/redis.sock
+    url=unix://$socket
+    (exec -a redis-server "$program" --port 0 --unixsocket "$socket" --dir "$here" --save '' --daemonize no "$@") \
+        </dev/null >>"$here/redis.log" 2>&1 &
+    redis_pid=$!
+    wait_for 10 redis_answers
+}
+
+redis_answers() { [[ $(redis PING 2>&1) =~ ^(PONG|NOAUTH) ]]; }
+redis() { redis-cli -s "$socket" "$@" 2>&1; }
+
+redis_kill() {
+    signal_process KILL "$redis_pid"
+    wait "$redis_pid" 2>/dev/null
+}
+
+# Of app.events and app.workers, or of stream $1 and group $2.
+length() { redis XLEN "${1:-app.events}"; }
+pending() { redis XPENDING "${1:-app.events}" "${2:-app.workers}" | head -n 1; }
+retry_length() { length app.events:app.workers:retry; }
+completed() { length app.events:app.workers:completed; }
+length_is() { [[ $(length "${2:-app.events}") == "$1" ]]; }
+pending_is() { [[ $(pending) == "$1" ]]; }
+completed_is() { [[ $(completed) == "$1" ]]; }
+completed_reaches() { [[ $(completed) -ge $1 ]]; }
+
+# The values of one field in the completed log, a line each; no value may hold a newline.
+completed_field() { redis XRANGE app.events:app.workers:completed - + | grep -xFA 1 -- "$1" | grep -vxF -e "$1" -e --; }
+
+# Keeps the ids of all that is in the stream, for settled_once.
+remember_ids() {
+    redis EVAL '
+        local from, n = "-", 0
+        while true do
+            local page = redis.call("XRANGE", KEYS[1], from, "+", "COUNT", 1000)
+            if #page == 0 then return n end
+            for _, entry in ipairs(page) do
+                for i = 1, #entry[2], 2 do
+                    if entry[2][i] == "id" then n = n + redis.call("SADD", "remembered", entry[2][i + 1]) end
+                end
+            end
+            from = "(" .. page[#page][1]
+        end' 1 "${1:-app.events}"
+}
+
+# Says how each remembered id is found in the completed log: "ONCE more MORE missing MISSING".
+settled_ids() {
+    redis EVAL '
+        local from, once, more = "-", 0, 0
+        while true do
+            local page = redis.call("XRANGE", KEYS[1], from, "+", "COUNT", 1000)
+            if #page == 0 then break end
+            for _, entry in ipairs(page) do
+                for i = 1, #entry[2], 2 do
+                    if entry[2][i] == "id" then
+                        if redis.call("SREM", "remembered", entry[2][i + 1]) == 1 then once = once + 1 else more = more + 1 end
+                    end
+                end
+            end
+            from = "(" .. page[#page][1]
+        end
+        return once .. " more " .. more .. " missing " .. redis.call("SCARD", "remembered")' 1 app.events:app.workers:completed
+}
+
+# burn_jobs N [JSON]: publishes N lines.
+burn_jobs() {
+    yes "${2:-{\}}" | head -n "$1" | timeout 60 "$quern" publish --redis "$url" burn - >/dev/null 2>publish.log ||
+        fail "publishing: $(tail -n 1 publish.log)"
+}
+
+# burn_config [KEY: VALUE, …]: a configuration, burn.json, whose only worker is burn.
+burn_config() {
+    printf '{%s"completed_max": 1000000, "workers": [{"event": "burn", "module": "burn"}]}\n' "${1:+$1, }" >burn.json
+}
+
+# ── Running ──
+
+run_one() {
+    here=$scratch/$2
+    mkdir -- "$here"
+    cd "$here" || exit 1
+    trap end_children EXIT
+    "$1"
+}
+
+# Runs each function given, or with a second argument to the script, that one alone.
+run_all() {
+    local name number=0 failed=0 began log
+    [[ -z ${only:-} ]] || set -- "$only"
+    for name in "$@"; do
+        number=$((number + 1))
+        log=$scratch/$number.log
+        began=$(now_ms)
+        if (run_one "$name" "$number") >"$log" 2>&1; then
+            printf 'ok      %5d ms  %s\n' $(($(now_ms) - began)) "$name"
+            grep '^#' "$log" || true
+        else
+            printf 'NOT OK  %5d ms  %s\n' $(($(now_ms) - began)) "$name"
+            sed 's/^/    /' "$log"
+            (cd "$scratch/$number" && tail -n 8 -- *.log err 2>/dev/null | cut -c 1-400 | sed 's/^/    | /')
+            failed=$((failed + 1))
+        fi
+    done
+    ((failed == 0))
+}
+
+only=${2:-}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/cli-XXXXXX")
+trap 'rm -rf -- "$scratch"' EXIT
+mkfifo "$scratch/never"
+exec {never}<>"$scratch/never"
+export XDG_STATE_HOME=$scratch/state HOME=$scratch/home
+mkdir -- "$HOME"
