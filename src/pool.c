@@ -46,6 +46,15 @@
 
 enum { CHUNKS_KEPT = 32, SLOTS_BESIDE_PREFETCH = 128, RECONNECT_MS = 2000, TRY_AGAIN_MS = 100 };
 enum { ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 10000 };
+
+enum {
+    CHUNKS_KEPT = 32,
+    SLOTS_BESIDE_PREFETCH = 128,
+    RECONNECT_MS = 2000,
+    TRY_AGAIN_MS = 100,
+    LEAST_WAIT_MS = 1000,
+    ONE_ATTEMPT_MS = 5000
+};
 enum { CONN_DISPATCHER, CONN_SETTLER, CONN_HEARTBEAT, CONN_REAPER, CONNS };
 static const char *const roles[CONNS] = {"dispatcher", "settler", "heartbeat", "reaper"};
 
@@ -134,6 +143,12 @@ static int64_t answer_ms(const quern_config *config)
 {
     int64_t third_ms = config->lease_ms / 3;
     return third_ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : third_ms > ANSWER_MAX_MS ? ANSWER_MAX_MS : third_ms;
+
+/* connect_ms 0 means one attempt, not an impatient one. */
+static int64_t answer_ms(const quern_config *config)
+{
+    if (!config->connect_ms) return ONE_ATTEMPT_MS;
+    return config->connect_ms > LEAST_WAIT_MS ? config->connect_ms : LEAST_WAIT_MS;
 }
 
 static struct link_options link_options(quern_pool *pool, int role)
@@ -369,9 +384,10 @@ static void close_conns(quern_pool *pool)
 static int connect_redis(quern_pool *pool, quern_error *err)
 {
     quern_error why = {0};
-    int64_t now_ns = clock_now_ns(), end_ns = clock_deadline_ns(now_ns, pool->config->connect_ms);
+    int64_t end_ns = clock_deadline_ns(clock_now_ns(), pool->config->connect_ms);
+    int64_t least_ms = pool->config->connect_ms ? LEAST_WAIT_MS : ONE_ATTEMPT_MS;
     for (;;) {
-        int64_t deadline_ns = end_ns > clock_now_ns() + NS_PER_S ? end_ns : clock_now_ns() + NS_PER_S;
+        int64_t least_ns = clock_deadline_ns(clock_now_ns(), least_ms), deadline_ns = end_ns > least_ns ? end_ns : least_ns;
         int code = connect_once(pool, deadline_ns, &why);
         if (!code) return QUERN_OK;
         close_conns(pool);

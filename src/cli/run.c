@@ -132,10 +132,12 @@ static bool wait_signal(struct run *run, int timeout_ms)
     return at[0].revents && read(run->signals, &which, sizeof which) == (ssize_t)sizeof which;
 }
 
-/* A server that is down is waited for: one line when it is, one when it is back. NULL: *status says how to end. */
+/* A server that is down is waited for: one line when it is, one when it is back. The waiting is done here, between single
+ * attempts, where a signal is heard. NULL: *status says how to end. */
 static quern_pool *start(struct run *run, int *status)
 {
     quern_error err = {0};
+    run->config->connect_ms = 0;
     quern_pool *pool;
     bool was_down = false;
     for (; !(pool = quern_pool_start(run->config, &err)); was_down = true) {

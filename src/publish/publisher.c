@@ -25,7 +25,7 @@
 #include "publish/send.h"
 #include "wire/group.h"
 
-enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, BATCH_BYTES = 1024 * 1024 };
+enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, BATCH_BYTES = 1024 * 1024 };
 
 struct quern_publisher {
     quern_config *config;
@@ -142,10 +142,10 @@ static int publish_batch(quern_publisher *publisher, const struct outgoing *batc
         if (!code && !(code = send_batch(publisher->conn, batch, deadline_ns, &was_sent, &meaning, err))) return QUERN_OK;
         publisher_disconnect(publisher);
         may_be_there |= was_sent;
-        int64_t wait_ms = backoff_next_ms(&backoff), over_ns = clock_now_ns() + wait_ms * NS_PER_MS;
-        bool again = may_retry(batch, code, was_sent, meaning.class) && over_ns < deadline_ns;
+        int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
+        bool again = may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
         if (!again) return give_up(batch, code, may_be_there, err);
-        poll(NULL, 0, (int)wait_ms);
+        poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* the last try is short of the end, not a whole pause */
     }
 }
 

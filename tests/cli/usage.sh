@@ -52,7 +52,9 @@ a_wrong_command_line_is_one_line_and_status_2() {
     refused_with "did you mean --threads" run --treads=2
     refused_with "--wholly-unknown: no such option" run --wholly-unknown
     refused_with "-x: no such option" run -x
-    refused_with "-x: no such option" publish -xy event
+    run_quern 2 publish -xy event
+    has err "-x: no such option"
+    has err "-y: no such option"
     refused_with "--rediss: no such option" publish --rediss=redis://:sesame@here event
     lacks err sesame
     refused_with "--stream: its value is missing" run --stream

@@ -189,7 +189,7 @@ settled_ids() {
 
 # burn_jobs N [JSON]: publishes N lines.
 burn_jobs() {
-    yes "${2:-{\}}" | head -n "$1" | timeout 60 "$quern" publish --redis "$url" burn - >/dev/null 2>publish.log ||
+    timeout 60 "$quern" publish --redis "$url" burn - >/dev/null 2>publish.log < <(yes "${2:-{\}}" | head -n "$1") ||
         fail "publishing: $(tail -n 1 publish.log)"
 }
 
