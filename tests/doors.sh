@@ -28,9 +28,9 @@ inspect:   base wire job config
 embed:     base
 supervise: base config blame
 cli:       base config embed supervise
-.:         base config wire job queue run keep intake settle upkeep blame publish inspect tell
+pool:      base config wire job queue run keep intake settle upkeep blame publish inspect tell
 '
-# The room . is what lies in src/ itself: it assembles the house.
+# pool assembles the house.
 
 # what: where it may be said (shell patterns of files). It is looked for in code, not in comments or texts.
 readonly HIREDIS='src/wire/*'

@@ -179,9 +179,6 @@ static int drain(struct run *run, quern_pool *pool)
 static int serve(struct run *run)
 {
     int status = EXIT_DONE;
-    quern_error err;
-    /* It is waited for here, where a signal is seen, and not within the library. */
-    if (quern_config_set(run->config, "connect_ms", "0", &err)) say("%s", err.text);
     quern_config_log(run->config, log_line, NULL);
     quern_config_observe(run->config, QUERN_NOTICE_STOPPED, observe, run);
     quern_pool *pool = start(run, &status);

@@ -7,17 +7,8 @@
 #include <urcu/wfcqueue.h>
 
 #include "base/futex.h"
+#include "base/tsan.h"
 #include "job/slot.h"
-
-#if defined(__SANITIZE_THREAD__)
-/* The packaged liburcu is not instrumented: it is told here what its exchanges order. */
-#include <sanitizer/tsan_interface.h>
-#define PUBLISHES(at) __tsan_release(at)
-#define SEES(at)      __tsan_acquire(at)
-#else
-#define PUBLISHES(at) ((void)(at))
-#define SEES(at)      ((void)(at))
-#endif
 
 _Static_assert(sizeof(struct slot_link) == sizeof(struct cds_wfcq_node), "a slot's link is liburcu's node");
 
@@ -62,7 +53,7 @@ void done_push(struct done *done, struct quern_job *job)
 {
     struct cds_wfcq_node *node = (struct cds_wfcq_node *)(void *)&job->link;
     cds_wfcq_node_init(node);
-    PUBLISHES(node); /* all that was written into the job before the settler takes it; pairs with done_take() */
+    TSAN_PUBLISHES(node); /* all that was written into the job before the settler takes it; pairs with done_take() */
     cds_wfcq_enqueue(&done->head, &done->tail, node);
     uint64_t pushed = atomic_fetch_add(&done->pushed, 1) + 1;
     if (pushed >= atomic_load(&done->wake_at)) done_wake(done);
@@ -72,7 +63,7 @@ struct quern_job *done_take(struct done *done)
 {
     struct cds_wfcq_node *node = __cds_wfcq_dequeue_blocking(&done->head, &done->tail);
     if (!node) return NULL;
-    SEES(node);
+    TSAN_SEES(node);
     done->taken++;
     return (struct quern_job *)(void *)((char *)node - offsetof(struct quern_job, link));
 }

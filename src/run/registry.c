@@ -6,16 +6,7 @@
 #include <urcu/urcu-memb.h>
 
 #include "base/bytes.h"
-
-#if defined(__SANITIZE_THREAD__)
-/* The packaged liburcu is not instrumented: it is told here what a grace period and a pointer order. */
-#include <sanitizer/tsan_interface.h>
-#define PUBLISHES(at) __tsan_release(at)
-#define SEES(at)      __tsan_acquire(at)
-#else
-#define PUBLISHES(at) ((void)(at))
-#define SEES(at)      ((void)(at))
-#endif
+#include "base/tsan.h"
 
 struct table {
     _Atomic uint32_t holders; /* the registry, and each worker that uses it */
@@ -109,7 +100,7 @@ bool registry_replace(struct registry *registry, const struct handler_setup *set
 {
     struct table *table = table_make(setups, count), *old = registry->current;
     if (!table) return false;
-    PUBLISHES(table);
+    TSAN_PUBLISHES(table);
     rcu_assign_pointer(registry->current, table);
     urcu_memb_synchronize_rcu(); /* who has read the old pointer has counted itself by now */
     registry_drop(old);
@@ -132,7 +123,7 @@ bool registry_hold(struct registry *registry, struct table **held, struct table 
     if (now == *held) return false; /* the usual case: ours is counted, so this address cannot be another table's */
     urcu_memb_read_lock();
     now = rcu_dereference(registry->current);
-    SEES(now);
+    TSAN_SEES(now);
     atomic_fetch_add_explicit(&now->holders, 1, memory_order_relaxed);
     urcu_memb_read_unlock();
     *old = *held;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* host: quern_run(), for programs that want nothing but a pool. Signals are read from a descriptor, so no handler is installed
+/* pool/host: quern_run(), for programs that want nothing but a pool. Signals are read from a descriptor, so no handler is installed
  * and nothing global is kept. */
 #include <errno.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "config/config.h"
-#include "pool.h"
+#include "pool/pool.h"
 
 /* Waits for a signal or the pool's end. Was it a signal? */
 static bool wait_signal(int signals, const quern_pool *pool, int64_t deadline_ns)

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "pool/pool.h"
+#include "wire/group.h"
+
+enum { RECONNECT_MS = 2000, TRY_AGAIN_MS = 100, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 10000 };
+/* How long one attempt may take at least; the second where it is the only one: connect_ms 0 means one attempt, not an impatient one. */
+enum { LEAST_WAIT_MS = 1000, ONE_ATTEMPT_MS = 5000 };
+
+/* How long an answer may take: well within a lease, so that a connection that says nothing is given up while its jobs are ours. */
+static int64_t answer_ms(const quern_config *config)
+{
+    int64_t third_ms = config->lease_ms / 3;
+    return third_ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : third_ms > ANSWER_MAX_MS ? ANSWER_MAX_MS : third_ms;
+}
+
+struct link_options link_options(quern_pool *pool, int role)
+{
+    return (struct link_options){
+        .conn = {.url = &pool->url,
+                 .name = pool->conn_names[role],
+                 .pool = role == CONN_DISPATCHER ? pool->chunks : NULL,
+                 .answer_ms = answer_ms(pool->config)},
+        .connect_ms = RECONNECT_MS,
+        .down = outage_down,
+        .up = outage_up,
+        .user = &pool->outage,
+    };
+}
+
+static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
+{
+    const struct source *source = &pool->source;
+    int code = key_must_be(conn, source->stream, "stream", err);
+    if (!code) code = key_must_be(conn, source->retry, "stream", err);
+    if (!code) code = key_must_be(conn, source->completed, "stream", err);
+    if (!code) code = key_must_be(conn, source->settles, "hash", err);
+    if (!code) code = group_create(conn, source->stream, source->group, pool->config->start, err);
+    if (!code) code = group_create(conn, source->retry, source->group, "0", err);
+    return code;
+}
+
+static int connect_once(quern_pool *pool, int64_t deadline_ns, quern_error *err)
+{
+    for (int i = 0; i < CONNS; i++) {
+        struct link_options options = link_options(pool, i);
+        if (!pool->conns[i] && !(pool->conns[i] = conn_open(&options.conn, deadline_ns, err)))
+            return err ? err->code : QUERN_E_CONNECT;
+    }
+    return check_keys(pool, pool->conns[CONN_SETTLER], err);
+}
+
+static void close_conns(quern_pool *pool)
+{
+    for (int i = 0; i < CONNS; i++) {
+        conn_close(pool->conns[i]);
+        pool->conns[i] = NULL;
+    }
+}
+
+/* Tries until connect_ms is over; what no waiting mends fails at once. */
+int connect_redis(quern_pool *pool, quern_error *err)
+{
+    quern_error why = {0};
+    int64_t end_ns = clock_deadline_ns(clock_now_ns(), pool->config->connect_ms);
+    int64_t least_ms = pool->config->connect_ms ? LEAST_WAIT_MS : ONE_ATTEMPT_MS;
+    for (;;) {
+        int64_t least_ns = clock_deadline_ns(clock_now_ns(), least_ms), deadline_ns = end_ns > least_ns ? end_ns : least_ns;
+        int code = connect_once(pool, deadline_ns, &why);
+        if (!code) return QUERN_OK;
+        close_conns(pool);
+        if (code != QUERN_E_CONNECT || clock_now_ns() + TRY_AGAIN_MS * NS_PER_MS >= end_ns) break;
+        poll(NULL, 0, TRY_AGAIN_MS);
+    }
+    if (err) *err = why;
+    return why.code;
+}

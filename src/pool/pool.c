@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The public calls on a pool; the map of the house is in pool/pool.h. */
+#include "pool/pool.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "inspect/stats.h"
+
+static int check_config(const quern_config *config, quern_error *err)
+{
+    if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
+    if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
+    if (!config->handlers.count)
+        return err_set(err, QUERN_E_CONFIG, "no handler: name at least one event with quern_config_on()");
+    return config_check(config, err);
+}
+
+static int pool_open(quern_pool *pool, const quern_config *config, quern_error *err)
+{
+    if (!(pool->config = config_copy(config))) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
+    int code = rooms_open(pool, err);
+    if (!code) code = connect_redis(pool, err);
+    if (!code) code = threads_start(pool, err);
+    return code;
+}
+
+quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
+{
+    if (check_config(config, err)) return NULL;
+    quern_pool *pool = calloc(1, sizeof *pool);
+    if (!pool) {
+        err_set(err, QUERN_E_MEMORY, "no memory for a pool");
+        return NULL;
+    }
+    pthread_mutex_init(&pool->join_lock, NULL);
+    atomic_init(&pool->drain_ns, CLOCK_NEVER);
+    pool->dispatcher_waker.fd = pool->reaper_waker.fd = pool->heartbeat_waker.fd = pool->ended_waker.fd = -1;
+    pool->started_ns = clock_now_ns();
+    if (pool_open(pool, config, err)) {
+        threads_abandon(pool);
+        rooms_close(pool);
+        return NULL;
+    }
+    struct crew_sums sums;
+    crew_read(pool->crew, &sums);
+    log_event(pool->log, LOG_INFO, "started", LOG_TEXT("redis", pool->url.shown), LOG_TEXT("stream", pool->source.stream),
+              LOG_TEXT("group", pool->source.group), LOG_TEXT("consumer", pool->consumer), LOG_INT("threads", sums.threads));
+    return pool;
+}
+
+void quern_pool_stop(quern_pool *pool)
+{
+    if (!pool) return;
+    int64_t never = CLOCK_NEVER;
+    atomic_compare_exchange_strong(&pool->drain_ns, &never,
+                                   clock_deadline_ns(clock_now_ns(), pool->config ? pool->config->drain_ms : 0));
+    atomic_store(&pool->is_stopping, true);
+    waker_wake(&pool->dispatcher_waker);
+    waker_wake(&pool->reaper_waker);
+}
+
+int quern_pool_join(quern_pool *pool, int64_t timeout_ms, quern_error *err)
+{
+    if (!pool) return err_set(err, QUERN_E_ARGUMENT, "no pool was given");
+    if (thread_role() != ROLE_HOST) return err_set(err, QUERN_E_ARGUMENT, "a pool cannot be joined on one of its own threads");
+    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), timeout_ms);
+    while (!atomic_load(&pool->has_ended)) {
+        struct pollfd at = {.fd = pool->ended_waker.fd, .events = POLLIN}; /* never cleared: it ends once */
+        poll(&at, 1, clock_poll_ms(deadline_ns));
+        if (atomic_load(&pool->has_ended) || clock_now_ns() < deadline_ns) continue;
+        struct crew_sums sums;
+        crew_read(pool->crew, &sums);
+        return err_set(err, QUERN_E_BUSY, "still running: %u handlers, %u jobs held", sums.running,
+                       slots_count(pool->slots) - slots_free_count(pool->slots));
+    }
+    threads_join(pool);
+    return QUERN_OK;
+}
+
+int quern_pool_free(quern_pool *pool)
+{
+    if (!pool) return QUERN_OK;
+    if (!atomic_load(&pool->has_ended)) return QUERN_E_BUSY;
+    threads_join(pool);
+    rooms_close(pool);
+    return QUERN_OK;
+}
+
+int pool_ended_fd(const quern_pool *pool)
+{
+    return pool->ended_waker.fd;
+}
+
+/* ── while it runs ───────────────────────────────────────────────────────────────────────────────────────────────── */
+
+int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *err)
+{
+    if (!pool || threads < 1 || threads > WORKERS_MAX)
+        return err_set(err, QUERN_E_ARGUMENT, "threads: %u; right would be 1 to %d", threads, WORKERS_MAX);
+    int code = crew_set(pool->crew, threads, err);
+    waker_wake(&pool->dispatcher_waker); /* it may ask for more now */
+    return code;
+}
+
+static enum slot_outcome outcome_of(const quern_job *job, quern_verdict verdict)
+{
+    if (job->is_not_json) return OUTCOME_MALFORMED;
+    return verdict == QUERN_DONE ? OUTCOME_DONE : verdict == QUERN_DEAD ? OUTCOME_DEAD : OUTCOME_RETRY;
+}
+
+int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error)
+{
+    if (!pool || verdict < QUERN_DONE || verdict > QUERN_DEAD) return QUERN_E_ARGUMENT;
+    quern_job *job = slots_claim(pool->slots, ticket);
+    if (!job) return QUERN_E_GONE;
+    if (error) quern_job_error(job, "%s", error);
+    job->outcome = outcome_of(job, verdict);
+    job->ended_ns = clock_now_ns();
+    if (slot_said(job)) done_push(pool->done, job);
+    return QUERN_OK;
+}
+
+/* Milliseconds since a moment of our clock; -1: it never was. */
+static int64_t ago_ms(const struct counter *at_ns)
+{
+    int64_t then_ns = counter_read(at_ns);
+    return then_ns ? (clock_now_ns() - then_ns) / NS_PER_MS : -1;
+}
+
+static void read_counters(quern_pool *pool, struct stats *stats)
+{
+    const struct settle_counters *settle = &pool->settle_counters;
+    stats->fetched = counter_read(&pool->intake_counters.fetched);
+    stats->adopted = counter_read(&pool->intake_counters.adopted);
+    stats->reads = counter_read(&pool->intake_counters.reads);
+    stats->last_fetch_ms = ago_ms(&pool->intake_counters.last_ns);
+    stats->done = counter_read(&settle->done);
+    stats->retry = counter_read(&settle->retry);
+    stats->dead = counter_read(&settle->dead);
+    stats->malformed = counter_read(&settle->malformed);
+    stats->unhandled = counter_read(&settle->unhandled);
+    stats->released = counter_read(&settle->released);
+    stats->left = counter_read(&settle->left);
+    stats->ambiguous = counter_read(&settle->ambiguous);
+    stats->settles = counter_read(&settle->batches);
+    stats->last_settle_ms = ago_ms(&settle->last_ns);
+    stats->renewed = counter_read(&pool->heartbeat_counters.renewed);
+    stats->lost = counter_read(&pool->heartbeat_counters.lost) + counter_read(&settle->lost);
+    stats->last_renewal_ms = ago_ms(&pool->heartbeat_counters.last_ns);
+    stats->trimmed = counter_read(&pool->reaper_counters.trimmed);
+}
+
+char *quern_pool_stats(quern_pool *pool)
+{
+    struct crew_sums crew;
+    if (!pool) return NULL;
+    crew_read(pool->crew, &crew);
+    struct stats stats = {
+        .stream = pool->source.stream,
+        .group = pool->source.group,
+        .consumer = pool->consumer,
+        .is_stopping = atomic_load(&pool->is_stopping),
+        .is_up = atomic_load(&pool->outage.links_down) == 0,
+        .uptime_ms = (clock_now_ns() - pool->started_ns) / NS_PER_MS,
+        .threads = crew.threads,
+        .running = crew.running,
+        .run_us = crew.run_ns / NS_PER_US,
+        .waiting = ready_length(pool->ready),
+        .slots = slots_count(pool->slots),
+        .held = slots_count(pool->slots) - slots_free_count(pool->slots),
+        .reply_bytes = chunk_pool_used_bytes(pool->chunks),
+        .outages = atomic_load(&pool->outage.count),
+        .notices_dropped = (int64_t)notices_dropped(pool->notices),
+    };
+    read_counters(pool, &stats);
+    return stats_text(&stats);
+}

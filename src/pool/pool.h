@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+
+/* pool/pool: assembles the house. The map:
+ *
+ *   job/slot      the table of what we hold                    base/arena     where its bytes lie
+ *   intake/       dispatcher: Redis → ready                    queue/ready    lock-free, many to many
+ *   run/          worker × N: ready → handler → done           queue/done     wait-free, many to one
+ *   settle/       settler: done → Redis                        settle/verdict what is asked for each
+ *   keep/         heartbeat: renews what the table holds       upkeep/        reaper: trims, unblocks the dispatcher
+ *   tell/         notices: the host's callbacks
+ *
+ * Shared state, all of it (who writes → who reads; atomics unless said):
+ *   slots         see job/slot.h                               ready, done    see queue/
+ *   is_stopping   stop → dispatcher, reaper                    drain_ns       stop → handlers, settler
+ *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
+ *   acked         settler → reaper                             blocked_id     dispatcher → reaper
+ *   counters      each its own thread → inspect                registry       host → workers (RCU)
+ *
+ * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
+ * a stop tells dispatcher and reaper; the dispatcher closes ready, the last worker closes done, the settler ends when every slot
+ * is free, then the heartbeat, then notices. Each knows only the queue behind it. */
+#ifndef QUERN_POOL_POOL_H
+#define QUERN_POOL_POOL_H
+
+#include <pthread.h>
+
+#include "config/config.h"
+#include "intake/dispatcher.h"
+#include "keep/heartbeat.h"
+#include "run/crew.h"
+#include "settle/settler.h"
+#include "tell/notices.h"
+#include "tell/outage.h"
+#include "upkeep/reaper.h"
+
+enum { CONN_DISPATCHER, CONN_SETTLER, CONN_HEARTBEAT, CONN_REAPER, CONNS };
+
+struct quern_pool {
+    quern_config *config;
+    struct url url;
+    char *consumer;
+    char *conn_names[CONNS];
+    struct source source;
+    int64_t started_ns;
+
+    struct log *log;
+    struct notices *notices;
+    struct outage outage;
+    struct chunk_pool *chunks;
+    struct slots *slots;
+    struct ready *ready;
+    struct done *done;
+    struct registry *registry;
+    struct crew *crew;
+    struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
+
+    _Atomic bool is_stopping, has_settled, wants_slots, has_ended;
+    _Atomic int64_t drain_ns, acked, blocked_id;
+    struct intake_counters intake_counters;
+    struct settle_counters settle_counters;
+    struct heartbeat_counters heartbeat_counters;
+    struct reaper_counters reaper_counters;
+
+    struct dispatcher_needs dispatcher_needs;
+    struct settler_needs settler_needs;
+    struct heartbeat_needs heartbeat_needs;
+    struct reaper_needs reaper_needs;
+    struct conn *conns[CONNS]; /* made before the threads; each is taken by its own */
+    pthread_t dispatcher, settler, heartbeat, reaper;
+    bool has_dispatcher, has_settler, has_heartbeat, has_reaper;
+    pthread_mutex_t join_lock;
+    bool is_joined; /* under join_lock */
+};
+
+/* pool/rooms: names, queues, tables. rooms_close() takes what is half-built, and frees the pool; no thread may run. */
+int rooms_open(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
+void rooms_close(quern_pool *pool);
+
+/* pool/connect: the four connections, and that the keys are what they should be. Waits at most connect_ms; on failure none is
+ * left open. */
+int connect_redis(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
+struct link_options link_options(quern_pool *pool, int role);
+
+/* pool/threads: from the drain to the tap. threads_abandon() ends what a failed start has begun, and waits for it;
+ * threads_join() only once the pool has ended. */
+int threads_start(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
+void threads_abandon(quern_pool *pool);
+void threads_join(quern_pool *pool);
+
+/* A descriptor that is readable once the pool has ended, and from then on. Lent until the pool is freed. */
+int pool_ended_fd(const quern_pool *pool);
+
+#endif

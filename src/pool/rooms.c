@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/uuid.h"
+#include "config/policy.h"
+#include "pool/pool.h"
+
+enum { CHUNKS_KEPT = 32, SLOTS_BESIDE_PREFETCH = 128 };
+static const char *const roles[CONNS] = {"dispatcher", "settler", "heartbeat", "reaper"};
+
+/* Names, unique per run: two pools of one machine, or one pool twice, are two consumers. */
+static int open_names(quern_pool *pool, quern_error *err)
+{
+    const quern_config *config = pool->config;
+    char host[65] = "host", id[UUID_SIZE];
+    gethostname(host, sizeof host - 1);
+    uuid_text(id);
+    id[8] = 0;
+    bool is_open = asprintf(&pool->consumer, "%s-%d-%s", config->consumer ? config->consumer : host, getpid(), id) >= 0;
+    for (int i = 0; i < CONNS && is_open; i++)
+        is_open = asprintf(&pool->conn_names[i], "quern:%s:%s", pool->consumer, roles[i]) >= 0;
+    if (!is_open) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
+    int code = source_open(&pool->source, config->stream, config->group, err);
+    return code ? code : url_read(&pool->url, config->redis, err);
+}
+
+static int open_wakers(quern_pool *pool, quern_error *err)
+{
+    struct waker *wakers[] = {&pool->dispatcher_waker, &pool->reaper_waker, &pool->heartbeat_waker, &pool->ended_waker};
+    for (size_t i = 0; i < COUNT_OF(wakers); i++)
+        if (waker_open(wakers[i]))
+            return err_set(err, QUERN_E_MEMORY, "no file descriptor for a pool: is there a limit on open files?");
+    return QUERN_OK;
+}
+
+static int open_registry(quern_pool *pool, quern_error *err)
+{
+    const struct config_handlers *handlers = &pool->config->handlers;
+    struct handler_setup *setups = calloc(handlers->count, sizeof *setups);
+    int code = setups ? QUERN_OK : QUERN_E_MEMORY;
+    for (size_t i = 0; i < handlers->count && !code; i++) {
+        struct policy policy;
+        code = policy_read(pool->config, handlers->at[i].policy, &policy, err);
+        setups[i] = (struct handler_setup){&handlers->at[i], policy.timeout_ms};
+    }
+    if (!code) pool->registry = registry_open(setups, (uint32_t)handlers->count);
+    free(setups);
+    return code ? code : pool->registry ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
+}
+
+static int open_notices(quern_pool *pool, quern_error *err)
+{
+    const quern_config *config = pool->config;
+    pool->notices = notices_open(&(struct notices_options){.observed = config->observed,
+                                                           .observer = config->observer,
+                                                           .observer_user = config->observer_user,
+                                                           .logger = config->logger,
+                                                           .logger_user = config->logger_user});
+    if (!pool->notices) return err_set(err, QUERN_E_MEMORY, "no memory or no thread for the notices");
+    pool->log = log_open(&(struct log_options){.level = (enum log_level)config->log_level,
+                                               .format = (enum log_format)config->log_format,
+                                               .sink = notices_line,
+                                               .user = pool->notices});
+    pool->outage.log = pool->log;
+    pool->outage.notices = pool->notices;
+    return pool->log ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the log");
+}
+
+static int open_queues(quern_pool *pool, quern_error *err)
+{
+    uint32_t slots = (uint32_t)pool->config->prefetch_max + SLOTS_BESIDE_PREFETCH;
+    pool->chunks = chunk_pool_open(CHUNKS_KEPT);
+    pool->slots = slots_open(slots, &pool->drain_ns);
+    pool->ready = ready_open(slots, &pool->dispatcher_waker);
+    pool->done = done_open();
+    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done)
+        return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
+    int code = open_registry(pool, err);
+    if (code) return code;
+    pool->crew = crew_open(&(struct worker_needs){
+        .ready = pool->ready, .done = pool->done, .slots = pool->slots, .registry = pool->registry, .log = pool->log});
+    return pool->crew ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the workers");
+}
+
+int rooms_open(quern_pool *pool, quern_error *err)
+{
+    int code = open_names(pool, err);
+    if (!code) code = open_wakers(pool, err);
+    if (!code) code = open_notices(pool, err);
+    if (!code) code = open_queues(pool, err);
+    return code;
+}
+
+void rooms_close(quern_pool *pool)
+{
+    notices_close(pool->notices);
+    crew_free(pool->crew);
+    registry_close(pool->registry);
+    ready_free(pool->ready);
+    done_free(pool->done);
+    slots_close(pool->slots);
+    chunk_pool_close(pool->chunks);
+    log_close(pool->log);
+    waker_close(&pool->dispatcher_waker);
+    waker_close(&pool->reaper_waker);
+    waker_close(&pool->heartbeat_waker);
+    waker_close(&pool->ended_waker);
+    for (int i = 0; i < CONNS; i++) free(pool->conn_names[i]);
+    free(pool->consumer);
+    source_close(&pool->source);
+    url_free(&pool->url);
+    quern_config_free(pool->config);
+    pthread_mutex_destroy(&pool->join_lock);
+    free(pool);
+}

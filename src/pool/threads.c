@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "pool/pool.h"
+#include "run/cores.h"
+#include "upkeep/trim.h"
+
+static void run_dispatcher(void *given)
+{
+    quern_pool *pool = given;
+    dispatcher_run(&(struct dispatcher_start){&pool->dispatcher_needs, pool->conns[CONN_DISPATCHER]});
+}
+
+static void run_reaper(void *given)
+{
+    quern_pool *pool = given;
+    reaper_run(&(struct reaper_start){&pool->reaper_needs, pool->conns[CONN_REAPER]});
+}
+
+static void run_settler(void *given)
+{
+    quern_pool *pool = given;
+    settler_run(&(struct settler_start){&pool->settler_needs, pool->conns[CONN_SETTLER]});
+    atomic_store(&pool->has_settled, true);
+    waker_wake(&pool->reaper_waker);
+    waker_wake(&pool->heartbeat_waker);
+}
+
+static void has_ended(void *given)
+{
+    quern_pool *pool = given;
+    atomic_store(&pool->has_ended, true);
+    waker_wake(&pool->ended_waker);
+}
+
+static void run_heartbeat(void *given)
+{
+    quern_pool *pool = given;
+    heartbeat_run(&(struct heartbeat_start){&pool->heartbeat_needs, pool->conns[CONN_HEARTBEAT]});
+    const struct settle_counters *counters = &pool->settle_counters;
+    log_event(pool->log, LOG_INFO, "stopped", LOG_INT("done", counter_read(&counters->done)),
+              LOG_INT("released", counter_read(&counters->released)), LOG_INT("left_pending", counter_read(&counters->left)));
+    notices_post(pool->notices, &(quern_notice){.what = QUERN_NOTICE_STOPPED});
+    notices_finish(pool->notices, has_ended, pool);
+}
+
+/* ── needs: what each thread may touch ───────────────────────────────────────────────────────────────────────────── */
+
+static void read_crew(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run_ns)
+{
+    struct crew_sums sums;
+    crew_read(crew, &sums);
+    *threads = sums.threads;
+    *jobs = sums.jobs;
+    *run_ns = sums.run_ns;
+}
+
+static void stop_pool(void *pool)
+{
+    quern_pool_stop(pool);
+}
+
+static void fill_dispatcher(quern_pool *pool)
+{
+    const quern_config *config = pool->config;
+    pool->dispatcher_needs = (struct dispatcher_needs){
+        .slots = pool->slots,
+        .ready = pool->ready,
+        .done = pool->done,
+        .sources = &pool->source,
+        .source_count = 1,
+        .consumer = pool->consumer,
+        .link = link_options(pool, CONN_DISPATCHER),
+        .chunks = pool->chunks,
+        .block_ms = config_block_ms(config),
+        .prefetch_ns = config->prefetch_ms * NS_PER_MS,
+        .prefetch_bytes = config->prefetch_bytes,
+        .batch_size = (uint32_t)config->batch_size,
+        .prefetch_max = (uint32_t)config->prefetch_max,
+        .fields_max = (uint32_t)config->fields_max,
+        .until_empty = config->until_empty,
+        .log = pool->log,
+        .counters = &pool->intake_counters,
+        .waker = &pool->dispatcher_waker,
+        .is_stopping = &pool->is_stopping,
+        .wants_slots = &pool->wants_slots,
+        .blocked_id = &pool->blocked_id,
+        .read_crew = read_crew,
+        .crew = pool->crew,
+        .stop = stop_pool,
+        .pool = pool,
+    };
+}
+
+static void fill_settler(quern_pool *pool)
+{
+    pool->settler_needs = (struct settler_needs){
+        .done = pool->done,
+        .slots = pool->slots,
+        .sources = &pool->source,
+        .source_count = 1,
+        .consumer = pool->consumer,
+        .link = link_options(pool, CONN_SETTLER),
+        .lease_ns = pool->config->lease_ms * NS_PER_MS,
+        .completed_max = pool->config->completed_max,
+        .log = pool->log,
+        .notices = pool->notices,
+        .counters = &pool->settle_counters,
+        .drain_ns = &pool->drain_ns,
+        .refill = &pool->dispatcher_waker,
+        .wants_slots = &pool->wants_slots,
+        .upkeep = &pool->reaper_waker,
+        .trim_after = TRIM_AFTER,
+        .acked = &pool->acked,
+    };
+}
+
+static void fill_heartbeat(quern_pool *pool)
+{
+    pool->heartbeat_needs = (struct heartbeat_needs){
+        .slots = pool->slots,
+        .sources = &pool->source,
+        .source_count = 1,
+        .consumer = pool->consumer,
+        .link = link_options(pool, CONN_HEARTBEAT),
+        .lease_ns = pool->config->lease_ms * NS_PER_MS,
+        .tick_ns = config_heartbeat_ms(pool->config) * NS_PER_MS,
+        .log = pool->log,
+        .notices = pool->notices,
+        .counters = &pool->heartbeat_counters,
+        .waker = &pool->heartbeat_waker,
+        .is_stopping = &pool->has_settled,
+    };
+}
+
+static void fill_reaper(quern_pool *pool)
+{
+    pool->reaper_needs = (struct reaper_needs){
+        .sources = &pool->source,
+        .source_count = 1,
+        .link = link_options(pool, CONN_REAPER),
+        .period_ns = pool->config->reap_ms * NS_PER_MS,
+        .trims = pool->config->trim,
+        .required_groups = &pool->config->required_groups,
+        .ignored_groups = &pool->config->ignored_groups,
+        .log = pool->log,
+        .counters = &pool->reaper_counters,
+        .waker = &pool->reaper_waker,
+        .is_stopping = &pool->is_stopping,
+        .has_settled = &pool->has_settled,
+        .acked = &pool->acked,
+        .blocked_id = &pool->blocked_id,
+    };
+}
+
+/* ── starting, ending ────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool start_one(pthread_t *thread, bool *has, enum thread_role role, const char *name, void (*run)(void *),
+                      quern_pool *pool)
+{
+    *has = !thread_start(thread, role, name, run, pool);
+    return *has;
+}
+
+/* From the drain to the tap. On failure the threads that run see a stop, and each ends by the queue before it. */
+int threads_start(quern_pool *pool, quern_error *err)
+{
+    uint32_t threads = pool->config->threads ? pool->config->threads : cores_usable();
+    fill_settler(pool);
+    fill_heartbeat(pool);
+    fill_reaper(pool);
+    fill_dispatcher(pool);
+    if (!start_one(&pool->settler, &pool->has_settler, ROLE_SETTLER, "quern-settle", run_settler, pool)) goto failed;
+    if (!start_one(&pool->heartbeat, &pool->has_heartbeat, ROLE_HEARTBEAT, "quern-heart", run_heartbeat, pool)) goto failed;
+    if (crew_set(pool->crew, threads, err)) goto failed;
+    if (!start_one(&pool->reaper, &pool->has_reaper, ROLE_REAPER, "quern-reap", run_reaper, pool)) goto failed;
+    if (!start_one(&pool->dispatcher, &pool->has_dispatcher, ROLE_DISPATCHER, "quern-dispatch", run_dispatcher, pool))
+        goto failed;
+    return QUERN_OK;
+failed:
+    return err_set(err, QUERN_E_MEMORY, "the threads of the pool could not be started: is there a limit on threads?");
+}
+
+/* Ends what a failed start has begun: without a dispatcher nobody else closes ready. */
+void threads_abandon(quern_pool *pool)
+{
+    struct conn *unused[CONNS];
+    bool taken[CONNS] = {pool->has_dispatcher, pool->has_settler, pool->has_heartbeat, pool->has_reaper};
+    for (int i = 0; i < CONNS; i++) {
+        unused[i] = taken[i] ? NULL : pool->conns[i];
+        conn_close(unused[i]);
+    }
+    quern_pool_stop(pool);
+    if (pool->ready && !pool->has_dispatcher) ready_close(pool->ready);
+    struct crew_sums sums = {0};
+    if (pool->crew) crew_read(pool->crew, &sums);
+    if (pool->done && sums.threads == 0) done_close(pool->done);
+    if (pool->has_reaper) pthread_join(pool->reaper, NULL);
+    if (pool->crew) crew_join(pool->crew);
+    if (pool->has_settler) pthread_join(pool->settler, NULL);
+    if (pool->has_heartbeat)
+        pthread_join(pool->heartbeat, NULL);
+    else if (pool->notices)
+        notices_finish(pool->notices, has_ended, pool);
+}
+
+void threads_join(quern_pool *pool)
+{
+    pthread_mutex_lock(&pool->join_lock);
+    if (!pool->is_joined) {
+        pthread_join(pool->dispatcher, NULL);
+        pthread_join(pool->reaper, NULL);
+        crew_join(pool->crew);
+        pthread_join(pool->settler, NULL);
+        pthread_join(pool->heartbeat, NULL);
+        pool->is_joined = true;
+    }
+    pthread_mutex_unlock(&pool->join_lock);
+}
