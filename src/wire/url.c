@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -77,8 +78,9 @@ static int read_tcp(struct url *url, const char *at, quern_error *err)
     const char *port = NULL, *host_end = end;
     if (*at == '[') {
         const char *close = memchr(at, ']', len);
-        if (!close) return err_set(err, QUERN_E_CONFIG, "redis: the address lacks its ], as in redis://[::1]:6379");
-        if (close + 1 < end && close[1] == ':') port = close + 2;
+        if (!close || (close + 1 < end && close[1] != ':'))
+            return err_set(err, QUERN_E_CONFIG, "redis: the address in brackets does not end well, as in redis://[::1]:6379");
+        if (close + 1 < end) port = close + 2;
         host_end = close;
         at++;
     } else if ((port = memchr(at, ':', len))) {
@@ -122,21 +124,33 @@ static int show(struct url *url, quern_error *err)
     return err_set(err, QUERN_E_MEMORY, "no memory for the URL");
 }
 
+/* Names the scheme where there is one; what has none may begin with a password. */
+static int refuse_scheme(const char *text, quern_error *err)
+{
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    bool is_scheme = len > 0 && len <= 20 && strncmp(text + len, "://", 3) == 0;
+    return err_set(err, QUERN_E_CONFIG,
+                   "redis: %.*s is no URL that is served here; right would be redis://[user:password@]host[:port][/db] "
+                   "or unix:///path",
+                   is_scheme ? (int)len + 3 : 4, is_scheme ? text : "this");
+}
+
+/* The length of user and password: up to the last @ before the path, so that a password may hold one. -1: none. */
+static ssize_t login_len(const char *at)
+{
+    const char *found = memrchr(at, '@', strcspn(at, "/?#"));
+    return found ? found - at : -1;
+}
+
 static int read_all(struct url *url, const char *text, quern_error *err)
 {
     bool is_unix = strncmp(text, "unix://", 7) == 0;
-    if (!is_unix && strncmp(text, "redis://", 8) != 0) {
-        size_t scheme = strcspn(text, ":");
-        return err_set(err, QUERN_E_CONFIG,
-                       "redis: '%.*s' is no URL that is served here; right would be redis://[user:password@]host[:port][/db] "
-                       "or unix:///path",
-                       (int)(scheme < 20 ? scheme : 20), text);
-    }
+    if (!is_unix && strncmp(text, "redis://", 8) != 0) return refuse_scheme(text, err);
     const char *at = text + (is_unix ? 7 : 8);
-    size_t login = strcspn(at, "@/?#");
+    ssize_t login = login_len(at);
     int code = QUERN_OK;
-    if (at[login] == '@') {
-        code = read_login(url, at, login, err);
+    if (login >= 0) {
+        code = read_login(url, at, (size_t)login, err);
         at += login + 1;
     }
     if (!code) code = is_unix ? read_unix(url, at, err) : read_tcp(url, at, err);
