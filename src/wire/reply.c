@@ -8,13 +8,14 @@
 
 #include "base/bytes.h"
 
-enum { ITEMS_MAX = 1000000 };
+enum { ITEMS_MAX = 1000000, NESTING_MAX = 7 };
 static const size_t text_max = (size_t)512 << 20;
 
 struct reader {
     struct redisReader *parser;
     struct arena arena;
-    bool is_open; /* a reply was given out, or is being built: the arena holds it */
+    bool is_open;   /* a reply is being built: the arena holds it */
+    uint64_t items; /* of all its arrays together, announced so far */
 };
 
 /* The node of the value that is being read: its place in its array, or one of its own. */
@@ -25,9 +26,19 @@ static struct reply *node_of(const redisReadTask *task)
     return arena_alloc(&reader->arena, sizeof(struct reply), _Alignof(struct reply));
 }
 
+/* How many arrays lie around the value. Counted here: newer parsers go down as far as memory lasts. */
+static int depth_of(const redisReadTask *task)
+{
+    int depth = 0;
+    while ((task = task->parent)) depth++;
+    return depth;
+}
+
 static void *make_text(const redisReadTask *task, char *bytes, size_t len)
 {
     struct reader *reader = task->privdata;
+    bool is_known = task->type == REDIS_REPLY_STRING || task->type == REDIS_REPLY_STATUS || task->type == REDIS_REPLY_ERROR;
+    if (!is_known) return NULL;
     struct reply *node = node_of(task);
     char *copy = node && len <= text_max ? arena_alloc(&reader->arena, len + 1, 1) : NULL;
     if (!copy) return NULL;
@@ -42,8 +53,9 @@ static void *make_text(const redisReadTask *task, char *bytes, size_t len)
 static void *make_array_of(const redisReadTask *task, uint64_t count)
 {
     struct reader *reader = task->privdata;
-    struct reply *node = node_of(task);
-    if (!node || count > ITEMS_MAX) return NULL;
+    bool is_bounded = count <= ITEMS_MAX && (reader->items += count) <= ITEMS_MAX && depth_of(task) < NESTING_MAX;
+    struct reply *node = task->type == REDIS_REPLY_ARRAY && is_bounded ? node_of(task) : NULL;
+    if (!node) return NULL;
     struct reply *items = arena_alloc(&reader->arena, count * sizeof *items, _Alignof(struct reply));
     if (!items) return NULL;
     *node = (struct reply){.type = REPLY_ARRAY, .count = (uint32_t)count, .items = items};
@@ -83,12 +95,33 @@ static void forget(void *node)
     (void)node;
 }
 
-/* Not const: hiredis 0.14 asks for a pointer to what it only reads. What is missing (RESP3) is a protocol error. */
-static redisReplyObjectFunctions functions = {.createString = make_text,
-                                              .createArray = make_array,
-                                              .createInteger = make_integer,
-                                              .createNil = make_nil,
-                                              .freeObject = forget};
+#if HIREDIS_MAJOR >= 1
+/* RESP3, which is never asked for. Without functions hiredis would hand out numbers as if they were pointers. */
+static void *refuse_double(const redisReadTask *task, double number, char *text, size_t len)
+{
+    (void)task, (void)number, (void)text, (void)len;
+    return NULL;
+}
+
+static void *refuse_bool(const redisReadTask *task, int value)
+{
+    (void)task, (void)value;
+    return NULL;
+}
+#endif
+
+/* Not const: hiredis 0.14 asks for a pointer to what it only reads. */
+static redisReplyObjectFunctions functions = {
+    .createString = make_text,
+    .createArray = make_array,
+    .createInteger = make_integer,
+#if HIREDIS_MAJOR >= 1
+    .createDouble = refuse_double,
+    .createBool = refuse_bool,
+#endif
+    .createNil = make_nil,
+    .freeObject = forget,
+};
 
 struct reader *reader_open(struct chunk_pool *pool)
 {
@@ -121,6 +154,7 @@ int reader_next(struct reader *reader, const struct reply **reply)
     if (!reader->is_open) {
         arena_advance(&reader->arena);
         reader->is_open = true;
+        reader->items = 0;
     }
     if (redisReaderGetReply(reader->parser, &made) != REDIS_OK) return -1;
     if (!made) return 0;
