@@ -54,11 +54,11 @@ bool entry_read(const struct reply *reply, struct entry *entry)
 struct span entry_hold(const struct reply *reply)
 {
     const struct reply *fields = &reply->items[1];
-    const void *last = reply->items[0].text;
-    if (fields->type == REPLY_ARRAY) last = fields->items;
-    if (fields->type == REPLY_ARRAY && fields->count) {
-        const struct reply *value = &fields->items[fields->count - 1];
-        if (reply_is_text(value)) last = value->text;
+    const void *last = fields->type == REPLY_ARRAY ? (const void *)fields->items : reply->items[0].text;
+    for (uint32_t i = fields->type == REPLY_ARRAY ? fields->count : 0; i > 0; i--) { /* usually the first look */
+        if (!reply_is_text(&fields->items[i - 1])) continue;
+        last = fields->items[i - 1].text;
+        break;
     }
     return span_hold(reply->items, last);
 }
