@@ -27,6 +27,7 @@ struct link_options link_options(quern_pool *pool, int role)
         .connect_ms = RECONNECT_MS,
         .down = outage_down,
         .up = outage_up,
+        .is_known = outage_is_known,
         .user = &pool->outage,
     };
 }

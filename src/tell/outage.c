@@ -17,6 +17,12 @@ void outage_down(void *given, const quern_error *why)
     notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_OUTAGE, .text = why->text});
 }
 
+bool outage_is_known(void *given, int64_t opened_ns)
+{
+    struct outage *outage = given;
+    return atomic_load(&outage->links_down) == 0 && opened_ns < atomic_load(&outage->since_ns);
+}
+
 void outage_up(void *given)
 {
     struct outage *outage = given;

@@ -6,6 +6,8 @@
 #define QUERN_TELL_OUTAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "quern.h"
 
@@ -23,5 +25,8 @@ struct outage {
 /* For a link's callbacks; user is the struct outage. */
 void outage_down(void *outage, const quern_error *why);
 void outage_up(void *outage);
+
+/* Is the end of a connection that was opened then part of an outage that has been told, and is over? */
+bool outage_is_known(void *outage, int64_t opened_ns);
 
 #endif

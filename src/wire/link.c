@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/link.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/clock.h"
@@ -9,8 +10,7 @@ enum { FIRST_MS = 50, MAX_MS = 10000, HEALTHY_MS = 30000 };
 
 void link_open(struct link *link, const struct link_options *options)
 {
-    *link = (struct link){.options = *options,
-                          .backoff = {.first_ms = FIRST_MS, .max_ms = MAX_MS, .random = backoff_seed()}};
+    *link = (struct link){.options = *options, .backoff = {.first_ms = FIRST_MS, .max_ms = MAX_MS, .random = backoff_seed()}};
 }
 
 void link_adopt(struct link *link, struct conn *conn)
@@ -47,10 +47,17 @@ struct conn *link_use(struct link *link, int64_t now_ns)
     return link->conn;
 }
 
+/* An idle connection that the last outage broke shows it only when it is used: that outage has been told already. */
+static bool is_known(const struct link *link, int64_t opened_ns)
+{
+    return link->options.is_known && link->options.is_known(link->options.user, opened_ns);
+}
+
 void link_fail(struct link *link, const quern_error *why)
 {
+    bool is_old = link->conn && is_known(link, conn_opened_ns(link->conn));
     /* One that held for a while begins its backoff anew; one that breaks at once goes on where it was: no hot loop. */
     if (link->conn && clock_now_ns() - conn_opened_ns(link->conn) > HEALTHY_MS * NS_PER_MS) backoff_reset(&link->backoff);
     link_close(link);
-    link_down(link, why);
+    if (!is_old) link_down(link, why);
 }

@@ -8,6 +8,8 @@
 #ifndef QUERN_WIRE_LINK_H
 #define QUERN_WIRE_LINK_H
 
+#include <stdbool.h>
+
 #include "base/backoff.h"
 #include "wire/conn.h"
 
@@ -17,6 +19,8 @@ struct link_options {
     /* Told once when it is down and once when it is up again. */
     void (*down)(void *user, const quern_error *why);
     void (*up)(void *user);
+    /* Was the end of a connection opened at that time told already? Then down() is not called for it. NULL: no. */
+    bool (*is_known)(void *user, int64_t opened_ns);
     void *user;
 };
 
