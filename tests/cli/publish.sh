@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# tests/cli/publish.sh BUILD: quern publish: what is confirmed is in the stream, once; what is wrong is named by its line; and a
+# server that does not answer is given up in time.
+# shellcheck source=../support/lib.sh
+. "$(dirname -- "$0")/../support/lib.sh"
+
+readonly nowhere=unix:///nowhere/at/all
+
+# The data of each entry of the stream, a line each.
+stream_data() { redis XRANGE app.events - + | grep -xA 1 data | grep -vxF -e data -e --; }
+
+a_single_job_prints_its_id() {
+    redis_start
+    run_quern 0 publish --redis "$url" mail.send '{"to": "x"}'
+    [[ $(<out) =~ ^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$ ]] || fail "id: $(<out)"
+    [[ ! -s err ]] || fail "it said: $(<err)"
+    redis XRANGE app.events - + >entries
+    has entries "$(<out)"
+    equal "$(stream_data)" '{"to": "x"}'
+}
+
+data_comes_from_a_file_or_is_an_empty_object() {
+    redis_start
+    printf '{"from": "a file"}' >job.json
+    run_quern 0 publish --redis "$url" event @job.json
+    run_quern 0 publish --redis "$url" event
+    run_quern 0 publish --redis "$url" event '"@text"'
+    equal "$(stream_data)" $'{"from": "a file"}\n{}\n"@text"'
+}
+
+ten_thousand_lines_are_published_in_order() {
+    redis_start
+    seq 10000 >lines
+    run_quern 0 publish --redis "$url" event - <lines
+    has err "10000 published"
+    cmp lines <(stream_data) || fail "the stream differs from the lines"
+}
+
+empty_lines_are_passed_over_and_the_last_needs_no_newline() {
+    redis_start
+    printf '1\n\n2\r\n\n3' >lines
+    run_quern 0 publish --redis "$url" event - <lines
+    equal "$(stream_data)" $'1\n2\n3'
+    run_quern 0 publish --redis "$url" event - </dev/null
+    has err "0 published"
+}
+
+a_bad_line_is_named_and_those_before_it_are_in_the_stream() {
+    local bad at
+    redis_start
+    for at in 1 2 700 1024; do
+        for bad in '{"cut": ' $'"not utf-8 \xff"' 'word'; do
+            redis DEL app.events >/dev/null
+            { seq $((at - 1)) && printf '%s\n' "$bad" && seq 5000; } >lines
+            run_quern 1 publish --redis "$url" event - <lines
+            has err "line $at: "
+            has err "$((at - 1)) published"
+            equal "$(length)" $((at - 1)) "entries before line $at"
+        done
+    done
+}
+
+what_is_wrong_is_refused_without_any_server() {
+    run_quern 2 publish --redis $nowhere '' '{}'
+    has err "the event is empty"
+    run_quern 2 publish --redis $nowhere '' - <<<1
+    has err "the event is empty"
+    run_quern 2 publish --redis $nowhere "$(printf 'e%.0s' {1..257})" '{}'
+    has err "256"
+    run_quern 2 publish --redis $nowhere $'\xff' '{}'
+    has err "not UTF-8"
+    run_quern 2 publish --redis $nowhere $'a\tb' '{}'
+    has err "control character"
+    run_quern 2 publish --redis $nowhere event '{"a": }'
+    has err "not JSON"
+    run_quern 2 publish --redis $nowhere event $'"\xc3("'
+    has err "not JSON"
+    run_quern 2 publish --redis $nowhere --payload_max_bytes 10 event '"12345678901"'
+    has err "payload_max_bytes is 10"
+    head -c 2000000 /dev/zero >large
+    run_quern 2 publish --redis $nowhere event @large
+    has err "payload_max_bytes is 1048576"
+    run_quern 2 publish --redis $nowhere event @missing
+    has err "missing: No such file"
+    run_quern 1 publish --redis $nowhere --timeout 0.2 event - < <(printf '{}\n{\n')
+    equal "$(lines_of err)" 2 lines
+}
+
+an_oversize_line_is_named() {
+    redis_start
+    { seq 3 && printf '"%0100d"\n' 0 && seq 3; } >lines
+    run_quern 1 publish --redis "$url" --payload_max_bytes 50 event - <lines
+    has err "line 4: "
+    equal "$(length)" 3
+}
+
+without_a_server_it_gives_up_in_time_and_says_which_line() {
+    local began took
+    began=$(now_ms)
+    run_quern 1 publish --redis $nowhere --timeout 1.5 event - < <(seq 2000)
+    took=$(($(now_ms) - began))
+    ((took >= 1000 && took < 1500 + 1000 * slower)) || fail "it took $took ms"
+    has err "line 1 is the first that was not confirmed"
+    has err "0 published"
+    run_quern 1 publish --redis $nowhere --timeout 0.1 event
+    has err "not published: no Redis at $nowhere"
+    [[ ! -s out ]] || fail "an id was printed for what is not published"
+}
+
+it_waits_within_its_time_for_a_server_that_comes() {
+    url=unix://$here/redis.sock
+    seq 100 >lines
+    "$quern" publish --redis "$url" --timeout 20 event - <lines >out 2>err &
+    pid=$!
+    redis_start
+    status_of "$pid" 20
+    equal "$status" 0 status
+    equal "$(length)" 100
+}
+
+# Feeds lines without end until told to stop, so that the server is stopped in the middle of a stream of lines.
+feed() {
+    local i
+    for ((i = 1; ; i++)); do
+        echo "$i"
+        ((i % 200)) || [[ ! -e enough ]] || break
+    done
+}
+
+a_server_that_is_stopped_for_a_while_gets_every_line_once() {
+    redis_start
+    feed | tee lines | "$quern" publish --redis "$url" --timeout 30 event - 2>err &
+    pid=$!
+    wait_for 10 length_reaches 3000
+    for _ in 1 2 3; do
+        signal_process STOP "$redis_pid"
+        read -rt 0.3 <&"$never" || true
+        signal_process CONT "$redis_pid"
+        wait_for 10 length_reaches $(($(length) + 2000))
+    done
+    : >enough
+    status_of "$pid" 30
+    equal "$status" 0 status
+    stream_data >published
+    cmp lines published || fail "$(wc -l <lines) lines, $(wc -l <published) published"
+    has err "$(wc -l <lines) published"
+}
+length_reaches() { [[ $(length) -ge $1 ]]; }
+
+# Each line is confirmed or not; what the last words say must be what the log of the killed server holds.
+a_server_that_is_killed_for_good_leaves_the_number_that_was_said() {
+    local first
+    redis_start --appendonly yes --appendfsync always
+    feed | "$quern" publish --redis "$url" --timeout 2 event - 2>err &
+    pid=$!
+    wait_for 10 length_reaches 2000
+    redis_kill
+    : >enough
+    status_of "$pid" 30
+    equal "$status" 1 status
+    first=$(sed -n 's/^quern: line \([0-9]*\) is the first that was not confirmed.*/\1/p' err)
+    [[ -n $first ]] || fail "no line was named"
+    has err "$((first - 1)) published"
+    redis_start --appendonly yes
+    # The batch whose answer was lost may be there, whole, and nothing behind it.
+    [[ $(length) == $((first - 1)) || $(length) == $((first - 1 + 128)) ]] || fail "line $first, but $(length) entries"
+}
+
+a_server_that_restarts_with_its_log_gets_every_line_once() {
+    redis_start --appendonly yes --appendfsync always
+    feed | tee lines | "$quern" publish --redis "$url" --timeout 30 event - 2>err &
+    pid=$!
+    wait_for 10 length_reaches 2000
+    redis_kill
+    redis_start --appendonly yes --appendfsync always
+    wait_for 10 length_reaches 5000
+    : >enough
+    status_of "$pid" 30
+    equal "$status" 0 status
+    cmp lines <(stream_data) || fail "the stream differs from the lines"
+}
+
+a_group_is_made_where_one_is_named() {
+    redis_start
+    run_quern 0 publish --redis "$url" event
+    equal "$(redis XINFO GROUPS app.events)" "" groups
+    run_quern 0 publish --redis "$url" --group mine event
+    redis XINFO GROUPS app.events >groups
+    has groups mine
+}
+
+run_all a_single_job_prints_its_id \
+    data_comes_from_a_file_or_is_an_empty_object \
+    ten_thousand_lines_are_published_in_order \
+    empty_lines_are_passed_over_and_the_last_needs_no_newline \
+    a_bad_line_is_named_and_those_before_it_are_in_the_stream \
+    what_is_wrong_is_refused_without_any_server \
+    an_oversize_line_is_named \
+    without_a_server_it_gives_up_in_time_and_says_which_line \
+    it_waits_within_its_time_for_a_server_that_comes \
+    a_server_that_is_stopped_for_a_while_gets_every_line_once \
+    a_server_that_is_killed_for_good_leaves_the_number_that_was_said \
+    a_server_that_restarts_with_its_log_gets_every_line_once \
+    a_group_is_made_where_one_is_named

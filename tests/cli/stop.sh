@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# tests/cli/stop.sh BUILD: how quern run ends: asked, asked twice, in vain, and without being asked. What it had not started
+# runs elsewhere at once, what it had started is finished once, and what it could not finish is not lost.
+# shellcheck source=../support/lib.sh
+. "$(dirname -- "$0")/../support/lib.sh"
+
+# Jobs that a consumer of the group holds, by the group's own count.
+held() { redis XPENDING app.events app.workers - + 1000 | grep -c -- "$1"; }
+holds() { [[ $(pending) -ge $1 ]]; }
+
+a_stop_finishes_what_runs_and_the_rest_runs_elsewhere_at_once() {
+    local began one took
+    redis_start
+    burn_config '"lease_ms": 60000, "prefetch_ms": 20000'
+    burn_jobs 30 '{"sleep_us": 500000}'
+    remember_ids >/dev/null
+    started_quern one run -c burn.json --redis "$url" --threads 2 --consumer one
+    one=$pid
+    wait_for 10 completed_reaches 2
+    wait_for 10 holds 8
+    began=$(now_ms)
+    signal_process TERM "$one"
+    status_of "$one" 10
+    took=$(($(now_ms) - began))
+    equal "$status" 0 status
+    (($(completed) <= 6)) || fail "it went on with new jobs: $(completed) done"
+    ! is_plain || ((took <= 1000)) || fail "it took $took ms to end"
+    equal "$(pending)" 0 "still pending after the stop"
+    began=$(now_ms)
+    run_quern 0 run -c burn.json --redis "$url" --threads 30 --until-empty
+    took=$(($(now_ms) - began))
+    equal "$(settled_ids)" "30 more 0 missing 0"
+    ! is_plain || ((took < 5000)) || fail "the rest took $took ms"
+    lacks one.log job_left
+    has one.log left_pending=0
+}
+
+a_second_signal_ends_it_at_once() {
+    local began
+    redis_start
+    burn_config
+    burn_jobs 2 '{"sleep_us": 20000000}'
+    started_quern one run -c burn.json --redis "$url" --threads 2
+    wait_for 10 holds 2
+    signal_process INT $pid
+    wait_for 5 grep -q . one.log
+    read -rt 0.2 <&"$never"
+    ! has_ended $pid || fail "it did not wait for its jobs"
+    began=$(now_ms)
+    signal_process INT $pid
+    status_of $pid 5
+    equal "$status" 1 status
+    (($(now_ms) - began < 500 * slower)) || fail "it took $(($(now_ms) - began)) ms"
+    has one.log "second signal: leaving at once"
+    equal "$(pending)" 2 pending
+}
+
+# exec's commands do not listen to SIGTERM, and kill_grace_ms is long: nothing can end this handler.
+a_handler_that_never_returns_is_said_within_drain_ms() {
+    local began took
+    redis_start
+    cat >quern.json <<'END'
+{"drain_ms": 700, "workers": [{"event": "hang", "module": "exec", "options": {"command": ["/bin/sh", "-c",
+ "trap '' TERM; while :; do read -t 1 x < never || sleep 0.1; done"], "kill_grace_ms": 20000}}]}
+END
+    run_quern 0 publish --redis "$url" hang
+    started_quern one run -c quern.json --redis "$url" --threads 2
+    wait_for 10 holds 1
+    began=$(now_ms)
+    signal_process TERM $pid
+    status_of $pid 20
+    took=$(($(now_ms) - began))
+    equal "$status" 1 status
+    has one.log "still running: 1 handlers"
+    ((took >= 600)) || fail "it gave up after $took ms"
+    ! is_plain || ((took <= 700 + 1500)) || fail "it took $took ms"
+    equal "$(pending)" 1 pending
+    group=$(pgrep_hanging)
+    [[ -z $group ]] || kill -KILL -- "-$group"
+}
+# The command that outlives its worker here is ours to end: the leader of a group, whose working directory is the test's.
+pgrep_hanging() {
+    local entry stat
+    for entry in /proc/[0-9]*; do
+        [[ $(readlink "$entry/cwd" 2>/dev/null) == "$here" && $(tr '\0' ' ' <"$entry/cmdline" 2>/dev/null) == *"trap '' TERM"* ]] ||
+            continue
+        stat=$(<"$entry/stat") || continue
+        stat=${stat##*) }
+        set -- $stat
+        [[ $3 == "${entry#/proc/}" && $3 -gt 1 ]] && echo "$3"
+    done
+}
+
+a_kill_loses_nothing() {
+    local left
+    redis_start
+    burn_config
+    burn_jobs 3000 '{"us": 300}'
+    remember_ids >/dev/null
+    started_quern one run -c burn.json --redis "$url" --threads 2 --trim false
+    wait_for 20 completed_reaches 300
+    signal_process KILL $pid
+    status_of $pid 5
+    # Done, pending with the dead one, or not yet delivered: every id is in one of them.
+    left=$(redis EVAL '
+        local from, held, waiting = "-", #redis.call("XPENDING", KEYS[1], ARGV[1], "-", "+", 100000), 0
+        for _, group in ipairs(redis.call("XINFO", "GROUPS", KEYS[1])) do waiting = group[12] end
+        return held + waiting + redis.call("XLEN", KEYS[2])' 2 app.events app.events:app.workers:completed app.workers)
+    ((left >= 3000)) || fail "$left of 3000 are done, pending or waiting"
+    equal "$(length)" 3000 "entries (untrimmed)"
+    started_quern two run -c burn.json --redis "$url" --threads 2
+    wait_for 20 waiting_is_nothing
+    stop_quern $pid
+    (($(completed) + $(pending) >= 3000)) || fail "$(completed) done and $(pending) pending of 3000"
+    (($(pending) <= 1024)) || fail "$(pending) pending"
+}
+# Of the group: everything was delivered, and nobody but the dead one holds anything.
+waiting_is_nothing() {
+    local all
+    all=$(redis EVAL 'return redis.call("XINFO", "GROUPS", KEYS[1])[1][12]' 1 app.events)
+    [[ $all == 0 && $(($(completed) + $(pending))) -ge 3000 ]]
+}
+
+a_stop_while_redis_is_away_ends_within_drain_ms() {
+    local began
+    redis_start
+    burn_config '"drain_ms": 1000'
+    burn_jobs 4 '{"sleep_us": 300000}'
+    started_quern one run -c burn.json --redis "$url" --threads 2
+    wait_for 10 holds 2
+    redis_kill
+    wait_for 10 grep -q redis_lost one.log
+    began=$(now_ms)
+    signal_process TERM $pid
+    status_of $pid 10
+    (($(now_ms) - began < 2500 * slower)) || fail "it took $(($(now_ms) - began)) ms"
+}
+
+run_all a_stop_finishes_what_runs_and_the_rest_runs_elsewhere_at_once \
+    a_second_signal_ends_it_at_once \
+    a_handler_that_never_returns_is_said_within_drain_ms \
+    a_kill_loses_nothing \
+    a_stop_while_redis_is_away_ends_within_drain_ms
