@@ -66,8 +66,9 @@ static int publish_one(struct publish *publish, const char *data, size_t len)
         say("not published: %s", err.text);
         return EXIT_FAILED;
     }
-    printf("%s\n", receipt.id);
-    return EXIT_DONE;
+    if (printf("%s\n", receipt.id) > 0 && fflush(stdout) == 0) return EXIT_DONE;
+    say("published as %s, but standard output: %s", receipt.id, strerror(errno));
+    return EXIT_FAILED;
 }
 
 static int publish_argument(struct publish *publish, const char *data)
