@@ -147,7 +147,6 @@ a_server_that_is_stopped_for_a_while_gets_every_line_once() {
     cmp lines published || fail "$(wc -l <lines) lines, $(wc -l <published) published"
     has err "$(wc -l <lines) published"
 }
-length_reaches() { [[ $(length) -ge $1 ]]; }
 
 # Each line is confirmed or not; what the last words say must be what the log of the killed server holds.
 a_server_that_is_killed_for_good_leaves_the_number_that_was_said() {

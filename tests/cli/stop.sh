@@ -8,7 +8,7 @@
 
 # Jobs that a consumer of the group holds, by the group's own count.
 held() { redis XPENDING app.events app.workers - + 1000 | grep -c -- "$1"; }
-holds() { [[ $(pending) -ge $1 ]]; }
+holds() { at_least "$(pending)" "$1"; }
 
 a_stop_finishes_what_runs_and_the_rest_runs_elsewhere_at_once() {
     local began one took

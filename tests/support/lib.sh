@@ -147,7 +147,9 @@ completed() { length app.events:app.workers:completed; }
 length_is() { [[ $(length "${2:-app.events}") == "$1" ]]; }
 pending_is() { [[ $(pending) == "$1" ]]; }
 completed_is() { [[ $(completed) == "$1" ]]; }
-completed_reaches() { [[ $(completed) -ge $1 ]]; }
+at_least() { [[ $1 =~ ^[0-9]+$ && $1 -ge $2 ]]; } # a server that is away answers with words
+completed_reaches() { at_least "$(completed)" "$1"; }
+length_reaches() { at_least "$(length)" "$1"; }
 
 # The values of one field in the completed log, a line each; no value may hold a newline.
 completed_field() { redis XRANGE app.events:app.workers:completed - + | grep -xFA 1 -- "$1" | grep -vxF -e "$1" -e --; }

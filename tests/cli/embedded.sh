@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# tests/cli/embedded.sh BUILD: with no Redis named, the program brings its own, in one line: shared by all its processes of one
+# state directory, gone with the last of them, and with the data still there for the next.
+# shellcheck source=../support/lib.sh
+. "$(dirname -- "$0")/../support/lib.sh"
+
+# Each test has a state directory of its own; what redis() asks is the server in there.
+state_here() {
+    export XDG_STATE_HOME=$here/state
+    socket=$XDG_STATE_HOME/quern/redis.sock
+    trap 'end_children; wait_for 20 nobody_lives' EXIT
+}
+
+# Processes that have this test's folder in their arguments, and are not part of the test: keepers and servers.
+living() {
+    local entry
+    for entry in /proc/[0-9]*/cmdline; do
+        { tr '\0' ' ' <"$entry" | grep -F -- "$here/state"; } 2>/dev/null
+    done
+}
+nobody_lives() { [[ -z $(living) ]]; }
+
+the_private_server_is_said_in_one_line() {
+    state_here
+    run_quern 0 publish event
+    equal "$(lines_of err)" 1 lines
+    has err "no Redis was named"
+    has err "$socket"
+    [[ $(<out) == *-*-*-*-* ]] || fail "no id"
+    wait_for 10 nobody_lives
+    equal "$(stat -c %a "$here/state/quern")" 700 "mode of the state directory"
+}
+
+what_was_published_is_there_at_the_next_start() {
+    state_here
+    run_quern 0 publish event '{"kept": 1}'
+    wait_for 10 nobody_lives
+    run_quern 0 publish event - < <(seq 1000)
+    run_quern 0 run --until-empty --completed_max 2000 --threads 4 event -- sh -c 'read -r x; exit 0'
+    has err done=1001
+    wait_for 10 nobody_lives
+    run_quern 0 run --until-empty event -- true
+    has err done=0
+}
+
+two_processes_share_it_and_one_may_be_interrupted() {
+    local one two
+    state_here
+    burn_config
+    started_quern one run -c burn.json --threads 1
+    one=$pid
+    started_quern two run -c burn.json --threads 1
+    two=$pid
+    equal "$(living | grep -c 'redis.sock\|quern.*keeper')" 2 "keepers and servers"
+    run_quern 0 publish burn - < <(yes '{"us": 1000}' | head -n 200)
+    signal_process INT $one
+    status_of $one 10
+    equal "$status" 0 status
+    wait_for 10 completed_is 200
+    [[ -n $(living) ]] || fail "the server went with the first"
+    lacks two.log redis_lost
+    stop_quern $two
+    equal "$status" 0 status
+    wait_for 10 nobody_lives
+}
+
+# From a terminal, Ctrl-C goes to the whole foreground group: here a group of its own, by a shell with job control.
+an_interrupt_of_the_whole_group_leaves_the_server_to_the_others() {
+    local group
+    state_here
+    burn_config
+    started_quern other run -c burn.json --threads 1
+    set -m
+    start_quern one run -c burn.json --threads 1
+    set +m
+    group=$pid
+    wait_for 10 is_started one
+    run_quern 0 publish burn - < <(yes '{"us": 1000}' | head -n 200)
+    [[ $(ps_parent "$group") == "$BASHPID" ]] && kill -INT -- "-$group"
+    status_of $group 10
+    equal "$status" 0 status
+    wait_for 10 completed_is 200
+    lacks other.log redis_lost
+}
+
+a_named_folder_is_used_and_its_users_killed_leave_nothing() {
+    state_here
+    mkdir -p "$here/state/mine"
+    chmod 700 "$here/state/mine"
+    socket=$here/state/mine/redis.sock
+    burn_config
+    started_quern one run -c burn.json --redis "embedded:$here/state/mine"
+    [[ -S $socket ]] || fail "no socket in the folder"
+    run_quern 0 publish --redis "embedded:$here/state/mine" burn
+    wait_for 10 completed_is 1
+    signal_process KILL $pid
+    status_of $pid 5
+    wait_for 10 nobody_lives
+}
+
+a_server_that_is_killed_comes_back_with_its_data() {
+    local server
+    state_here
+    burn_config
+    started_quern one run -c burn.json --threads 1
+    run_quern 0 publish burn - < <(yes '{"us": 500}' | head -n 1000)
+    wait_for 10 completed_reaches 100
+    server=$(redis INFO server | sed -n 's/^process_id:\([0-9]*\).*/\1/p')
+    [[ $(tr '\0' ' ' <"/proc/$server/cmdline") == *"$here"* && $server -gt 1 ]] || fail "not our server: $server"
+    kill -KILL "$server"
+    wait_for 20 completed_reaches 1000
+    has one.log redis_lost
+    wait_for 10 grep -q redis_back one.log
+    stop_quern $pid
+    equal "$status" 0 status
+    wait_for 10 nobody_lives
+}
+
+a_folder_that_others_may_write_to_is_refused() {
+    state_here
+    mkdir -p "$here/state/open"
+    chmod 777 "$here/state/open"
+    run_quern 2 publish --redis "embedded:$here/state/open" event
+    equal "$(lines_of err)" 1 lines
+    has err "others may write to"
+    run_quern 2 publish --state_dir "$(printf '/very%.0s' {1..30})" event
+    equal "$(lines_of err)" 1 lines
+}
+
+run_all the_private_server_is_said_in_one_line \
+    what_was_published_is_there_at_the_next_start \
+    two_processes_share_it_and_one_may_be_interrupted \
+    an_interrupt_of_the_whole_group_leaves_the_server_to_the_others \
+    a_named_folder_is_used_and_its_users_killed_leave_nothing \
+    a_server_that_is_killed_comes_back_with_its_data \
+    a_folder_that_others_may_write_to_is_refused
