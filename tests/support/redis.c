@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/redis.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/wait.h"
+
+enum { ID_SIZE = 24 };
+
+/* In the child, after fork: only what is allowed there. */
+static void become_server(char *const *argv, int log_fd)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(log_fd, STDOUT_FILENO);
+    dup2(log_fd, STDERR_FILENO);
+    execvp("redis-server", argv);
+    execvp("redis-check-rdb", argv);
+    _exit(127);
+}
+
+static void launch(struct redis *redis)
+{
+    const struct redis_options *options = &redis->options;
+    char log[80];
+    const char *const argv[] = {"redis-server", "--port", "0", "--unixsocket", redis->socket, "--dir", redis->dir, "--save", "",
+                                "--appendonly", options->has_aof ? "yes" : "no", "--appendfsync", "always", "--requirepass",
+                                options->password ? options->password : "", NULL};
+    snprintf(log, sizeof log, "%s/log", redis->dir);
+    int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    assert_true(log_fd >= 0);
+    redis->pid = fork();
+    if (redis->pid == 0) become_server((char *const *)argv, log_fd);
+    close(log_fd);
+    assert_true(redis->pid > 1);
+    redis->pidfd = pidfd_open(redis->pid, 0);
+    assert_true(redis->pidfd >= 0);
+}
+
+static bool answers(struct redis *redis)
+{
+    if (!redis->client && !(redis->client = resp_open(redis->socket))) return false;
+    if (redis->options.password) redis_ask(redis, "AUTH", redis->options.password);
+    return answer_is(redis_ask(redis, "PING"), "PONG");
+}
+
+void redis_start(struct redis *redis, const struct redis_options *options)
+{
+    const char *tmp = getenv("TMPDIR");
+    *redis = (struct redis){.pidfd = -1};
+    if (options) redis->options = *options;
+    snprintf(redis->dir, sizeof redis->dir, "%s/quern-test-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
+    assert_non_null(mkdtemp(redis->dir));
+    snprintf(redis->socket, sizeof redis->socket, "%s/redis", redis->dir);
+    snprintf(redis->url, sizeof redis->url, "unix://%s", redis->socket);
+    launch(redis);
+    wait_for(answers(redis));
+}
+
+void redis_kill(struct redis *redis)
+{
+    siginfo_t how;
+    if (redis->pidfd < 0) return;
+    pidfd_send_signal(redis->pidfd, SIGKILL, NULL, 0);
+    waitid(P_PIDFD, (id_t)redis->pidfd, &how, WEXITED);
+    close(redis->pidfd);
+    redis->pidfd = -1;
+    resp_close(redis->client);
+    redis->client = NULL;
+}
+
+void redis_again(struct redis *redis)
+{
+    launch(redis);
+    wait_for(answers(redis));
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+    (void)status, (void)kind, (void)at;
+    return remove(path);
+}
+
+void redis_end(struct redis *redis)
+{
+    redis_kill(redis);
+    if (redis->dir[0]) nftw(redis->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    redis->dir[0] = 0;
+}
+
+long long answer_number(const struct answer *answer)
+{
+    if (answer->kind == '-') return -1;
+    return answer->kind == '*' ? (long long)answer->count : answer->number;
+}
+
+long long redis_pending(struct redis *redis, const char *stream, const char *group)
+{
+    const struct answer *answer = redis_ask(redis, "XPENDING", stream, group);
+    return answer->kind == '-' ? -1 : answer_at(answer, 0)->number;
+}
+
+long long redis_calls(struct redis *redis, const char *command)
+{
+    char name[64];
+    long long calls = 0;
+    const struct answer *answer = redis_ask(redis, "INFO", "commandstats");
+    snprintf(name, sizeof name, "cmdstat_%s:calls=", command ? command : "");
+    for (const char *at = answer->text; at && (at = strstr(at, "cmdstat_")); at++)
+        if (!command || !strncmp(at, name, strlen(name))) calls += atoll(strstr(at, "calls=") + 6);
+    return calls;
+}
+
+/* Finds the next connection of a CLIENT LIST whose name ends in suffix. Returns where to look on; NULL: there is none. */
+static const char *next_client(const char *at, const char *suffix, char id[ID_SIZE])
+{
+    for (; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+        const char *name = strstr(at, " name="), *end = name ? strchr(name + 1, ' ') : NULL;
+        size_t len = strlen(suffix);
+        if (!end || (size_t)(end - name) < len || strncmp(end - len, suffix, len)) continue;
+        snprintf(id, ID_SIZE, "%lld", atoll(at + 3));
+        return strchr(at, '\n') ? strchr(at, '\n') + 1 : end;
+    }
+    return NULL;
+}
+
+int redis_clients(struct redis *redis, const char *suffix)
+{
+    char id[ID_SIZE];
+    int found = 0;
+    for (const char *at = redis_ask(redis, "CLIENT", "LIST")->text; (at = next_client(at, suffix, id));) found++;
+    return found;
+}
+
+int redis_cut(struct redis *redis, const char *suffix)
+{
+    char id[ID_SIZE];
+    int found = 0;
+    char *list = strdup(redis_ask(redis, "CLIENT", "LIST")->text);
+    assert_non_null(list);
+    for (const char *at = list; (at = next_client(at, suffix, id)); found++) redis_ask(redis, "CLIENT", "KILL", "ID", id);
+    free(list);
+    return found;
+}
