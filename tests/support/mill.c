@@ -135,7 +135,7 @@ static struct mill *mill_make(struct scene *scene)
     mill_set(mill, "group", "g");
     mill_set(mill, "threads", "2");
     quern_config_log(mill->config, take_line, mill);
-    quern_config_observe(mill->config, take_notice, mill);
+    quern_config_observe(mill->config, QUERN_NOTICE_ALL, take_notice, mill);
     return mill;
 }
 
