@@ -84,6 +84,13 @@ void slots_unreserve(struct slots *slots, struct quern_job *job)
     (void)has_room;
 }
 
+uint32_t slots_held_count(struct slots *slots)
+{
+    uint32_t held = 0;
+    for (uint32_t i = 0; i < slots->count; i++) held += slot_state(&slots->at[i]) != SLOT_FREE;
+    return held;
+}
+
 uint32_t slots_free_count(const struct slots *slots)
 {
     return ring_length(slots->free);

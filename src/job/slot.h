@@ -89,6 +89,8 @@ struct quern_job *slots_at(struct slots *slots, uint32_t index);
 struct quern_job *slots_reserve(struct slots *slots);
 /* Puts back what was reserved and not filled. */
 void slots_unreserve(struct slots *slots, struct quern_job *job);
+/* How many hold a job; a snapshot, by a walk over the table. */
+uint32_t slots_held_count(struct slots *slots);
 /* How many can be reserved; a snapshot. */
 uint32_t slots_free_count(const struct slots *slots);
 

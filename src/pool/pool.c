@@ -77,7 +77,7 @@ int quern_pool_join(quern_pool *pool, int64_t timeout_ms, quern_error *err)
         struct crew_sums sums;
         crew_read(pool->crew, &sums);
         return err_set(err, QUERN_E_BUSY, "still running: %u handlers, %u jobs held", sums.running,
-                       slots_count(pool->slots) - slots_free_count(pool->slots));
+                       slots_held_count(pool->slots));
     }
     threads_join(pool);
     return QUERN_OK;
@@ -173,7 +173,7 @@ char *quern_pool_stats(quern_pool *pool)
         .run_us = crew.run_ns / NS_PER_US,
         .waiting = ready_length(pool->ready),
         .slots = slots_count(pool->slots),
-        .held = slots_count(pool->slots) - slots_free_count(pool->slots),
+        .held = slots_held_count(pool->slots),
         .reply_bytes = chunk_pool_used_bytes(pool->chunks),
         .outages = atomic_load(&pool->outage.count),
         .notices_dropped = (int64_t)notices_dropped(pool->notices),

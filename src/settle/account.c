@@ -57,6 +57,15 @@ static void say(const struct settler_needs *needs, const struct quern_job *job, 
               LOG_TEXT("error", job->error), LOG_TEXT("then", then));
 }
 
+/* Told and counted once, by whoever sees it first: the heartbeat, which then has marked the slot, or the settler. */
+static void lose(const struct settler_needs *needs, const struct quern_job *job)
+{
+    say(needs, job, "not_recorded", "another owner has the lease: what the job came to here changes nothing");
+    if (slot_has(job, SLOT_LOST)) return;
+    counter_add(&needs->counters->lost, 1);
+    tell(needs, job, QUERN_NOTICE_LOST);
+}
+
 void account_settled(const struct settler_needs *needs, const struct quern_job *job, char answer)
 {
     struct settle_counters *counters = needs->counters;
@@ -67,8 +76,7 @@ void account_settled(const struct settler_needs *needs, const struct quern_job *
     }
     if (answer == ANSWER_AMBIGUOUS) counter_add(&counters->ambiguous, 1);
     if (answer == ANSWER_LOST) {
-        counter_add(&counters->lost, 1);
-        say(needs, job, "lease_lost", "another owner has it: what this one came to is not recorded");
+        lose(needs, job);
         return;
     }
     counter_add(counter_of(counters, job->outcome), 1);
