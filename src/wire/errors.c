@@ -63,6 +63,6 @@ struct error_meaning error_meaning(quern_bytes text)
     for (size_t i = 0; i < COUNT_OF(codes); i++)
         if (is_err ? holds_code(text, codes[i].code) : starts_with_word(text, codes[i].code)) return codes[i].meaning;
     for (size_t i = 0; i < COUNT_OF(phrases); i++)
-        if (memmem(text.at, text.len, phrases[i].code, strlen(phrases[i].code))) return phrases[i].meaning;
+        if (text.len && memmem(text.at, text.len, phrases[i].code, strlen(phrases[i].code))) return phrases[i].meaning;
     return (struct error_meaning){ERROR_UNKNOWN, QUERN_E_SERVER};
 }
