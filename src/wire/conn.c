@@ -2,21 +2,18 @@
 #include "wire/conn.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "wire/dial.h"
 #include "wire/errors.h"
 
 /* One read takes at most this much: were both replies of a pipeline taken at once, both requests would leave together and
@@ -129,10 +126,10 @@ static int wait_for(struct conn *conn, short events, int64_t deadline_ns, quern_
 {
     for (;;) {
         struct pollfd at = {.fd = conn->fd, .events = events};
+        if (clock_now_ns() >= deadline_ns) return broken(conn, err, QUERN_E_TIMEOUT, "no answer in time");
         int n = poll(&at, 1, clock_poll_ms(deadline_ns));
         if (n > 0) return QUERN_OK;
         if (n < 0 && errno != EINTR) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
-        if (clock_now_ns() >= deadline_ns) return broken(conn, err, QUERN_E_TIMEOUT, "no answer in time");
     }
 }
 
@@ -157,23 +154,28 @@ int conn_send(struct conn *conn, int64_t deadline_ns, quern_error *err)
     return QUERN_OK;
 }
 
+/* The next reply of what was received. QUERN_E_BUSY: it is not whole. */
+static int next_reply(struct conn *conn, const struct reply **reply, quern_error *err)
+{
+    int whole = reader_next(conn->reader, reply);
+    if (whole < 0)
+        return broken(conn, err, QUERN_E_SERVER,
+                      "what answers there does not speak Redis's protocol, or an answer is over its bounds");
+    return whole ? QUERN_OK : QUERN_E_BUSY;
+}
+
+/* One read a call: who keeps a deadline looks at the clock in between, however fast the bytes come. */
 int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *err)
 {
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
-    for (;;) {
-        int whole = reader_next(conn->reader, reply);
-        if (whole > 0) return QUERN_OK;
-        if (whole < 0)
-            return broken(conn, err, QUERN_E_SERVER,
-                          "what answers there does not speak Redis's protocol, or an answer is over its bounds");
-        ssize_t n = recv(conn->fd, conn->in, sizeof conn->in, 0);
-        if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) return QUERN_E_BUSY;
-        if (n < 0) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
-        if (!reader_feed(conn->reader, conn->in, (size_t)n))
-            return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
-    }
+    int code = next_reply(conn, reply, err);
+    if (code != QUERN_E_BUSY) return code;
+    ssize_t n = recv(conn->fd, conn->in, sizeof conn->in, 0);
+    if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return QUERN_E_BUSY;
+    if (n < 0) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+    if (!reader_feed(conn->reader, conn->in, (size_t)n)) return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
+    return next_reply(conn, reply, err);
 }
 
 int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
@@ -208,77 +210,30 @@ int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* connect() without blocking, then wait. 0: connected; else an errno. */
-static int connect_to(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline_ns)
-{
-    if (connect(fd, to, len) == 0) return 0;
-    if (errno == EAGAIN) return ECONNREFUSED; /* a unix socket whose backlog is full */
-    if (errno != EINPROGRESS && errno != EINTR) return errno;
-    for (;;) {
-        struct pollfd at = {.fd = fd, .events = POLLOUT};
-        int n = poll(&at, 1, clock_poll_ms(deadline_ns)), failed = 0;
-        if (n == 0 && clock_now_ns() >= deadline_ns) return ETIMEDOUT;
-        if (n <= 0) continue;
-        socklen_t size = sizeof failed;
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &size);
-        return failed;
-    }
-}
-
-static int open_unix(struct conn *conn, const struct url *url, int64_t deadline_ns)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", url->host);
-    conn->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (conn->fd < 0) return errno;
-    return connect_to(conn->fd, (struct sockaddr *)&to, sizeof to, deadline_ns);
-}
-
-static void set_tcp_options(int fd)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1}, {IPPROTO_TCP, TCP_KEEPIDLE, 10},
-                   {IPPROTO_TCP, TCP_KEEPINTVL, 3}, {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 20000}};
-    for (size_t i = 0; i < COUNT_OF(options); i++)
-        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
-}
-
-/* Tries each address of the host in turn. *why holds the resolver's text if it fails. */
-static int open_tcp(struct conn *conn, const struct url *url, int64_t deadline_ns, const char **why)
-{
-    char port[8];
-    snprintf(port, sizeof port, "%u", url->port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
-    int failed = getaddrinfo(url->host, port, &hints, &found);
-    if (failed) {
-        *why = gai_strerror(failed);
-        return EHOSTUNREACH;
-    }
-    failed = EHOSTUNREACH;
-    for (struct addrinfo *at = found; at && failed; at = at->ai_next) {
-        if (conn->fd >= 0) close(conn->fd);
-        conn->fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
-        failed = conn->fd < 0 ? errno : connect_to(conn->fd, at->ai_addr, at->ai_addrlen, deadline_ns);
-    }
-    freeaddrinfo(found);
-    if (!failed) set_tcp_options(conn->fd);
-    return failed;
-}
-
-static int open_socket(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
-{
-    const char *why = NULL;
-    int failed = url->is_unix ? open_unix(conn, url, deadline_ns) : open_tcp(conn, url, deadline_ns, &why);
-    if (!failed) return QUERN_OK;
-    return err_set(err, QUERN_E_CONNECT, "no Redis at %s: %s", url->shown, why ? why : strerror(failed));
-}
-
 /* One question of the handshake. */
 static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
     int code = conn_send(conn, deadline_ns, err);
     return code ? code : conn_reply(conn, deadline_ns, reply, err);
+}
+
+/* Some servers repeat in their answer what they were told: the password, or the beginning of it. */
+static bool tells_password(quern_bytes text, const char *password)
+{
+    enum { BEGINNING = 4 };
+    size_t len = strnlen(password, BEGINNING);
+    return len > 0 && memmem(text.at, text.len, password, len);
+}
+
+static int login_refused(const struct reply *reply, const struct url *url, quern_error *err)
+{
+    quern_bytes text = reply_bytes(reply);
+    if (tells_password(text, url->password))
+        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words hold the password)", url->shown);
+    if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, url->shown, err); /* loading, full */
+    quern_error said;
+    conn_refused(reply, "login", &said);
+    return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", url->shown, said.text);
 }
 
 static int log_in(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
@@ -291,12 +246,7 @@ static int log_in(struct conn *conn, const struct url *url, int64_t deadline_ns,
         conn_command(conn, "AUTH", url->password, NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
     explicit_bzero(conn->out.bytes, conn->out.capacity);
-    if (!code && reply->type == REPLY_ERROR) {
-        quern_error said;
-        conn_refused(reply, "login", &said);
-        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", url->shown, said.text);
-    }
-    return code;
+    return !code && reply->type == REPLY_ERROR ? login_refused(reply, url, err) : code;
 }
 
 static int select_db(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
@@ -341,7 +291,7 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
 
 static int conn_start(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
 {
-    int code = open_socket(conn, options->url, deadline_ns, err);
+    int code = dial(&conn->fd, options->url, deadline_ns, err);
     if (!code) code = log_in(conn, options->url, deadline_ns, err);
     if (!code) code = select_db(conn, options->url, deadline_ns, err);
     if (!code) code = introduce(conn, options, deadline_ns, err);

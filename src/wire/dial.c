@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/dial.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+/* connect() without blocking, then wait. 0: connected; else an errno. */
+static int connect_to(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline_ns)
+{
+    if (connect(fd, to, len) == 0) return 0;
+    if (errno == EAGAIN) return ECONNREFUSED; /* a unix socket whose backlog is full */
+    if (errno != EINPROGRESS && errno != EINTR) return errno;
+    for (;;) {
+        struct pollfd at = {.fd = fd, .events = POLLOUT};
+        int n = poll(&at, 1, clock_poll_ms(deadline_ns)), failed = 0;
+        if (n == 0 && clock_now_ns() >= deadline_ns) return ETIMEDOUT;
+        if (n <= 0) continue;
+        socklen_t size = sizeof failed;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &size);
+        return failed;
+    }
+}
+
+static int open_unix(int *fd, const struct url *url, int64_t deadline_ns)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", url->host);
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd < 0) return errno;
+    return connect_to(*fd, (struct sockaddr *)&to, sizeof to, deadline_ns);
+}
+
+static void set_tcp_options(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1}, {IPPROTO_TCP, TCP_KEEPIDLE, 10},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, 3}, {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 20000}};
+    for (size_t i = 0; i < COUNT_OF(options); i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
+/* Tries each address of the host in turn. *why holds the resolver's text if it fails. */
+static int open_tcp(int *fd, const struct url *url, int64_t deadline_ns, const char **why)
+{
+    char port[8];
+    snprintf(port, sizeof port, "%u", url->port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
+    int failed = getaddrinfo(url->host, port, &hints, &found);
+    if (failed) {
+        *why = gai_strerror(failed);
+        return EHOSTUNREACH;
+    }
+    failed = EHOSTUNREACH;
+    for (struct addrinfo *at = found; at && failed; at = at->ai_next) {
+        if (*fd >= 0) close(*fd);
+        *fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
+        failed = *fd < 0 ? errno : connect_to(*fd, at->ai_addr, at->ai_addrlen, deadline_ns);
+    }
+    freeaddrinfo(found);
+    if (!failed) set_tcp_options(*fd);
+    return failed;
+}
+
+int dial(int *fd, const struct url *url, int64_t deadline_ns, quern_error *err)
+{
+    const char *why = NULL;
+    int failed = url->is_unix ? open_unix(fd, url, deadline_ns) : open_tcp(fd, url, deadline_ns, &why);
+    if (!failed) return QUERN_OK;
+    return err_set(err, QUERN_E_CONNECT, "no Redis at %s: %s", url->shown, why ? why : strerror(failed));
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+
+/* wire/dial: reaches a server's socket: unix or TCP, non-blocking, CLOEXEC, each address of a host in turn.
+ * Threads    any. Waits for the connection, and for the resolver. */
+#ifndef QUERN_WIRE_DIAL_H
+#define QUERN_WIRE_DIAL_H
+
+#include <stdint.h>
+
+#include "wire/url.h"
+
+/* QUERN_E_CONNECT: nobody there before the deadline. *fd is -1 before; it may be open behind a failure too: the caller closes it. */
+int dial(int *fd, const struct url *url, int64_t deadline_ns, quern_error *err) QUERN_MUST_USE;
+
+#endif
