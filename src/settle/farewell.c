@@ -48,18 +48,28 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
     return QUERN_OK;
 }
 
+static int take_leave(const struct settler_needs *needs, struct conn *conn, struct batch *batch, quern_error *err)
+{
+    const struct reply *reply;
+    int code = QUERN_OK;
+    for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
+        code = release_all(needs, conn, batch, origin, err);
+    for (uint32_t i = 0; i < needs->source_count && !code; i++) {
+        conn_command(conn, "HDEL", needs->sources[i].settles, needs->consumer, NULL);
+        code = conn_ask(conn, &reply, err);
+    }
+    return code;
+}
+
 void farewell(const struct settler_needs *needs, struct link *link, struct batch *batch)
 {
     quern_error why;
-    const struct reply *reply;
     struct conn *conn = link_use(link, clock_now_ns());
-    if (!conn) return;
-    int code = QUERN_OK;
-    for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
-        code = release_all(needs, conn, batch, origin, &why);
-    for (uint32_t i = 0; i < needs->source_count && !code; i++) {
-        conn_command(conn, "HDEL", needs->sources[i].settles, needs->consumer, NULL);
-        code = conn_ask(conn, &reply, &why);
+    int code = conn ? take_leave(needs, conn, batch, &why) : QUERN_OK;
+    if (code) {
+        /* An outage long over may have broken it while it was idle: once more, on a new one. */
+        link_fail(link, &why);
+        if ((conn = link_use(link, clock_now_ns()))) code = take_leave(needs, conn, batch, &why);
     }
     if (code)
         log_event(needs->log, LOG_WARNING, "farewell_failed", LOG_TEXT("why", why.text),

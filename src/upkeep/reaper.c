@@ -43,20 +43,29 @@ static int64_t reaper_step(struct reaper *reaper, struct chore *chores, size_t c
     return next_ns;
 }
 
+/* Asks once, and says when to ask again. A connection that an outage broke while it was idle is made anew. */
+static int64_t unblock(struct reaper *reaper, int64_t blocked)
+{
+    char id[24];
+    quern_error why;
+    const struct reply *reply;
+    struct conn *conn = link_use(&reaper->link, clock_now_ns());
+    if (!conn) return reaper->link.next_try_ns;
+    snprintf(id, sizeof id, "%lld", (long long)blocked);
+    conn_command(conn, "CLIENT", "UNBLOCK", id, NULL);
+    int code = conn_ask(conn, &reply, &why);
+    if (code == QUERN_E_AUTH) return CLOCK_NEVER;
+    if (code) link_fail(&reaper->link, &why);
+    return clock_now_ns() + 2 * NS_PER_MS;
+}
+
 /* The dispatcher's read may not have reached Redis yet when it is to be unblocked: asked until the dispatcher says that it is
  * out. Without the right to CLIENT UNBLOCK, or without Redis, its read ends by its own BLOCK. */
 static void unblock_dispatcher(struct reaper *reaper)
 {
-    char id[24];
-    const struct reply *reply;
-    for (int64_t blocked; (blocked = atomic_load(reaper->needs->blocked_id)) > 0;) {
-        struct conn *conn = link_use(&reaper->link, clock_now_ns());
-        if (!conn) return;
-        snprintf(id, sizeof id, "%lld", (long long)blocked);
-        conn_command(conn, "CLIENT", "UNBLOCK", id, NULL);
-        if (conn_ask(conn, &reply, NULL)) return;
-        waker_wait(reaper->needs->waker, -1, clock_now_ns() + 2 * NS_PER_MS);
-    }
+    int64_t blocked, again_ns = 0;
+    while ((blocked = atomic_load(reaper->needs->blocked_id)) > 0 && (again_ns = unblock(reaper, blocked)) < CLOCK_NEVER)
+        waker_wait(reaper->needs->waker, -1, again_ns);
 }
 
 /* What is due, and what is due before its time. Returns when to come again. */
