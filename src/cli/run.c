@@ -168,7 +168,7 @@ static int drain(struct run *run, quern_pool *pool)
         struct pollfd ended = {.fd = run->ended, .events = POLLIN};
         left_ms -= poll(&ended, 1, 0) > 0 ? 0 : 20;
     }
-    if (quern_pool_join(pool, BEYOND_DRAIN_MS, &err)) {
+    if (quern_pool_join(pool, 0, &err)) {
         say("drain_ms is over; %s: they come back when their leases are over", err.text);
         _exit(EXIT_FAILED);
     }

@@ -79,7 +79,7 @@ END
     equal "$status" 1 status
     has one.log "still running: 1 handlers"
     ((took >= 600)) || fail "it gave up after $took ms"
-    ! is_plain || ((took <= 700 + 1500)) || fail "it took $took ms"
+    ! is_plain || ((took <= 700 + 900)) || fail "it took $took ms"
     equal "$(pending)" 1 pending
     group=$(pgrep_hanging)
     [[ -z $group ]] || kill -KILL -- "-$group"

@@ -132,6 +132,8 @@ workers_that_cannot_be_loaded_are_refused_before_anything() {
     cp -- "$build/workers/burn.so" open
     echo '{"workers": [{"event": "e", "module": "burn"}]}' >burn.json
     refused_with "open may be written by everybody" run -c burn.json --redis "$url" --module_path "$here/open"
+    echo '{"workers": []}' >empty.json
+    refused_with "empty.json: workers" run -c empty.json --redis "$url"
     echo 'not a shared object' >plain.so
     echo '{"workers": [{"event": "e", "module": "'"$here"'/plain.so"}]}' >plain.json
     refused_with "plain.so for event e" run -c plain.json --redis "$url"
