@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+
+/* promises/publish: messages in order, once, or a clear word about what is not known. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/mill.h"
+#include "support/proxy.h"
+
+enum { NUMBER_SIZE = 8, MESSAGES_MAX = 1000 };
+
+struct desk {
+    struct redis redis;
+    struct proxy *proxy;
+    char proxy_url[140];
+    quern_config *config;
+    quern_publisher *publisher;
+    quern_error error;
+    quern_message messages[MESSAGES_MAX];
+    quern_receipt receipts[MESSAGES_MAX];
+    char numbers[MESSAGES_MAX][NUMBER_SIZE];
+};
+
+static void set(struct desk *desk, const char *key, const char *value)
+{
+    if (quern_config_set(desk->config, key, value, &desk->error)) fail_msg("%s", desk->error.text);
+}
+
+static int desk_open(void **state)
+{
+    struct desk *desk = calloc(1, sizeof *desk);
+    assert_non_null(desk);
+    redis_start(&desk->redis, NULL);
+    desk->config = quern_config_new();
+    set(desk, "redis", desk->redis.url);
+    set(desk, "stream", "jobs");
+    *state = desk;
+    return 0;
+}
+
+static int desk_close(void **state)
+{
+    struct desk *desk = *state;
+    assert_int_equal(quern_publisher_close(desk->publisher), QUERN_OK);
+    quern_config_free(desk->config);
+    if (desk->proxy) proxy_close(desk->proxy);
+    redis_end(&desk->redis);
+    free(desk);
+    return 0;
+}
+
+/* From here on through a proxy. */
+static void use_proxy(struct desk *desk)
+{
+    char path[120];
+    snprintf(path, sizeof path, "%s/proxy", desk->redis.dir);
+    snprintf(desk->proxy_url, sizeof desk->proxy_url, "unix://%s", path);
+    desk->proxy = proxy_open(path, desk->redis.socket, NULL);
+    assert_non_null(desk->proxy);
+    set(desk, "redis", desk->proxy_url);
+}
+
+static int publish(struct desk *desk, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int len = snprintf(desk->numbers[i], NUMBER_SIZE, "%zu", i % MESSAGES_MAX);
+        desk->messages[i] =
+            (quern_message){.size = sizeof(quern_message), .event = "job", .data = {desk->numbers[i], (size_t)len}};
+    }
+    if (!desk->publisher) desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    assert_non_null(desk->publisher);
+    return quern_publish(desk->publisher, desk->messages, n, desk->receipts, &desk->error);
+}
+
+static void are_there_in_order(struct desk *desk, size_t n)
+{
+    const struct answer *list = redis_ask(&desk->redis, "XRANGE", "jobs", "-", "+");
+    assert_int_equal(list->count, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct answer *entry = answer_at(list, i), *fields = answer_at(entry, 1);
+        assert_true(answer_is(answer_of(fields, "data"), desk->numbers[i]));
+        assert_true(answer_is(answer_of(fields, "id"), desk->receipts[i].id));
+        assert_true(answer_is(answer_at(entry, 0), desk->receipts[i].entry));
+        assert_int_equal(desk->receipts[i].code, QUERN_OK);
+    }
+}
+
+static void messages_are_published_in_order_with_their_receipts(void **state)
+{
+    struct desk *desk = *state;
+    set(desk, "batch_size", "77");
+    assert_int_equal(publish(desk, MESSAGES_MAX), QUERN_OK);
+    are_there_in_order(desk, MESSAGES_MAX);
+}
+
+static void unmarked_messages_are_published_in_order_too(void **state)
+{
+    struct desk *desk = *state;
+    set(desk, "publish_marked", "false");
+    assert_int_equal(publish(desk, MESSAGES_MAX), QUERN_OK);
+    are_there_in_order(desk, MESSAGES_MAX);
+    assert_int_equal(redis_number(&desk->redis, "KEYS", "*published*"), 0);
+}
+
+static void an_entry_has_exactly_the_fields_of_the_schema(void **state)
+{
+    static const char *const names[] = {"id", "event", "data", "retries", "timestamps"};
+    struct desk *desk = *state;
+    for (int marked = 0; marked < 2; marked++) {
+        set(desk, "publish_marked", marked ? "true" : "false");
+        assert_int_equal(publish(desk, 1), QUERN_OK);
+        const struct answer *fields = answer_at(answer_at(redis_ask(&desk->redis, "XREVRANGE", "jobs", "+", "-"), 0), 1);
+        assert_int_equal(fields->count, 10);
+        for (size_t i = 0; i < 5; i++) assert_true(answer_is(answer_at(fields, 2 * i), names[i]));
+        const char *id = answer_of(fields, "id")->text, *stamps = answer_of(fields, "timestamps")->text;
+        assert_true(strlen(id) == 36 && id[8] == '-' && id[14] == '4' && strspn(id, "0123456789abcdef-") == 36);
+        assert_int_equal(strncmp(stamps, "{\"created_at\":\"20", 17), 0);
+        assert_non_null(strstr(stamps, "+00:00\",\"updated_at\":\"20"));
+        assert_true(answer_is(answer_of(fields, "retries"), "0"));
+        assert_int_equal(quern_publisher_close(desk->publisher), QUERN_OK);
+        desk->publisher = NULL;
+    }
+}
+
+static void a_marked_batch_whose_answer_was_lost_is_not_published_twice(void **state)
+{
+    struct desk *desk = *state;
+    use_proxy(desk);
+    assert_int_equal(publish(desk, 1), QUERN_OK); /* the script is known from here on */
+    redis_ask(&desk->redis, "DEL", "jobs");
+    proxy_swallow(desk->proxy, "quern:publisher", 1);
+    assert_int_equal(publish(desk, 300), QUERN_OK);
+    assert_int_equal(proxy_swallowed(desk->proxy), 1);
+    are_there_in_order(desk, 300);
+}
+
+static void an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown(void **state)
+{
+    struct desk *desk = *state;
+    use_proxy(desk);
+    set(desk, "publish_marked", "false");
+    set(desk, "batch_size", "10");
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+    redis_ask(&desk->redis, "DEL", "jobs");
+    proxy_swallow(desk->proxy, "quern:publisher", 1);
+    assert_int_equal(publish(desk, 20), QUERN_E_UNKNOWN);
+    assert_int_equal(desk->error.code, QUERN_E_UNKNOWN);
+    for (int i = 0; i < 20; i++) {
+        bool was_tried = i < 10, is_unknown = desk->receipts[i].code == QUERN_E_UNKNOWN;
+        assert_true(is_unknown == was_tried && desk->receipts[i].code != QUERN_OK);
+    }
+    assert_in_range(redis_number(&desk->redis, "XLEN", "jobs"), 0, 10);
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+}
+
+static void a_publisher_outlives_a_restart(void **state)
+{
+    struct desk *desk = *state;
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+    redis_kill(&desk->redis);
+    redis_again(&desk->redis);
+    assert_int_equal(publish(desk, 10), QUERN_OK);
+    assert_int_equal(redis_number(&desk->redis, "XLEN", "jobs"), 10);
+}
+
+static void a_full_redis_refuses_and_nothing_is_suppressed_afterwards(void **state)
+{
+    struct desk *desk = *state;
+    for (int marked = 0; marked < 2; marked++) {
+        set(desk, "publish_marked", marked ? "true" : "false");
+        set(desk, "publish_ms", "300");
+        redis_ask(&desk->redis, "CONFIG", "SET", "maxmemory", "1");
+        int code = publish(desk, 10);
+        assert_int_equal(code, QUERN_E_SERVER);
+        assert_non_null(strstr(desk->error.text, "OOM"));
+        assert_true(desk->error.is_retriable);
+        for (int i = 0; i < 10; i++) assert_int_equal(desk->receipts[i].code, QUERN_E_SERVER);
+        assert_int_equal(redis_number(&desk->redis, "EXISTS", "jobs"), 0);
+        redis_ask(&desk->redis, "CONFIG", "SET", "maxmemory", "0");
+        assert_int_equal(publish(desk, 10), QUERN_OK);
+        are_there_in_order(desk, 10);
+        redis_ask(&desk->redis, "DEL", "jobs");
+        assert_int_equal(quern_publisher_close(desk->publisher), QUERN_OK);
+        desk->publisher = NULL;
+    }
+}
+
+static void a_small_budget_ends_in_time(void **state)
+{
+    static const char *const budgets[] = {"1", "10", "300"};
+    struct desk *desk = *state;
+    redis_kill(&desk->redis);
+    for (size_t i = 0; i < 3; i++) {
+        set(desk, "publish_ms", budgets[i]);
+        int64_t from_ms = wait_now_ms();
+        assert_int_equal(publish(desk, 5), QUERN_E_CONNECT);
+        assert_in_range(wait_now_ms() - from_ms, 0, atoi(budgets[i]) + 500);
+        assert_true(desk->error.is_retriable);
+        for (int r = 0; r < 5; r++) assert_true(desk->receipts[r].code != QUERN_OK && desk->receipts[r].code != QUERN_E_UNKNOWN);
+        assert_int_equal(quern_publisher_close(desk->publisher), QUERN_OK);
+        desk->publisher = NULL;
+    }
+    redis_again(&desk->redis);
+}
+
+static void a_group_is_created_only_where_it_was_given(void **state)
+{
+    struct desk *desk = *state;
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+    assert_int_equal(redis_number(&desk->redis, "XINFO", "GROUPS", "jobs"), 0);
+    assert_int_equal(quern_publisher_close(desk->publisher), QUERN_OK);
+    desk->publisher = NULL;
+    set(desk, "group", "mine");
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+    assert_int_equal(redis_number(&desk->redis, "XINFO", "GROUPS", "jobs"), 1);
+    assert_int_equal(redis_pending(&desk->redis, "jobs", "mine"), 0);
+}
+
+static void refuses(struct desk *desk, quern_message wrong, int code, const char *words)
+{
+    quern_message messages[3] = {{.size = sizeof wrong, .event = "a"}, wrong, {.size = sizeof wrong, .event = "b"}};
+    assert_int_equal(quern_message_check(desk->config, &wrong, &desk->error), code);
+    if (!strstr(desk->error.text, words)) fail_msg("'%s' is not in: %s", words, desk->error.text);
+    assert_int_equal(quern_publish(desk->publisher, messages, 3, desk->receipts, &desk->error), code);
+    if (!strstr(desk->error.text, "message 2 of 3")) fail_msg("which message? %s", desk->error.text);
+    if (!strstr(desk->error.text, words)) fail_msg("'%s' is not in: %s", words, desk->error.text);
+}
+
+static void what_is_wrong_is_refused_before_any_io(void **state)
+{
+    struct desk *desk = *state;
+    char event[300];
+    memset(event, 'e', sizeof event);
+    event[257] = 0;
+    set(desk, "redis", "unix:///nobody/listens/here");
+    set(desk, "payload_max_bytes", "10");
+    desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    assert_non_null(desk->publisher);
+    quern_message message = {.size = sizeof message, .event = "e"};
+#define WITH(...) ((quern_message){.size = sizeof(quern_message), __VA_ARGS__})
+    refuses(desk, WITH(.event = ""), QUERN_E_ARGUMENT, "empty");
+    refuses(desk, WITH(.event = NULL), QUERN_E_ARGUMENT, "event");
+    refuses(desk, WITH(.event = event), QUERN_E_ARGUMENT, "257");
+    refuses(desk, WITH(.event = "a\nb"), QUERN_E_ARGUMENT, "control");
+    refuses(desk, WITH(.event = "\377"), QUERN_E_ARGUMENT, "UTF-8");
+    refuses(desk, WITH(.event = "e", .data = {"{\"a\":", 5}), QUERN_E_ARGUMENT, "not JSON");
+    refuses(desk, WITH(.event = "e", .data = {"\"\377\"", 3}), QUERN_E_ARGUMENT, "not JSON");
+    refuses(desk, WITH(.event = "e", .data = {"", 0}), QUERN_E_ARGUMENT, "not JSON");
+    refuses(desk, WITH(.event = "e", .data = {"12345678901", 11}), QUERN_E_FULL, "11 bytes");
+    refuses(desk, WITH(.event = "e", .data = {NULL, 3}), QUERN_E_ARGUMENT, "NULL");
+    message.size = 1;
+    refuses(desk, message, QUERN_E_ARGUMENT, "size");
+    assert_int_equal(quern_publish(desk->publisher, NULL, 0, NULL, &desk->error), QUERN_OK);
+}
+
+int main(void)
+{
+#define DESK(test) cmocka_unit_test_setup_teardown(test, desk_open, desk_close)
+    const struct CMUnitTest tests[] = {
+        DESK(messages_are_published_in_order_with_their_receipts),
+        DESK(unmarked_messages_are_published_in_order_too),
+        DESK(an_entry_has_exactly_the_fields_of_the_schema),
+        DESK(a_marked_batch_whose_answer_was_lost_is_not_published_twice),
+        DESK(an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown),
+        DESK(a_publisher_outlives_a_restart),
+        DESK(a_full_redis_refuses_and_nothing_is_suppressed_afterwards),
+        DESK(a_small_budget_ends_in_time),
+        DESK(a_group_is_created_only_where_it_was_given),
+        DESK(what_is_wrong_is_refused_before_any_io),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
