@@ -223,6 +223,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     struct read read = take_read(dispatcher);
     if (reply->type == REPLY_ERROR) return conn_refused(reply, "XREADGROUP", err);
     atomic_store_explicit(&needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
+    link_works(&dispatcher->link);
     uint32_t fullest;
     dispatcher->admitting = count_entries(reply, &fullest);
     dispatcher->was_short = fullest < read.count;

@@ -110,14 +110,20 @@ static int64_t heartbeat_step(struct heartbeat *heartbeat, int64_t now_ns)
     quern_error why;
     collect(heartbeat, now_ns);
     int64_t next_ns = now_ns + heartbeat->needs->tick_ns;
-    if (!heartbeat->count) return next_ns;
+    if (!heartbeat->count) {
+        link_rest(&heartbeat->link);
+        return next_ns;
+    }
     struct conn *conn = link_use(&heartbeat->link, now_ns);
     int code = conn ? QUERN_OK : QUERN_E_CONNECT;
     for (uint32_t at = 0, n; at < heartbeat->count && !code; at += n) {
         n = run_length(heartbeat->due + at, heartbeat->count - at);
         code = renew(heartbeat, conn, heartbeat->due + at, n, &why);
     }
-    if (!code) return next_ns;
+    if (!code) {
+        link_works(&heartbeat->link);
+        return next_ns;
+    }
     if (conn) link_fail(&heartbeat->link, &why);
     return heartbeat->link.next_try_ns < next_ns ? heartbeat->link.next_try_ns : next_ns;
 }

@@ -183,6 +183,7 @@ static void settler_step(struct settler *settler)
     quern_error why;
     take_all(settler);
     if (!settler->count && !settler->open.count) {
+        link_rest(&settler->link);
         settler_idle(settler);
         return;
     }
@@ -193,10 +194,12 @@ static void settler_step(struct settler *settler)
         return;
     }
     int code = settle_all(settler, conn, &why);
-    if (code)
+    if (code) {
         link_fail(&settler->link, &why);
-    else
-        done_wait(done, FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
+        return;
+    }
+    link_works(&settler->link);
+    done_wait(done, FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
 }
 
 void settler_run(void *given)

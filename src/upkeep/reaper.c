@@ -36,7 +36,11 @@ static int64_t reaper_step(struct reaper *reaper, struct chore *chores, size_t c
     int64_t next_ns = CLOCK_NEVER;
     for (size_t i = 0; i < count; i++) {
         struct conn *conn = chores[i].due_ns <= now_ns ? link_use(&reaper->link, now_ns) : NULL;
-        if (conn && chores[i].step(reaper, conn, now_ns, &chores[i].due_ns, &why)) link_fail(&reaper->link, &why);
+        int code = conn ? chores[i].step(reaper, conn, now_ns, &chores[i].due_ns, &why) : QUERN_OK;
+        if (code)
+            link_fail(&reaper->link, &why);
+        else if (conn)
+            link_works(&reaper->link);
         int64_t at_ns = reaper->link.conn ? chores[i].due_ns : reaper->link.next_try_ns;
         if (at_ns < next_ns) next_ns = at_ns;
     }

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-enum { FIRST_MS = 50, MAX_MS = 10000, HEALTHY_MS = 30000 };
+enum { FIRST_MS = 50, MAX_MS = 10000 };
 
 void link_open(struct link *link, const struct link_options *options)
 {
@@ -42,9 +42,20 @@ struct conn *link_use(struct link *link, int64_t now_ns)
         link_down(link, &why);
         return NULL;
     }
-    if (link->is_down) link->options.up(link->options.user);
-    link->is_down = false;
+    link_rest(link);
     return link->conn;
+}
+
+void link_works(struct link *link)
+{
+    backoff_reset(&link->backoff);
+}
+
+void link_rest(struct link *link)
+{
+    if (!link->is_down) return;
+    link->is_down = false;
+    link->options.up(link->options.user);
 }
 
 /* An idle connection that the last outage broke shows it only when it is used: that outage has been told already. */
@@ -56,8 +67,6 @@ static bool is_known(const struct link *link, int64_t opened_ns)
 void link_fail(struct link *link, const quern_error *why)
 {
     bool is_old = link->conn && is_known(link, conn_opened_ns(link->conn));
-    /* One that held for a while begins its backoff anew; one that breaks at once goes on where it was: no hot loop. */
-    if (link->conn && clock_now_ns() - conn_opened_ns(link->conn) > HEALTHY_MS * NS_PER_MS) backoff_reset(&link->backoff);
     link_close(link);
     if (!is_old) link_down(link, why);
 }

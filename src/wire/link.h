@@ -2,7 +2,8 @@
 
 /* wire/link: a thread's connection through outages.
  * Idea       whoever needs the connection asks for it each time; after an error it is closed, and opened anew no sooner than a
- *            jittered backoff allows.
+ *            jittered backoff allows. The backoff begins anew once something has worked: connections that answer nothing make
+ *            no hot loop, and those that break now and then make nobody wait long.
  * Threads    its owner's.
  * Never      waits for the backoff: it says when to come again. */
 #ifndef QUERN_WIRE_LINK_H
@@ -41,5 +42,9 @@ void link_close(struct link *link);
 struct conn *link_use(struct link *link, int64_t now_ns);
 /* After an error on it. */
 void link_fail(struct link *link, const quern_error *why);
+/* After an answer that was what it should be. */
+void link_works(struct link *link);
+/* There is nothing to ask now: whether it would work is nobody's concern, so it counts as up. */
+void link_rest(struct link *link);
 
 #endif
