@@ -67,9 +67,9 @@ void farewell(const struct settler_needs *needs, struct link *link, struct batch
     struct conn *conn = link_use(link, clock_now_ns());
     int code = conn ? take_leave(needs, conn, batch, &why) : QUERN_OK;
     if (code) {
-        /* An outage long over may have broken it while it was idle: once more, on a new one. */
+        /* It may have broken while it was idle: once more, on a new one, which there is no time to wait for. */
         link_fail(link, &why);
-        if ((conn = link_use(link, clock_now_ns()))) code = take_leave(needs, conn, batch, &why);
+        if ((conn = link_use(link, link->next_try_ns))) code = take_leave(needs, conn, batch, &why);
     }
     if (code)
         log_event(needs->log, LOG_WARNING, "farewell_failed", LOG_TEXT("why", why.text),
