@@ -28,7 +28,7 @@ int check_message(const quern_message *message, int64_t payload_max_bytes, quern
     quern_bytes data = check_data(message);
     if (message->size < sizeof *message)
         return err_set(err, QUERN_E_ARGUMENT, "the message's size is not set: sizeof(quern_message)");
-    if (data.len && !data.at) return err_set(err, QUERN_E_ARGUMENT, "the data is NULL but has a length");
+    if (message->data.len && !message->data.at) return err_set(err, QUERN_E_ARGUMENT, "the data is NULL but has a length");
     int code = check_event(message->event, err);
     if (code) return code;
     if ((int64_t)data.len > payload_max_bytes)
