@@ -195,8 +195,11 @@ int64_t conn_answer_deadline(const struct conn *conn)
 int conn_refused(const struct reply *reply, const char *what, quern_error *err)
 {
     quern_bytes text = reply_bytes(reply);
+    struct error_meaning meaning = error_meaning(text);
     int len = text.len > 300 ? 300 : (int)text.len;
-    return err_set(err, (int)error_meaning(text).code, "%s: the server says: %.*s", what, len, text.at ? text.at : "");
+    err_set(err, (int)meaning.code, "%s: the server says: %.*s", what, len, text.at ? text.at : "");
+    if (err && meaning.class == ERROR_TRANSIENT) err->is_retriable = 1; /* such as a full server: not for ever */
+    return (int)meaning.code;
 }
 
 int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
