@@ -52,7 +52,8 @@ static void pools_of_one_group_share_and_each_job_is_completed_once(void **state
     enum { JOBS = 5000 };
     struct scene *scene = *state;
     static _Atomic unsigned char logged[JOBS];
-    struct mill *one = mill_run(scene, "completed_max", "100000", NULL), *two = mill_run(scene, "completed_max", "100000", NULL);
+    struct mill *one = mill_run(scene, "completed_max", "100000", NULL),
+                *two = mill_run(scene, "completed_max", "100000", NULL);
     one->work_us = two->work_us = 100;
     memset((void *)logged, 0, sizeof logged);
     scene_publish(scene, 0, JOBS);

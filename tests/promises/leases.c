@@ -89,7 +89,8 @@ static void a_stolen_lease_is_told_and_its_done_changes_nothing(void **state)
 static void a_theft_that_only_the_settler_sees_is_told_and_counted_too(void **state)
 {
     struct scene *scene = *state;
-    struct mill *mill = mill_new(scene, "completed_max", "100", NULL); /* a long lease: no renewal, the owner is checked at the end */
+    struct mill *mill =
+        mill_new(scene, "completed_max", "100", NULL); /* a long lease: no renewal, the owner is checked at the end */
     mill->is_shut = true;
     mill_started(mill);
     scene_publish(scene, 0, 1);

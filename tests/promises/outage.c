@@ -50,6 +50,24 @@ static void an_idle_pool_tells_a_restart_once(void **state)
     assert_int_equal(mill_lines(mill, "event=redis_back"), 1);
 }
 
+static void it_is_up_again_although_nothing_needs_renewal_any_more(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, "lease_ms", "300", NULL);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(scene, 0, 2);
+    wait_for(mill->inside == 2);
+    redis_kill(&scene->redis);
+    wait_for(mill_stat(mill, "redis", "up") == 0);
+    stays(mill_stat(mill, "redis", "up") == 0, 700); /* the heartbeat meets it too */
+    redis_again(&scene->redis);
+    atomic_store(&mill->is_shut, false);
+    wait_for(mill_stat(mill, "jobs", "held") == 0 && mill_stat(mill, "redis", "up") == 1);
+    wait_for(mill->told[QUERN_NOTICE_BACK] == 1);
+    mill_stop(mill);
+    assert_int_equal(mill_lines(mill, "event=redis_lost"), 1);
+}
+
 static void forgotten_scripts_do_no_harm(void **state)
 {
     enum { JOBS = 200, ROUNDS = 10 };
@@ -152,8 +170,10 @@ int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_redis_killed_in_the_middle_loses_nothing_and_is_told_once, scene_open_aof, scene_close),
+        cmocka_unit_test_setup_teardown(a_redis_killed_in_the_middle_loses_nothing_and_is_told_once, scene_open_aof,
+                                        scene_close),
         cmocka_unit_test_setup_teardown(an_idle_pool_tells_a_restart_once, scene_open_aof, scene_close),
+        cmocka_unit_test_setup_teardown(it_is_up_again_although_nothing_needs_renewal_any_more, scene_open_aof, scene_close),
         SCENE(forgotten_scripts_do_no_harm),
         SCENE(a_group_or_a_stream_that_was_deleted_is_made_again),
         SCENE(a_group_destroyed_while_jobs_run_is_made_again_and_nothing_is_lost),

@@ -197,7 +197,8 @@ static void a_small_budget_ends_in_time(void **state)
         assert_int_equal(publish(desk, 5), QUERN_E_CONNECT);
         assert_in_range(wait_now_ms() - from_ms, 0, atoi(budgets[i]) + 500);
         assert_true(desk->error.is_retriable);
-        for (int r = 0; r < 5; r++) assert_true(desk->receipts[r].code != QUERN_OK && desk->receipts[r].code != QUERN_E_UNKNOWN);
+        for (int r = 0; r < 5; r++)
+            assert_true(desk->receipts[r].code != QUERN_OK && desk->receipts[r].code != QUERN_E_UNKNOWN);
         assert_int_equal(quern_publisher_close(desk->publisher), QUERN_OK);
         desk->publisher = NULL;
     }

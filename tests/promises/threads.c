@@ -121,8 +121,11 @@ static void each_thread_opens_each_event_once_and_closes_it_itself(void **state)
     struct desk desks[2] = {{0}, {0}};
     struct mill *mill = mill_new(scene, "threads", "3", NULL);
     for (int i = 0; i < 2; i++)
-        mill_on(mill, &(quern_handler){.event = i ? "b" : "a", .run = desk_run, .thread_open = desk_open,
-                                       .thread_close = desk_close, .user = &desks[i]});
+        mill_on(mill, &(quern_handler){.event = i ? "b" : "a",
+                                       .run = desk_run,
+                                       .thread_open = desk_open,
+                                       .thread_close = desk_close,
+                                       .user = &desks[i]});
     mill_start(mill);
     put(scene, "a", 200);
     wait_for(mill_stat(mill, "jobs", "done") == 200);

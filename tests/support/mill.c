@@ -18,8 +18,7 @@ static int64_t thread_us(void)
 
 void burn_us(int64_t us)
 {
-    for (int64_t end_us = thread_us() + us; thread_us() < end_us;) {
-    }
+    for (int64_t end_us = thread_us() + us; thread_us() < end_us;) {}
 }
 
 quern_verdict mill_grind(quern_job *job, void *thread, void *user)
@@ -206,6 +205,11 @@ int scene_open(void **state)
 int scene_open_aof(void **state)
 {
     return open_scene(state, &(struct redis_options){.has_aof = true});
+}
+
+int scene_open_password(void **state)
+{
+    return open_scene(state, &(struct redis_options){.password = "swordfish"});
 }
 
 int scene_close(void **state)

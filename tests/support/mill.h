@@ -45,9 +45,10 @@ struct scene {
     quern_config *publishing;
 };
 
-/* For cmocka: a scene with its server, which may have an AOF. *state is the scene. */
+/* For cmocka: a scene with its server, which may have an AOF, or the password "swordfish". *state is the scene. */
 int scene_open(void **state);
 int scene_open_aof(void **state);
+int scene_open_password(void **state);
 int scene_close(void **state);
 
 /* A mill of stream "jobs", group "g", two threads, no handler yet; then keys and values of the configuration up to NULL. */

@@ -108,8 +108,8 @@ static bool proxy_step(struct proxy *proxy)
     if (at[0].revents) return false;
     for (int i = 0; i < PAIRS; i++) {
         struct pair *pair = &proxy->pairs[i];
-        bool is_open = (!at[2 + 2 * i].revents || carry_question(proxy, pair)) &&
-                       (!at[3 + 2 * i].revents || carry_answer(proxy, pair));
+        bool is_open =
+            (!at[2 + 2 * i].revents || carry_question(proxy, pair)) && (!at[3 + 2 * i].revents || carry_answer(proxy, pair));
         if (!is_open) end_pair(pair);
     }
     if (at[1].revents) accept_one(proxy);
@@ -118,8 +118,7 @@ static bool proxy_step(struct proxy *proxy)
 
 static void *run(void *given)
 {
-    while (proxy_step(given)) {
-    }
+    while (proxy_step(given)) {}
     return NULL;
 }
 

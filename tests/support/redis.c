@@ -31,9 +31,22 @@ static void launch(struct redis *redis)
 {
     const struct redis_options *options = &redis->options;
     char log[80];
-    const char *const argv[] = {"redis-server", "--port", "0", "--unixsocket", redis->socket, "--dir", redis->dir, "--save", "",
-                                "--appendonly", options->has_aof ? "yes" : "no", "--appendfsync", "always", "--requirepass",
-                                options->password ? options->password : "", NULL};
+    const char *const argv[] = {"redis-server",
+                                "--port",
+                                "0",
+                                "--unixsocket",
+                                redis->socket,
+                                "--dir",
+                                redis->dir,
+                                "--save",
+                                "",
+                                "--appendonly",
+                                options->has_aof ? "yes" : "no",
+                                "--appendfsync",
+                                "always",
+                                "--requirepass",
+                                options->password ? options->password : "",
+                                NULL};
     snprintf(log, sizeof log, "%s/log", redis->dir);
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(log_fd >= 0);

@@ -16,23 +16,23 @@
 
 enum { PATIENCE_MS = 20000 };
 
-#define wait_until(condition, deadline_ms)                                                              \
-    do {                                                                                                \
-        int64_t wait_started_ms = wait_now_ms();                                                        \
-        while (!(condition)) {                                                                          \
+#define wait_until(condition, deadline_ms)                                                                \
+    do {                                                                                                  \
+        int64_t wait_started_ms = wait_now_ms();                                                          \
+        while (!(condition)) {                                                                            \
             if (wait_now_ms() - wait_started_ms > (deadline_ms)) fail_msg("not in time: %s", #condition); \
-            wait_breathe();                                                                             \
-        }                                                                                               \
+            wait_breathe();                                                                               \
+        }                                                                                                 \
     } while (0)
 #define wait_for(condition) wait_until(condition, PATIENCE_MS)
 
 /* The condition holds now, and at every look until hold_ms are over. */
-#define stays(condition, hold_ms)                                                              \
-    do {                                                                                       \
+#define stays(condition, hold_ms)                                                                 \
+    do {                                                                                          \
         for (int64_t stays_from_ms = wait_now_ms(); wait_now_ms() - stays_from_ms < (hold_ms);) { \
-            if (!(condition)) fail_msg("did not stay: %s", #condition);                        \
-            wait_breathe();                                                                    \
-        }                                                                                      \
+            if (!(condition)) fail_msg("did not stay: %s", #condition);                           \
+            wait_breathe();                                                                       \
+        }                                                                                         \
     } while (0)
 
 int64_t wait_now_ms(void);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+
+/* promises/start: a pool starts, or says in one clear error why not, and leaves nothing running. quern_run() ends on a signal. */
+#include <dirent.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/mill.h"
+#include "support/proxy.h"
+
+extern char **environ;
+
+static int count_entries(const char *dir)
+{
+    int count = 0;
+    DIR *at = opendir(dir);
+    assert_non_null(at);
+    while (readdir(at)) count++;
+    closedir(at);
+    return count;
+}
+
+/* A start must fail with this code, within these milliseconds, and name these words. */
+static void refuses(struct scene *scene, const char *url, int code, int64_t at_most_ms, const char *words, const char *more)
+{
+    struct mill *mill = mill_new(scene, "redis", url, "connect_ms", "500", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    int threads = count_entries("/proc/self/task"), files = count_entries("/proc/self/fd");
+    int64_t from_ms = wait_now_ms();
+    mill->pool = quern_pool_start(mill->config, &mill->error);
+    assert_null(mill->pool);
+    assert_in_range(wait_now_ms() - from_ms, 0, at_most_ms);
+    if (mill->error.code != code) fail_msg("%s: %s", quern_code_name(mill->error.code), mill->error.text);
+    if (!strstr(mill->error.text, words)) fail_msg("'%s' is not in: %s", words, mill->error.text);
+    if (!strstr(mill->error.text, more)) fail_msg("'%s' is not in: %s", more, mill->error.text);
+    assert_null(strchr(mill->error.text, '\n'));
+    assert_null(strstr(mill->error.text, "hunter2"));
+    wait_for(count_entries("/proc/self/task") == threads);
+    assert_int_equal(count_entries("/proc/self/fd"), files);
+}
+
+static void no_server_is_named_by_its_url(void **state)
+{
+    struct scene *scene = *state;
+    refuses(scene, "unix:///nobody/listens/here", QUERN_E_CONNECT, 2500, "unix:///nobody/listens/here", "No such file");
+    refuses(scene, "redis://someone:hunter2@127.0.0.1:1/3", QUERN_E_CONNECT, 2500, "redis://someone:***@127.0.0.1:1/3", "");
+    assert_true(scene->mills[0]->error.is_retriable);
+}
+
+static void a_wrong_or_a_missing_password_is_said(void **state)
+{
+    struct scene *scene = *state;
+    char url[200];
+    snprintf(url, sizeof url, "unix://default:hunter2@%s", scene->redis.socket);
+    refuses(scene, url, QUERN_E_AUTH, 1500, "wrong user or password", "WRONGPASS");
+    refuses(scene, scene->redis.url, QUERN_E_AUTH, 1500, "asks for a password", scene->redis.socket);
+    snprintf(url, sizeof url, "unix://default:swordfish@%s", scene->redis.socket);
+    struct mill *mill = mill_run(scene, "redis", url, NULL);
+    mill_stop(mill);
+    assert_int_equal(mill_lines(mill, "swordfish"), 0);
+}
+
+/* ── servers that are none ───────────────────────────────────────────────────────────────────────────────────────── */
+
+static void refuses_one_that_says(struct scene *scene, const char *hello, int code, int64_t at_most_ms, const char *words)
+{
+    char path[120], url[140];
+    snprintf(path, sizeof path, "%s/fake", scene->redis.dir);
+    snprintf(url, sizeof url, "unix://%s", path);
+    struct proxy *fake = proxy_open(path, NULL, hello);
+    assert_non_null(fake);
+    refuses(scene, url, code, at_most_ms, words, path);
+    assert_true(proxy_accepted(fake) > 0);
+    proxy_close(fake);
+}
+
+static void what_does_not_speak_redis_is_said(void **state)
+{
+    refuses_one_that_says(*state, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", QUERN_E_SERVER, 1500, "protocol");
+    refuses_one_that_says(*state, "SSH-2.0-OpenSSH_9.2\r\n", QUERN_E_SERVER, 1500, "protocol");
+}
+
+static void a_server_that_says_nothing_is_given_up_in_time(void **state)
+{
+    refuses_one_that_says(*state, NULL, QUERN_E_CONNECT, 500 + 1000 + 500, "no answer");
+}
+
+static void an_old_redis_is_refused_by_its_version(void **state)
+{
+    refuses_one_that_says(*state, "+OK\r\n:1\r\n$39\r\n# Server\r\nredis_version:6.2.0\r\nos:Linux\r\n\r\n", QUERN_E_SERVER,
+                          1500, "7.0");
+}
+
+static void what_tells_no_version_is_refused(void **state)
+{
+    refuses_one_that_says(*state, "+OK\r\n:1\r\n$10\r\n# Server\r\n\r\n", QUERN_E_SERVER, 1500, "not Redis");
+}
+
+static void a_configuration_that_cannot_work_is_refused_without_a_server(void **state)
+{
+    quern_error error;
+    quern_config *config = quern_config_new();
+    (void)state;
+    assert_null(quern_pool_start(NULL, &error));
+    assert_int_equal(error.code, QUERN_E_ARGUMENT);
+    assert_null(quern_pool_start(config, &error));
+    assert_int_equal(error.code, QUERN_E_CONFIG);
+    assert_non_null(strstr(error.text, "redis"));
+    assert_int_equal(quern_config_set(config, "redis", "unix:///nobody", &error), QUERN_OK);
+    assert_null(quern_pool_start(config, &error));
+    assert_int_equal(error.code, QUERN_E_CONFIG);
+    assert_non_null(strstr(error.text, "handler"));
+    assert_null(quern_pool_start(config, NULL));
+    quern_config_free(config);
+}
+
+/* ── quern_run ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int spawn_runner(struct scene *scene)
+{
+    pid_t pid;
+    char *argv[] = {(char[]){RUNNER}, scene->redis.url, (char[]){"jobs"}, NULL};
+    assert_int_equal(posix_spawn(&pid, RUNNER, NULL, NULL, argv, environ), 0);
+    assert_true(pid > 1);
+    int pidfd = pidfd_open(pid, 0);
+    assert_true(pidfd >= 0);
+    wait_for(redis_clients(&scene->redis, ":dispatcher") == 1);
+    return pidfd;
+}
+
+static bool has_exited(int pidfd, int *status)
+{
+    siginfo_t how = {0};
+    if (waitid(P_PIDFD, (id_t)pidfd, &how, WEXITED | WNOHANG) || !how.si_pid) return false;
+    *status = how.si_code == CLD_EXITED ? how.si_status : -how.si_status;
+    close(pidfd);
+    return true;
+}
+
+static void runs_until(struct scene *scene, int number)
+{
+    int status = -1, pidfd = spawn_runner(scene);
+    redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", "1");
+    wait_for(redis_pending(&scene->redis, "jobs", "g") == 1);
+    assert_int_equal(pidfd_send_signal(pidfd, number, NULL, 0), 0);
+    wait_until(has_exited(pidfd, &status), 3000);
+    assert_int_equal(status, 0);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0); /* the job that ran was finished and settled */
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:retry"), 0);
+}
+
+static void quern_run_ends_on_sigterm_and_sigint_after_the_job_at_hand(void **state)
+{
+    runs_until(*state, SIGTERM);
+    runs_until(*state, SIGINT);
+}
+
+static void quern_run_says_so_when_a_handler_does_not_return(void **state)
+{
+    struct scene *scene = *state;
+    for (int signals = 1; signals <= 2; signals++) {
+        int status = -1, pidfd = spawn_runner(scene);
+        redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", "2");
+        wait_for(redis_pending(&scene->redis, "jobs", "g") == signals);
+        int64_t from_ms = wait_now_ms();
+        for (int i = 0; i < signals; i++) {
+            assert_int_equal(pidfd_send_signal(pidfd, i ? SIGINT : SIGTERM, NULL, 0), 0);
+            if (i == 0 && signals == 2) stays(!has_exited(pidfd, &status), 100);
+        }
+        wait_until(has_exited(pidfd, &status), 4000);
+        assert_int_equal(status, 3);
+        if (signals == 2) assert_in_range(wait_now_ms() - from_ms, 0, 1500); /* not the whole drain_ms */
+        wait_for(redis_clients(&scene->redis, ":dispatcher") == 0);
+    }
+}
+
+int main(void)
+{
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+    const struct CMUnitTest tests[] = {
+        SCENE(no_server_is_named_by_its_url),
+        cmocka_unit_test_setup_teardown(a_wrong_or_a_missing_password_is_said, scene_open_password, scene_close),
+        SCENE(what_does_not_speak_redis_is_said),
+        SCENE(a_server_that_says_nothing_is_given_up_in_time),
+        SCENE(an_old_redis_is_refused_by_its_version),
+        SCENE(what_tells_no_version_is_refused),
+        cmocka_unit_test(a_configuration_that_cannot_work_is_refused_without_a_server),
+        SCENE(quern_run_ends_on_sigterm_and_sigint_after_the_job_at_hand),
+        SCENE(quern_run_says_so_when_a_handler_does_not_return),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
