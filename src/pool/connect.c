@@ -6,7 +6,7 @@
 #include "pool/pool.h"
 #include "wire/group.h"
 
-enum { RECONNECT_MS = 2000, TRY_AGAIN_MS = 100, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 10000 };
+enum { RECONNECT_MS = 2000, TRY_AGAIN_MS = 100, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
 /* How long one attempt may take at least; the second where it is the only one: connect_ms 0 means one attempt, not an impatient one. */
 enum { LEAST_WAIT_MS = 1000, ONE_ATTEMPT_MS = 5000 };
 
