@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/input.h"
 #include "config/config.h"
 #include "embed/embed.h"
 
-enum { LINES = 512, LINES_BYTES = 4 * 1024 * 1024 };
+enum { LINES = 512, LINES_BYTES = 4 * 1024 * 1024, LATE_MS = 5 };
 
 struct publish {
     quern_config *config;
@@ -85,7 +86,7 @@ static int publish_argument(struct publish *publish, const char *data)
 
 struct lines {
     struct publish *publish;
-    FILE *from;
+    struct input input;
     char *text[LINES];
     size_t capacity[LINES];
     quern_message messages[LINES];
@@ -101,24 +102,25 @@ static void show_progress(const struct lines *lines)
     if (lines->has_terminal) fprintf(stderr, "\r%llu published", (unsigned long long)lines->published);
 }
 
-/* Reads lines until the batch is full or there are no more. false: standard input failed. Empty lines are passed over. */
+/* Reads lines until the batch is full, or the next one keeps it waiting, or there are no more. false: standard input failed.
+ * Empty lines are passed over. */
 static bool fill(struct lines *lines)
 {
     size_t bytes = 0;
     lines->count = 0;
     while (lines->count < LINES && bytes < LINES_BYTES) {
         size_t i = lines->count;
-        ssize_t n = getline(&lines->text[i], &lines->capacity[i], lines->from);
+        if (i && input_is_late(&lines->input, LATE_MS)) break;
+        ssize_t n = input_line(&lines->input, &lines->text[i], &lines->capacity[i]);
         if (n < 0) break;
         lines->line++;
-        while (n && (lines->text[i][n - 1] == '\n' || lines->text[i][n - 1] == '\r')) n--;
         if (n == 0) continue;
         lines->messages[i] = message_of(lines->publish, lines->text[i], (size_t)n);
         lines->at[i] = lines->line;
         lines->count++;
         bytes += (size_t)n;
     }
-    return !ferror(lines->from);
+    return !lines->input.error;
 }
 
 /* The first line that Redis did not confirm. */
@@ -172,10 +174,11 @@ static int publish_lines(struct publish *publish)
     if (status) return status;
     struct lines *lines = calloc(1, sizeof *lines);
     int code = lines ? QUERN_OK : QUERN_E_MEMORY;
-    if (lines) *lines = (struct lines){.publish = publish, .from = stdin, .has_terminal = isatty(STDERR_FILENO)};
+    if (lines)
+        *lines = (struct lines){.publish = publish, .input = {.fd = STDIN_FILENO}, .has_terminal = isatty(STDERR_FILENO)};
     while (!code) {
         bool is_fine = fill(lines);
-        if (!is_fine) say("standard input: %s", strerror(errno));
+        if (!is_fine) say("standard input: %s", strerror(lines->input.error));
         if (!is_fine) code = QUERN_E_ARGUMENT;
         if (!lines->count) break;
         if (!code) code = send_lines(lines, lines->count);
@@ -185,6 +188,7 @@ static int publish_lines(struct publish *publish)
     if (lines && lines->has_terminal) fputc('\n', stderr);
     if (lines) say("%llu published", (unsigned long long)lines->published);
     for (size_t i = 0; lines && i < LINES; i++) free(lines->text[i]);
+    if (lines) input_close(&lines->input);
     free(lines);
     return code ? EXIT_FAILED : EXIT_DONE;
 }

@@ -47,6 +47,29 @@ empty_lines_are_passed_over_and_the_last_needs_no_newline() {
     has err "0 published"
 }
 
+lines_that_come_slowly_are_not_kept_waiting() {
+    redis_start
+    mkfifo pipe
+    "$quern" publish --redis "$url" event - <pipe >out 2>err &
+    pid=$!
+    exec {writer}>pipe
+    printf '1\n2\n' >&"$writer"
+    wait_for 5 length_is 2
+    printf '3\n"cut' >&"$writer"
+    wait_for 5 length_is 3
+    printf ' here"' >&"$writer"
+    exec {writer}>&-
+    status_of $pid 5
+    equal "$status" 0 status
+    equal "$(stream_data)" $'1\n2\n3\n"cut here"'
+}
+
+a_directory_as_standard_input_is_an_error() {
+    redis_start
+    run_quern 1 publish --redis "$url" event - <"$here"
+    has err "standard input: Is a directory"
+}
+
 a_bad_line_is_named_and_those_before_it_are_in_the_stream() {
     local bad at
     redis_start
@@ -194,6 +217,8 @@ run_all a_single_job_prints_its_id \
     data_comes_from_a_file_or_is_an_empty_object \
     ten_thousand_lines_are_published_in_order \
     empty_lines_are_passed_over_and_the_last_needs_no_newline \
+    lines_that_come_slowly_are_not_kept_waiting \
+    a_directory_as_standard_input_is_an_error \
     a_bad_line_is_named_and_those_before_it_are_in_the_stream \
     what_is_wrong_is_refused_without_any_server \
     an_oversize_line_is_named \
