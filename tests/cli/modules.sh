@@ -15,7 +15,7 @@ hex_of() { printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n'; }
 digest_of() { "$1" <"$2" | cut -d ' ' -f 1; }
 
 deflate_tells_the_checksum_and_the_sizes_of_a_file() {
-    local file=$tree/src/pool.c bytes
+    local file=$tree/include/quern.h bytes
     redis_start
     run_quern 0 publish --redis "$url" file.deflate "{\"path\": \"$file\"}"
     run_workers '[{"event": "file.deflate", "module": "deflate"}]'
