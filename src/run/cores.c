@@ -13,7 +13,8 @@ uint32_t cores_of_quota(const char *cpu_max)
     char *end;
     long long quota = strtoll(cpu_max, &end, 10), period = strtoll(end, NULL, 10);
     if (end == cpu_max || quota <= 0 || period <= 0) return UINT32_MAX;
-    return (uint32_t)((quota + period - 1) / period);
+    long long cores = (quota - 1) / period + 1;
+    return cores < UINT32_MAX ? (uint32_t)cores : UINT32_MAX;
 }
 
 static uint32_t quota_in(const char *directory)
