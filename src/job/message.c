@@ -24,18 +24,22 @@ quern_bytes message_field(const struct message *message, const char *name)
     return (quern_bytes){NULL, 0};
 }
 
-/* Is it exactly what quern itself writes? Then it need not be parsed to be known as right.
- * {"created_at":"2026-01-01T00:00:00.000000+00:00","updated_at":"2026-01-01T00:00:00.000000+00:00"} */
-static bool is_plain_stamps(quern_bytes text)
+/* The time of created_at in exactly the form that quern itself writes, which need not be parsed as JSON:
+ * {"created_at":"2026-01-01T00:00:00.000000+00:00","updated_at":"2026-01-01T00:00:00.000000+00:00"}. false: another form. */
+static bool read_plain_stamps(quern_bytes text, int64_t *created_ms)
 {
-    static const char form[] =
-        "{\"created_at\":\"dddd-dd-ddTdd:dd:dd.dddddd+00:00\",\"updated_at\":\"dddd-dd-ddTdd:dd:dd.dddddd+00:00\"}";
-    if (text.len != sizeof form - 1) return false;
-    for (size_t i = 0; i < text.len; i++) {
-        bool digit_wanted = form[i] == 'd' && !(i > 1 && i < 12) && !(i > 48 && i < 62);
-        if (digit_wanted ? text.at[i] < '0' || text.at[i] > '9' : text.at[i] != form[i]) return false;
-    }
-    return true;
+    static const char created[] = "{\"created_at\":\"", updated[] = "\",\"updated_at\":\"", end[] = "\"}";
+    enum { TIME = 32, CREATED = sizeof created - 1, UPDATED = CREATED + TIME + sizeof updated - 1, END = UPDATED + TIME };
+    int64_t updated_ms;
+    return text.len == END + sizeof end - 1 && memcmp(text.at, created, sizeof created - 1) == 0 &&
+           memcmp(text.at + CREATED + TIME, updated, sizeof updated - 1) == 0 &&
+           memcmp(text.at + END, end, sizeof end - 1) == 0 && clock_parse_iso(text.at + CREATED, TIME, created_ms) == 0 &&
+           clock_parse_iso(text.at + UPDATED, TIME, &updated_ms) == 0;
+}
+
+static bool read_stamps(quern_bytes text, int64_t *created_ms)
+{
+    return read_plain_stamps(text, created_ms) || codec_read_stamps(text, created_ms) == 0;
 }
 
 static bool number_field(quern_bytes text, uint64_t max, uint64_t *value)
@@ -95,8 +99,8 @@ static int take_fields(struct message *message, bool is_private, quern_error *er
         last = value;
         own++;
     }
-    bool is_single = own == 1 && !message->event.at && last.len && last.at[0] == '{';
-    return is_single ? codec_read_object(message, last, err) : QUERN_OK;
+    bool is_single = own == 1 && !message->event.at && last.len;
+    return is_single && last.at[strspn(last.at, " \t\r\n")] == '{' ? codec_read_object(message, last, err) : QUERN_OK;
 }
 
 /* Presence and bounds of what was found. */
@@ -108,7 +112,7 @@ static int check(struct message *message, quern_error *err)
     if (message->id.at && message->id.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field id is empty");
     if (!message->id.at) message->id = bytes_of(message->entry_text);
     int64_t created_ms;
-    if (message->timestamps.at && !is_plain_stamps(message->timestamps) && codec_read_stamps(message->timestamps, &created_ms))
+    if (message->timestamps.at && !read_stamps(message->timestamps, &created_ms))
         return err_set(err, QUERN_E_ARGUMENT,
                        "the field timestamps is not {\"created_at\": ISO-8601, \"updated_at\": ISO-8601}");
     return QUERN_OK;
@@ -185,6 +189,6 @@ void message_free(struct message *message)
 int64_t message_created_ms(const struct message *message)
 {
     int64_t created_ms;
-    if (message->timestamps.at && !codec_read_stamps(message->timestamps, &created_ms)) return created_ms;
+    if (message->timestamps.at && read_stamps(message->timestamps, &created_ms)) return created_ms;
     return (int64_t)message->entry.ms;
 }
