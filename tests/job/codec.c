@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "job/codec.h"
+
+#include <jansson.h>
+
+#include "job/message.h"
+#include "support/unit.h"
+
+static void any_whole_json_value_is_json_and_nothing_else(void **state)
+{
+    static const struct {
+        quern_bytes text;
+        bool is_json;
+    } table[] = {
+        {{"{}", 2}, true},
+        {{"[]", 2}, true},
+        {{"null", 4}, true},
+        {{"true", 4}, true},
+        {{"\"text\"", 6}, true},
+        {{"-1.5e3", 6}, true},
+        {{" \r\n\t{ \"a\" : [ 1 , 2 ] } ", 24}, true},
+        {{"\"\\u0000\"", 8}, true},
+        {{"\"\xc3\xb6\"", 4}, true},
+        {{"9007199254740993", 16}, true},
+        {{"", 0}, false},
+        {{NULL, 0}, false},
+        {{" ", 1}, false},
+        {{"{", 1}, false},
+        {{"{} {}", 5}, false},
+        {{"{}x", 3}, false},
+        {{"{}\0", 3}, false},
+        {{"nul", 3}, false},
+        {{"NaN", 3}, false},
+        {{"'a'", 3}, false},
+        {{"[1,]", 4}, false},
+        {{"{\"a\":1,}", 8}, false},
+        {{"01", 2}, false},
+        {{"\"\xff\"", 3}, false},
+        {{"\"\xed\xa0\x80\"", 5}, false},
+        {{"\"a\nb\"", 5}, false},
+        {{"1e999", 5}, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        quern_error err = {0};
+        int code = codec_check_json(table[i].text, &err);
+        if (code != (table[i].is_json ? QUERN_OK : QUERN_E_ARGUMENT)) fail_msg("row %zu: %d %s", i, code, err.text);
+        if (!table[i].is_json) assert_non_null(strstr(err.text, "not JSON: "));
+    }
+}
+
+static void an_error_says_where(void **state)
+{
+    (void)state;
+    quern_error err = {0};
+    assert_null(codec_parse(bytes_of("{\n  \"a\": tru\n}"), &err));
+    assert_non_null(strstr(err.text, "line 2"));
+    assert_null(codec_parse(bytes_of("["), NULL));
+}
+
+static void nesting_without_end_is_an_error_and_no_crash(void **state)
+{
+    (void)state;
+    size_t len = 4000000;
+    char *deep = malloc(len);
+    memset(deep, '[', len);
+    assert_int_equal(QUERN_E_ARGUMENT, codec_check_json((quern_bytes){deep, len}, NULL));
+    free(deep);
+}
+
+static void what_is_parsed_is_what_was_said(void **state)
+{
+    (void)state;
+    struct json_t *value = codec_parse(bytes_of("{\"n\":9007199254740993,\"t\":\"a\\u0000b\"}"), NULL);
+    assert_non_null(value);
+    assert_int_equal(9007199254740993, json_integer_value(json_object_get(value, "n")));
+    assert_int_equal(3, json_string_length(json_object_get(value, "t")));
+    codec_drop(value);
+    codec_drop(NULL);
+}
+
+static void the_data_of_an_object_is_handed_on_as_it_was_meant(void **state)
+{
+    static const char *const values[] = {
+        "null", "true", "\"a\\u0000b\"", "9007199254740993", "0.1", "{\"b\":1,\"a\":[{},[]]}", "\"\xc3\xb6\""};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        char text[200];
+        struct message message = {0};
+        quern_error err = {0};
+        snprintf(text, sizeof text, "{\"event\":\"e\",\"data\":%s}", values[i]);
+        assert_int_equal(QUERN_OK, codec_read_object(&message, bytes_of(text), &err));
+        json_t *before = codec_parse(bytes_of(values[i]), NULL), *after = codec_parse(message.data, NULL);
+        assert_true(json_equal(before, after));
+        codec_drop(before);
+        codec_drop(after);
+        message_free(&message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_whole_json_value_is_json_and_nothing_else),      cmocka_unit_test(an_error_says_where),
+        cmocka_unit_test(nesting_without_end_is_an_error_and_no_crash),       cmocka_unit_test(what_is_parsed_is_what_was_said),
+        cmocka_unit_test(the_data_of_an_object_is_handed_on_as_it_was_meant),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/ready.h"
+
+#include <poll.h>
+
+#include "base/waker.h"
+#include "support/unit.h"
+
+enum { JOBS = 1000000, ROOM = 1024, CONSUMERS = 4 };
+
+static struct waker refill;
+
+static struct ready *make(void)
+{
+    assert_int_equal(0, waker_open(&refill));
+    struct ready *ready = ready_open(ROOM, &refill);
+    assert_non_null(ready);
+    return ready;
+}
+
+static void drop(struct ready *ready)
+{
+    ready_free(ready);
+    waker_close(&refill);
+}
+
+static bool refill_rang(void)
+{
+    bool rang = poll(&(struct pollfd){.fd = refill.fd, .events = POLLIN}, 1, 0) == 1;
+    if (rang) waker_clear(&refill);
+    return rang;
+}
+
+static bool stays(void *user)
+{
+    (void)user;
+    return false;
+}
+
+static void what_is_pushed_is_popped_in_order(void **state)
+{
+    (void)state;
+    struct ready *ready = make();
+    uint32_t index;
+    assert_false(ready_pop(ready, &index));
+    for (uint32_t i = 0; i < ROOM; i++) ready_push(ready, i);
+    assert_int_equal(ROOM, ready_length(ready));
+    for (uint32_t i = 0; i < ROOM; i++) assert_true(ready_pop(ready, &index) && index == i);
+    assert_false(ready_pop(ready, &index));
+    assert_int_equal(0, ready_sleepers(ready));
+    drop(ready);
+}
+
+static void what_is_in_comes_out_after_a_close(void **state)
+{
+    (void)state;
+    struct ready *ready = make();
+    uint32_t index;
+    ready_push(ready, 7);
+    assert_false(ready_is_closed(ready));
+    ready_close(ready);
+    assert_true(ready_is_closed(ready));
+    ready_sleep(ready, stays, NULL); /* nobody sleeps in what is closed */
+    assert_true(ready_pop(ready, &index) && index == 7);
+    ready_sleep(ready, stays, NULL);
+    drop(ready);
+}
+
+static void the_dispatcher_is_woken_once_when_the_backlog_has_fallen(void **state)
+{
+    (void)state;
+    struct ready *ready = make();
+    uint32_t index;
+    for (uint32_t i = 0; i < 10; i++) ready_push(ready, i);
+    for (int i = 0; i < 3; i++) (void)ready_pop(ready, &index);
+    assert_false(refill_rang()); /* not armed */
+    ready_arm_refill(ready, 4);
+    (void)ready_pop(ready, &index);
+    (void)ready_pop(ready, &index);
+    assert_false(refill_rang());
+    (void)ready_pop(ready, &index); /* four are left */
+    assert_true(refill_rang());
+    (void)ready_pop(ready, &index);
+    assert_false(refill_rang());
+    ready_arm_refill(ready, 4);
+    ready_disarm_refill(ready);
+    (void)ready_pop(ready, &index);
+    assert_false(refill_rang());
+    ready_arm_refill(ready, 0);
+    while (ready_length(ready) > 1) (void)ready_pop(ready, &index);
+    assert_false(refill_rang());
+    (void)ready_pop(ready, &index);
+    assert_true(refill_rang());
+    ready_arm_refill(ready, UINT32_MAX); /* as soon as anybody looks */
+    ready_push(ready, 1);
+    (void)ready_pop(ready, &index);
+    assert_true(refill_rang());
+    drop(ready);
+}
+
+/* ── many workers ────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+struct mill {
+    struct ready *ready;
+    _Atomic uint8_t *seen;
+    _Atomic uint32_t popped, twice, running;
+    _Atomic bool is_stuck;
+    bool is_one_by_one; /* the producer waits until each is popped: every push meets sleepers */
+    int64_t deadline_ns;
+};
+
+static void consume(struct mill *mill)
+{
+    uint32_t index;
+    for (;;) {
+        if (ready_pop(mill->ready, &index)) {
+            atomic_fetch_add(&mill->twice, atomic_exchange(&mill->seen[index], 1));
+            atomic_fetch_add(&mill->popped, 1);
+        } else if (ready_is_closed(mill->ready) && ready_length(mill->ready) == 0) {
+            return;
+        } else {
+            ready_sleep(mill->ready, stays, NULL);
+        }
+    }
+}
+
+static bool is_stuck(struct mill *mill)
+{
+    if (unit_is_over(mill->deadline_ns)) atomic_store(&mill->is_stuck, true);
+    return atomic_load(&mill->is_stuck);
+}
+
+static void produce(struct mill *mill, uint32_t jobs)
+{
+    uint64_t seed = 17;
+    for (uint32_t i = 0; i < jobs && !is_stuck(mill);) {
+        uint32_t batch = mill->is_one_by_one ? 1 : 1 + (uint32_t)unit_random(&seed) % 100;
+        for (uint32_t n = 0; n < batch && i < jobs; n++) ready_push(mill->ready, i++);
+        ready_wake(mill->ready);
+        uint32_t most = mill->is_one_by_one ? 0 : ROOM - 100; /* never more than slots; and somebody must come, unasked again */
+        while (i - atomic_load(&mill->popped) > most && !is_stuck(mill)) sched_yield();
+    }
+    while (atomic_load(&mill->popped) < jobs && !is_stuck(mill)) sched_yield();
+    ready_close(mill->ready);
+}
+
+static void all_of_them(void *given, unsigned number)
+{
+    struct mill *mill = given;
+    if (number)
+        consume(mill);
+    else
+        produce(mill, mill->is_one_by_one ? JOBS / 10 : JOBS);
+}
+
+static void a_million_jobs_each_once_and_nobody_sleeps_while_jobs_wait(void **state)
+{
+    (void)state;
+    for (int one_by_one = 0; one_by_one < 2; one_by_one++) {
+        struct mill mill = {.ready = make(),
+                            .seen = calloc(JOBS, sizeof *mill.seen),
+                            .is_one_by_one = one_by_one,
+                            .deadline_ns = unit_deadline_ns()};
+        ready_set_worth(mill.ready, 0); /* at least 1 */
+        unit_together(1 + CONSUMERS, all_of_them, &mill);
+        assert_false(mill.is_stuck);
+        assert_int_equal(one_by_one ? JOBS / 10 : JOBS, mill.popped);
+        assert_int_equal(0, mill.twice);
+        drop(mill.ready);
+        free((void *)mill.seen);
+    }
+}
+
+/* Jobs that last: as long as some wait, nobody who sleeps stays asleep. */
+static void hold(struct mill *mill)
+{
+    uint32_t index;
+    while (!ready_pop(mill->ready, &index)) {
+        if (ready_is_closed(mill->ready)) return;
+        ready_sleep(mill->ready, stays, NULL);
+    }
+    atomic_fetch_add(&mill->running, 1);
+    while (atomic_load(&mill->running) < CONSUMERS && !is_stuck(mill)) sched_yield(); /* none ends before all have begun */
+}
+
+static void hand_out(void *given, unsigned number)
+{
+    struct mill *mill = given;
+    if (number) {
+        hold(mill);
+        return;
+    }
+    while (ready_sleepers(mill->ready) < CONSUMERS && !is_stuck(mill)) sched_yield();
+    for (uint32_t i = 0; i < CONSUMERS; i++) ready_push(mill->ready, i);
+    ready_wake(mill->ready); /* wakes one, who wakes the next */
+    while (atomic_load(&mill->running) < CONSUMERS && !is_stuck(mill)) sched_yield();
+    ready_close(mill->ready);
+}
+
+static void one_wake_brings_as_many_as_there_is_work_for(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct mill mill = {.ready = make(), .deadline_ns = unit_deadline_ns()};
+        unit_together(1 + CONSUMERS, hand_out, &mill);
+        assert_false(mill.is_stuck);
+        assert_int_equal(CONSUMERS, mill.running);
+        drop(mill.ready);
+    }
+}
+
+static void sleep_until_closed(void *given, unsigned number)
+{
+    struct mill *mill = given;
+    if (number) {
+        while (!ready_is_closed(mill->ready)) ready_sleep(mill->ready, stays, NULL);
+        return;
+    }
+    while (ready_sleepers(mill->ready) < CONSUMERS && !is_stuck(mill)) sched_yield();
+    ready_close(mill->ready);
+}
+
+static void a_close_wakes_everybody(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct mill mill = {.ready = make(), .deadline_ns = unit_deadline_ns()};
+        unit_together(1 + CONSUMERS, sleep_until_closed, &mill);
+        assert_false(mill.is_stuck);
+        assert_int_equal(0, ready_sleepers(mill.ready));
+        drop(mill.ready);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_pushed_is_popped_in_order),
+        cmocka_unit_test(what_is_in_comes_out_after_a_close),
+        cmocka_unit_test(the_dispatcher_is_woken_once_when_the_backlog_has_fallen),
+        cmocka_unit_test(a_million_jobs_each_once_and_nobody_sleeps_while_jobs_wait),
+        cmocka_unit_test(one_wake_brings_as_many_as_there_is_work_for),
+        cmocka_unit_test(a_close_wakes_everybody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
