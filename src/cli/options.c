@@ -121,6 +121,15 @@ static int refuse_option(int option, const char *word)
     return QUERN_E_CONFIG;
 }
 
+/* getopt_long takes any unambiguous beginning of a name for the name; a typo should not pass for another option. */
+static int next_option(int argc, char **argv, const struct option_table *table, int at)
+{
+    int place = -1, option = getopt_long(argc, argv, "+:c:h", table->at, &place);
+    if (place < 0 || at >= argc) return option;
+    const char *said = argv[at] + 2, *name = table->at[place].name;
+    return strncmp(said, name, strlen(name)) == 0 && (said[strlen(name)] == 0 || said[strlen(name)] == '=') ? option : '?';
+}
+
 /* One walk over the options. files: only -c; else all but it. */
 static int walk(quern_config *config, const struct option_table *table, int argc, char **argv, bool files)
 {
@@ -129,7 +138,7 @@ static int walk(quern_config *config, const struct option_table *table, int argc
     int code = QUERN_OK, option;
     optind = 0; /* begins anew, whatever was read before */
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "+:c:h", table->at, NULL)) != -1 && code != QUERN_E_GONE) {
+    for (int at = 1; (option = next_option(argc, argv, table, at)) != -1 && code != QUERN_E_GONE; at = optind) {
         int failed = QUERN_OK;
         const struct config_row *row = option >= OPTION_KEY ? &rows[option - OPTION_KEY] : NULL;
         const char *value = row ? argument_of(row, argc, argv) : optarg;
@@ -144,7 +153,7 @@ static int walk(quern_config *config, const struct option_table *table, int argc
         else if (row)
             failed = take_key(config, row, value);
         else
-            failed = refuse_option(option, argv[optind - 1]);
+            failed = refuse_option(option, argv[at]);
         if (failed && !code) code = failed;
     }
     return code;

@@ -16,7 +16,7 @@
 #include "config/config.h"
 #include "embed/embed.h"
 
-enum { TRY_AGAIN_MS = 1000, BEYOND_DRAIN_MS = 500 };
+enum { ECHO_MS = 100, TRY_AGAIN_MS = 1000, BEYOND_DRAIN_MS = 500 };
 
 struct run {
     quern_config *config;
@@ -74,6 +74,7 @@ static int load_command(struct run *run, char **arguments, quern_error *err)
 static int load_workers(struct run *run, char **arguments)
 {
     quern_error err;
+    int code = QUERN_OK;
     const struct config_workers *workers = &run->config->workers;
     bool has_command = arguments[0] && arguments[1] && strcmp(arguments[1], "--") == 0 && arguments[2];
     if (arguments[0] && !has_command) {
@@ -83,12 +84,13 @@ static int load_workers(struct run *run, char **arguments)
     for (size_t i = 0; i < workers->count; i++) {
         if (!module_load(&run->modules, module_directory(run), &workers->at[i], run->config, &err)) continue;
         say("%s", err.text);
-        return QUERN_E_CONFIG;
+        code = QUERN_E_CONFIG; /* and the others? All that is wrong is told at once */
     }
     if (has_command && load_command(run, arguments, &err)) {
         say("%s", err.text);
-        return QUERN_E_CONFIG;
+        code = QUERN_E_CONFIG;
     }
+    if (code) return code;
     if (run->config->handlers.count) return QUERN_OK;
     say("nothing to run: name workers in a file (-c) or a command (EVENT -- COMMAND ...)");
     return QUERN_E_CONFIG;
@@ -154,12 +156,33 @@ static quern_pool *start(struct run *run, int *status)
     return pool;
 }
 
+/* Jobs that ended here but could not be told to Redis before the drain was over. */
+static int64_t unsettled_jobs(quern_pool *pool)
+{
+    char *text = quern_pool_stats(pool);
+    json_t *stats = text ? json_loads(text, 0, NULL) : NULL;
+    int64_t count = json_integer_value(json_object_get(json_object_get(stats, "jobs"), "unsettled"));
+    json_decref(stats);
+    quern_free(text);
+    return count;
+}
+
+/* One wish to stop may come as two signals: timeout(1) signals its child and then the whole group. What follows the first one
+ * within a moment belongs to it. */
+static void forget_echo(struct run *run)
+{
+    struct signalfd_siginfo which;
+    poll(&(struct pollfd){.fd = run->ended, .events = POLLIN}, 1, ECHO_MS);
+    while (read(run->signals, &which, sizeof which) > 0) continue;
+}
+
 /* The first signal was taken, or the pool stops by itself: ends within drain_ms, or at once at a second signal. */
 static int drain(struct run *run, quern_pool *pool)
 {
     quern_error err;
     int64_t left_ms = run->config->drain_ms + BEYOND_DRAIN_MS;
     quern_pool_stop(pool);
+    forget_echo(run);
     while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && left_ms > 0) {
         if (wait_signal(run, 20)) {
             say("second signal: leaving at once; %s", err.text);
@@ -169,11 +192,13 @@ static int drain(struct run *run, quern_pool *pool)
         left_ms -= poll(&ended, 1, 0) > 0 ? 0 : 20;
     }
     if (quern_pool_join(pool, 0, &err)) {
-        say("drain_ms is over; %s: they come back when their leases are over", err.text);
+        say("drain_ms is over; %s: they stay pending", err.text);
         _exit(EXIT_FAILED);
     }
+    int64_t unsettled = unsettled_jobs(pool);
+    if (unsettled) say("Redis was away: %lld jobs could not be acknowledged and stay pending", (long long)unsettled);
     quern_pool_free(pool);
-    return EXIT_DONE;
+    return unsettled ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int serve(struct run *run)

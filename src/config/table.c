@@ -34,7 +34,7 @@ static const struct config_row rows[] = {
     {KEY(threads), .type = CONFIG_THREADS, .min = 1, .max = 1024, .fallback = "auto",
      .sentence = "worker threads; auto: as many as cores may be used"},
     {KEY(lease_ms), .alias = "claim_idle_ms", .type = CONFIG_NUMBER, .min = 100, .max = DAY_MS, .fallback = "30000",
-     .sentence = "how long a job is ours without renewal; the jobs of a dead machine come back after it"},
+     .sentence = "how long a job is ours without renewal"},
     {KEY(heartbeat_ms), .type = CONFIG_NUMBER, .min = 10, .max = DAY_MS / 2,
      .sentence = "how often leases are looked after; null: a sixth of the lease"},
     {KEY(reap_ms), .type = CONFIG_NUMBER, .min = 10, .max = HOUR_MS, .fallback = "5000",

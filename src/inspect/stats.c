@@ -37,6 +37,7 @@ static bool put_jobs(json_t *root, const struct stats *stats)
                                         {"unhandled", stats->unhandled},
                                         {"released", stats->released},
                                         {"left_pending", stats->left},
+                                        {"unsettled", stats->unsettled},
                                         {NULL, 0}});
 }
 

@@ -14,7 +14,7 @@ struct stats {
     bool is_stopping, is_up;
     int64_t uptime_ms, threads, run_us, slots, reply_bytes, notices_dropped;
     /* jobs */
-    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, unhandled, released, left;
+    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, unhandled, released, left, unsettled;
     /* leases */
     int64_t renewed, lost, ambiguous;
     /* redis */

@@ -10,8 +10,8 @@
 #include "base/thread.h"
 #include "intake/admit.h"
 #include "intake/adopt.h"
+#include "intake/heal.h"
 #include "intake/plan.h"
-#include "wire/group.h"
 
 enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4 };
 
@@ -247,38 +247,29 @@ static void lose_connection(struct dispatcher *dispatcher, const quern_error *wh
     reserve_shrink(dispatcher);
 }
 
-/* Stream or group are gone: they are made again, from the stream's beginning, so that nothing that is still there is passed
- * over. Paced by the link's backoff: the connection is given up all the same. */
-static void heal(struct dispatcher *dispatcher, struct conn *conn)
-{
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    quern_error why;
-    for (uint32_t i = 0; i < needs->source_count; i++) {
-        if (group_create(conn, needs->sources[i].stream, needs->sources[i].group, "0", &why) ||
-            group_create(conn, needs->sources[i].retry, needs->sources[i].group, "0", &why)) {
-            log_event(needs->log, LOG_ERROR, "heal_failed", LOG_TEXT("stream", needs->sources[i].stream),
-                      LOG_TEXT("why", why.text));
-            return;
-        }
-        log_event(needs->log, LOG_WARNING, "group_made_again", LOG_TEXT("stream", needs->sources[i].stream),
-                  LOG_TEXT("group", needs->sources[i].group),
-                  LOG_TEXT("why", "it was gone; what the stream still holds is delivered again"));
-    }
-}
-
-/* A second read may be in flight behind the one that failed: its answer comes first. */
+/* A second read may be in flight behind the one that failed: its answer comes first. What it brings is adopted later. */
 static bool is_quiet(struct dispatcher *dispatcher, struct conn *conn)
 {
     const struct reply *reply;
     for (; dispatcher->read_count; dispatcher->read_count--)
         if (conn_reply(conn, conn_answer_deadline(conn), &reply, NULL)) return false;
+    atomic_store(dispatcher->needs->blocked_id, 0);
+    return true;
+}
+
+/* Redis is there, stream or group are not: no outage, but paced like one, so that it cannot become a hot loop. */
+static bool has_healed(struct dispatcher *dispatcher, struct conn *conn)
+{
+    if (!is_quiet(dispatcher, conn) || !heal(dispatcher->needs, conn)) return false;
+    dispatcher->adopted_on = NULL;
+    reserve_shrink(dispatcher);
+    waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + backoff_next_ms(&dispatcher->link.backoff) * NS_PER_MS);
     return true;
 }
 
 static void fail(struct dispatcher *dispatcher, struct conn *conn, const quern_error *why)
 {
-    if (why->code == QUERN_E_GONE && is_quiet(dispatcher, conn)) heal(dispatcher, conn);
-    lose_connection(dispatcher, why);
+    if (why->code != QUERN_E_GONE || !has_healed(dispatcher, conn)) lose_connection(dispatcher, why);
 }
 
 /* Nothing to read now, or no slots: sleeps until a worker, the settler or a stop wakes it. */

@@ -130,7 +130,6 @@ int message_read(struct message *message, const struct entry *entry, bool is_pri
         return err_set(err, QUERN_E_ARGUMENT, "the entry has %u fields; %u is the most", entry->fields->count / 2, fields_max);
     int code = take_fields(message, is_private, err);
     if (!code) code = check(message, err);
-    if (code) message_free(message);
     return code;
 }
 

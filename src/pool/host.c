@@ -13,6 +13,8 @@
 #include "config/config.h"
 #include "pool/pool.h"
 
+enum { ECHO_MS = 100 };
+
 /* Waits for a signal or the pool's end. Was it a signal? */
 static bool wait_signal(int signals, const quern_pool *pool, int64_t deadline_ns)
 {
@@ -24,7 +26,11 @@ static bool wait_signal(int signals, const quern_pool *pool, int64_t deadline_ns
 
 static int end(quern_pool *pool, int signals, int64_t drain_ms, quern_error *err)
 {
+    struct signalfd_siginfo which;
     quern_pool_stop(pool);
+    /* One wish to stop may come as two signals, to us and to our group: what follows within a moment belongs to the first. */
+    poll(&(struct pollfd){.fd = pool_ended_fd(pool), .events = POLLIN}, 1, ECHO_MS);
+    while (read(signals, &which, sizeof which) > 0) continue;
     if (wait_signal(signals, pool, clock_deadline_ns(clock_now_ns(), drain_ms)))
         return err_set(err, QUERN_E_BUSY, "a second signal came before the pool had stopped");
     int code = quern_pool_join(pool, 0, err);

@@ -74,6 +74,7 @@ int quern_pool_join(quern_pool *pool, int64_t timeout_ms, quern_error *err)
         struct pollfd at = {.fd = pool->ended_waker.fd, .events = POLLIN}; /* never cleared: it ends once */
         poll(&at, 1, clock_poll_ms(deadline_ns));
         if (atomic_load(&pool->has_ended) || clock_now_ns() < deadline_ns) continue;
+        if (!atomic_load(&pool->is_stopping)) return err_set(err, QUERN_E_BUSY, "the pool was not asked to stop");
         struct crew_sums sums;
         crew_read(pool->crew, &sums);
         return err_set(err, QUERN_E_BUSY, "still running: %u handlers, %u jobs held", sums.running,
@@ -103,6 +104,7 @@ int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *err)
 {
     if (!pool || threads < 1 || threads > WORKERS_MAX)
         return err_set(err, QUERN_E_ARGUMENT, "threads: %u; right would be 1 to %d", threads, WORKERS_MAX);
+    if (atomic_load(&pool->is_stopping)) return err_set(err, QUERN_E_GONE, "the pool is stopping");
     int code = crew_set(pool->crew, threads, err);
     waker_wake(&pool->dispatcher_waker); /* it may ask for more now */
     return code;
@@ -147,6 +149,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->unhandled = counter_read(&settle->unhandled);
     stats->released = counter_read(&settle->released);
     stats->left = counter_read(&settle->left);
+    stats->unsettled = counter_read(&settle->unsettled);
     stats->ambiguous = counter_read(&settle->ambiguous);
     stats->settles = counter_read(&settle->batches);
     stats->last_settle_ms = ago_ms(&settle->last_ns);

@@ -69,7 +69,7 @@ static enum slot_outcome outcome_of(struct worker *worker, quern_job *job, quern
     case QUERN_DEAD:
         return OUTCOME_DEAD;
     default:
-        quern_job_error(job, "the handler returned %d, which is no verdict: taken as QUERN_RETRY", (int)verdict);
+        if (!job->error) quern_job_error(job, "the handler returned %d, which is no verdict: taken as QUERN_RETRY", (int)verdict);
         log_event(worker->needs->log, LOG_WARNING, "no_verdict", LOG_BYTES("job_event", job->message.event),
                   LOG_INT("returned", (int)verdict));
         return OUTCOME_RETRY;

@@ -20,6 +20,7 @@ struct settler {
     struct link link;
     struct quern_job **jobs; /* taken and not yet settled, in order; room for every slot */
     uint32_t count;
+    bool is_overdue;   /* said that the drain is over */
     struct batch open; /* the script batch that is being asked; kept as it is until it is answered */
 };
 
@@ -155,19 +156,32 @@ static bool give_up(struct settler *settler, int64_t now_ns)
     const struct settler_needs *needs = settler->needs;
     if (now_ns < atomic_load(needs->drain_ns)) return false;
     take_back(settler);
+    counter_add(&needs->counters->unsettled, settler->count);
     for (uint32_t i = 0; i < settler->count; i++) leave(settler, settler->jobs[i]);
     settler->count = 0;
     return true;
+}
+
+/* The drain's time is over and handlers still run: nobody can end them from outside, so it is said, once. */
+static void say_overdue(struct settler *settler)
+{
+    if (settler->is_overdue) return;
+    settler->is_overdue = true;
+    log_event(settler->needs->log, LOG_WARNING, "still_running", LOG_INT("jobs", slots_held_count(settler->needs->slots)),
+              LOG_TEXT("why", "drain_ms is over"));
 }
 
 /* Nothing to settle: sleeps until there is. Once done is closed, only tickets can bring more. */
 static void settler_idle(struct settler *settler)
 {
     struct done *done = settler->needs->done;
+    int64_t drain_ns = atomic_load(settler->needs->drain_ns), now_ns = clock_now_ns();
+    if (now_ns >= drain_ns) say_overdue(settler);
+    int64_t look_ns = drain_ns != CLOCK_NEVER && now_ns >= drain_ns ? CLOCK_NEVER : drain_ns;
     if (done_is_closed(done))
-        done_rest(done, 1, CLOCK_NEVER);
+        done_rest(done, 1, look_ns);
     else
-        done_wait(done, 1, CLOCK_NEVER);
+        done_wait(done, 1, look_ns);
 }
 
 /* Redis is away: sleeps until the next attempt, or until it is time to give up. */

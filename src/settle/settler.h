@@ -29,7 +29,8 @@ struct notices;
 struct settle_counters {
     struct counter done, retry, dead, malformed, unhandled, released; /* by outcome */
     struct counter left;                                              /* not settled: they stay pending */
-    struct counter lost;                                              /* finished here, but another had the lease by then */
+    struct counter unsettled; /* of these: Redis could not be told before the drain was over */
+    struct counter lost;      /* finished here, but another had the lease by then */
     struct counter ambiguous; /* an acknowledgement whose answer was lost: done, by us or by another */
     struct counter batches;
     struct counter last_ns; /* when Redis last answered */

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,14 +12,15 @@
 #include "base/log.h"
 #include "base/thread.h"
 
-enum { RECORDS = 256, NAME_MAX_BYTES = 128 };
+enum { RECORDS = 2048, NAME_MAX_BYTES = 128 };
 
 struct record {
     bool is_line;
     int level;
     quern_notice notice;
     char event[NAME_MAX_BYTES + 1], id[NAME_MAX_BYTES + 1];
-    char text[LOG_LINE_MAX]; /* the line, or the notice's text */
+    size_t text_len;
+    char text[LOG_LINE_MAX]; /* the line, or the notice's text; only so much of it is copied */
 };
 
 struct notices {
@@ -38,7 +40,10 @@ static bool take(struct notices *notices, struct record *record)
 {
     pthread_mutex_lock(&notices->lock);
     bool has = notices->head != notices->tail;
-    if (has) *record = notices->records[notices->head++ % RECORDS];
+    if (has) {
+        const struct record *from = &notices->records[notices->head++ % RECORDS];
+        memcpy(record, from, offsetof(struct record, text) + from->text_len + 1);
+    }
     pthread_mutex_unlock(&notices->lock);
     return has;
 }
@@ -98,11 +103,11 @@ static quern_bytes copy_name(char *to, quern_bytes from)
     return (quern_bytes){to, len};
 }
 
-static void copy_text(char *to, const char *from)
+static void copy_text(struct record *record, const char *from)
 {
-    size_t len = from ? strnlen(from, LOG_LINE_MAX - 1) : 0;
-    if (len) memcpy(to, from, len);
-    to[len] = 0;
+    record->text_len = from ? strnlen(from, LOG_LINE_MAX - 1) : 0;
+    if (record->text_len) memcpy(record->text, from, record->text_len);
+    record->text[record->text_len] = 0;
 }
 
 /* A free record to fill, with the lock held; NULL (without it): full, counted. */
@@ -134,7 +139,7 @@ void notices_post(struct notices *notices, const quern_notice *notice)
     record->notice.size = sizeof *notice;
     record->notice.event = copy_name(record->event, notice->event);
     record->notice.id = copy_name(record->id, notice->id);
-    copy_text(record->text, notice->text);
+    copy_text(record, notice->text);
     commit(notices);
 }
 
@@ -146,7 +151,7 @@ void notices_line(void *given, int level, const char *line)
     if (!record) return;
     record->is_line = true;
     record->level = level;
-    copy_text(record->text, line);
+    copy_text(record, line);
     commit(notices);
 }
 
