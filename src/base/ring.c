@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/ring.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -35,6 +36,15 @@ void ring_close(struct ring *ring)
     free(ring);
 }
 
+/* A cell that is not empty is either a full ring's, or one that a consumer has taken and, stopped there, not emptied yet, while
+ * the others went all the way round. Whoever puts back what was popped sees at least that pop's head: it is not told "full"
+ * where there is room. */
+static bool is_full(const struct ring *ring, uint32_t tail)
+{
+    int32_t length = (int32_t)(tail - atomic_load_explicit(&ring->head, memory_order_relaxed));
+    return length > (int32_t)ring->mask;
+}
+
 bool ring_push(struct ring *ring, uint32_t value)
 {
     uint32_t at = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -42,8 +52,11 @@ bool ring_push(struct ring *ring, uint32_t value)
         struct cell *cell = &ring->cells[at & ring->mask];
         /* acquire: the pop that emptied the cell has read its value; pairs with its release below */
         int32_t ahead = (int32_t)(atomic_load_explicit(&cell->number, memory_order_acquire) - at);
-        if (ahead < 0) return false;
-        if (ahead > 0) {
+        if (ahead < 0) {
+            if (is_full(ring, at)) return false;
+            sched_yield();
+            at = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+        } else if (ahead > 0) {
             at = atomic_load_explicit(&ring->tail, memory_order_relaxed);
         } else if (atomic_compare_exchange_weak_explicit(&ring->tail, &at, at + 1, memory_order_relaxed,
                                                          memory_order_relaxed)) {

@@ -10,8 +10,9 @@
  *
  * Threads    push, pop, length: any · open, close: owner
  * What can   a producer that is stopped between taking a cell and numbering it makes the ring look empty from there on, until it
- * go wrong   goes on; nothing is lost and nobody spins on it.
- * Never      waits, allocates. */
+ * go wrong   goes on; nothing is lost and nobody spins on it. A consumer that is stopped there bars its cell: a push that comes
+ *            round to it lets others run until it goes on; anything else would lose what is pushed, since there is room.
+ * Never      waits otherwise, allocates. */
 #ifndef QUERN_BASE_RING_H
 #define QUERN_BASE_RING_H
 

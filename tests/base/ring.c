@@ -100,12 +100,44 @@ static void four_producers_and_four_consumers_meet_each_item_once(void **state)
     free((void *)crowd.seen);
 }
 
+/* As the slots do it: as many numbers as there is room for go round and round. Whoever holds one can put it back at once, though
+ * another thread may be stopped in the middle of its pop while the others go all the way round. */
+enum { ROUNDS = 200000, PLACES = 4 };
+
+static void go_round(void *given, unsigned number)
+{
+    struct crowd *crowd = given;
+    uint32_t value;
+    (void)number;
+    for (int i = 0; i < ROUNDS && !unit_is_over(crowd->deadline_ns);) {
+        if (!ring_pop(crowd->ring, &value)) {
+            sched_yield();
+            continue;
+        }
+        if (!ring_push(crowd->ring, value)) atomic_fetch_add(&crowd->wrong, 1);
+        i++;
+    }
+}
+
+static void who_holds_a_number_can_always_put_it_back(void **state)
+{
+    (void)state;
+    struct crowd crowd = {.ring = ring_open(PLACES), .deadline_ns = unit_deadline_ns()};
+    for (uint32_t i = 0; i < PLACES; i++) assert_true(ring_push(crowd.ring, i));
+    unit_together(2 * SIDES, go_round, &crowd);
+    assert_int_equal(0, crowd.wrong);
+    assert_int_equal(PLACES, ring_length(crowd.ring));
+    assert_false(ring_push(crowd.ring, 0)); /* full is still said */
+    ring_close(crowd.ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out_in_order),
         cmocka_unit_test(full_and_empty_are_said),
         cmocka_unit_test(four_producers_and_four_consumers_meet_each_item_once),
+        cmocka_unit_test(who_holds_a_number_can_always_put_it_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
