@@ -225,7 +225,7 @@ static bool tells_password(quern_bytes text, const char *password)
 {
     enum { BEGINNING = 4 };
     size_t len = strnlen(password, BEGINNING);
-    return len > 0 && memmem(text.at, text.len, password, len);
+    return len > 0 && text.len > 0 && memmem(text.at, text.len, password, len);
 }
 
 static int login_refused(const struct reply *reply, const struct url *url, quern_error *err)
@@ -266,7 +266,7 @@ static int select_db(struct conn *conn, const struct url *url, int64_t deadline_
 /* "7.0.15" behind "redis_version:" → 7; 0: not there. */
 static int version_in(quern_bytes info)
 {
-    const char *at = memmem(info.at, info.len, "redis_version:", 14);
+    const char *at = info.len ? memmem(info.at, info.len, "redis_version:", 14) : NULL;
     return at ? atoi(at + 14) : 0;
 }
 
