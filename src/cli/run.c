@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -125,6 +126,13 @@ static int open_descriptors(struct run *run)
     return run->signals < 0 || run->ended < 0 ? QUERN_E_MEMORY : QUERN_OK;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
 /* Waits for a signal or the pool's own end. Was it a signal? */
 static bool wait_signal(struct run *run, int timeout_ms)
 {
@@ -180,16 +188,13 @@ static void forget_echo(struct run *run)
 static int drain(struct run *run, quern_pool *pool)
 {
     quern_error err;
-    int64_t left_ms = run->config->drain_ms + BEYOND_DRAIN_MS;
+    int64_t end_ms = now_ms() + run->config->drain_ms + BEYOND_DRAIN_MS;
     quern_pool_stop(pool);
     forget_echo(run);
-    while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && left_ms > 0) {
-        if (wait_signal(run, 20)) {
-            say("second signal: leaving at once; %s", err.text);
-            _exit(EXIT_FAILED);
-        }
-        struct pollfd ended = {.fd = run->ended, .events = POLLIN};
-        left_ms -= poll(&ended, 1, 0) > 0 ? 0 : 20;
+    while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && now_ms() < end_ms) {
+        if (!wait_signal(run, 20)) continue;
+        say("second signal: leaving at once; %s", err.text);
+        _exit(EXIT_FAILED);
     }
     if (quern_pool_join(pool, 0, &err)) {
         say("drain_ms is over; %s: they stay pending", err.text);

@@ -37,9 +37,9 @@ what_was_published_is_there_at_the_next_start() {
     state_here
     run_quern 0 publish event '{"kept": 1}'
     wait_for 10 nobody_lives
-    run_quern 0 publish event - < <(seq 1000)
+    run_quern 0 publish event - < <(seq 200)
     run_quern 0 run --until-empty --completed_max 2000 --threads 4 event -- sh -c 'read -r x; exit 0'
-    has err done=1001
+    has err done=201
     wait_for 10 nobody_lives
     run_quern 0 run --until-empty event -- true
     has err done=0
@@ -105,12 +105,12 @@ a_server_that_is_killed_comes_back_with_its_data() {
     state_here
     burn_config
     started_quern one run -c burn.json --threads 1
-    run_quern 0 publish burn - < <(yes '{"us": 500}' | head -n 1000)
-    wait_for 10 completed_reaches 100
+    run_quern 0 publish burn - < <(yes '{"us": 2000}' | head -n 400)
+    wait_for 10 completed_reaches 50
     server=$(redis INFO server | sed -n 's/^process_id:\([0-9]*\).*/\1/p')
     [[ $(tr '\0' ' ' <"/proc/$server/cmdline") == *"$here"* && $server -gt 1 ]] || fail "not our server: $server"
     kill -KILL "$server"
-    wait_for 20 completed_reaches 1000
+    wait_for 20 completed_reaches 400
     has one.log redis_lost
     wait_for 10 grep -q redis_back one.log
     stop_quern $pid

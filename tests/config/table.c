@@ -161,8 +161,8 @@ static void a_line_of_help_reads_well(void **state)
     char line[256] = "";
     config_help(keep_threads, line);
     assert_string_equal(
-        line, "--lease_ms N                          how long a job is ours without renewal; the jobs of a dead machine "
-              "come back after it (default 30000; 100 to 86400000; also --claim_idle_ms)");
+        line, "--lease_ms N                          how long a job is ours without renewal (default 30000; 100 to 86400000; "
+              "also --claim_idle_ms)");
 }
 
 int main(void)

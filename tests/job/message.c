@@ -206,7 +206,6 @@ static void each_wrong_field_is_named(void **state)
         if (read.code != QUERN_E_ARGUMENT) fail_msg("row %zu (%s): code %d", i, table[i].said, read.code);
         if (!strstr(read.err.text, table[i].said)) fail_msg("row %zu: '%s', not '%s'", i, read.err.text, table[i].said);
         assert_string_equal("1700000000123-7", read.message.entry_text); /* enough to settle it */
-        assert_null(read.message.decoded);
         done_with(&read);
     }
 }

@@ -41,7 +41,7 @@ static void refuses(struct scene *scene, const char *url, int code, int64_t at_m
     assert_null(strchr(mill->error.text, '\n'));
     assert_null(strstr(mill->error.text, "hunter2"));
     wait_for(count_entries("/proc/self/task") == threads);
-    assert_int_equal(count_entries("/proc/self/fd"), files);
+    wait_for(count_entries("/proc/self/fd") == files); /* the other end, in this process too, closes when it likes */
 }
 
 static void no_server_is_named_by_its_url(void **state)
@@ -170,7 +170,7 @@ static void quern_run_says_so_when_a_handler_does_not_return(void **state)
         int64_t from_ms = wait_now_ms();
         for (int i = 0; i < signals; i++) {
             assert_int_equal(pidfd_send_signal(pidfd, i ? SIGINT : SIGTERM, NULL, 0), 0);
-            if (i == 0 && signals == 2) stays(!has_exited(pidfd, &status), 100);
+            if (i == 0 && signals == 2) stays(!has_exited(pidfd, &status), 300); /* what comes within a moment is an echo */
         }
         wait_until(has_exited(pidfd, &status), 4000);
         assert_int_equal(status, 3);
