@@ -201,8 +201,8 @@ QUERN_PUBLIC quern_bytes quern_job_data(const quern_job *job); /* JSON text, or 
 /* Any field of the entry, known or unknown, as it was read. at == NULL: no such field. */
 QUERN_PUBLIC quern_bytes quern_job_field(const quern_job *job, const char *name);
 
-/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON; the job's error says where, and whatever
- * the handler returns then counts as QUERN_DEAD. */
+/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON; the job's error says where, and whatever the
+ * handler returns, the job counts as malformed. */
 QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
 
 QUERN_PUBLIC unsigned quern_job_retries(const quern_job *job);    /* failed attempts before this one */

@@ -32,7 +32,7 @@ static void hear_notice(void *user, const quern_notice *notice)
 
 static void a_callback_that_blocks_stalls_nothing(void **state)
 {
-    enum { JOBS = 3000 };
+    enum { JOBS = 6000 };
     struct scene *scene = *state;
     struct listener listener = {.is_shut = true};
     struct mill *mill = mill_new(scene, "lease_ms", "300", "completed_max", "10", NULL);
@@ -162,7 +162,7 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
     has_exactly(stats, "stream group consumer stopping uptime_ms threads run_us slots reply_bytes notices_dropped jobs leases "
                        "redis");
     has_exactly(json_object_get(stats, "jobs"),
-                "fetched adopted waiting running held done retry dead malformed unhandled released left_pending");
+                "fetched adopted waiting running held done retry dead malformed unhandled released left_pending unsettled");
     has_exactly(json_object_get(stats, "leases"), "renewed lost ambiguous");
     has_exactly(json_object_get(stats, "redis"),
                 "up outages reads settles trimmed last_fetch_ms last_settle_ms last_renewal_ms");

@@ -4,7 +4,7 @@
 #include "base/thread.h"
 #include "support/unit.h"
 
-enum { KEPT_MAX = 2000, QUEUE = 2048 };
+enum { KEPT_MAX = 3000, QUEUE = 2048 };
 
 struct told {
     struct notices *notices;
