@@ -280,7 +280,10 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     atomic_store(needs->wants_slots, true);
     /* Armed first, then looked once more: what happened in between has found nobody to wake. */
     struct plan again = make_plan(dispatcher);
-    if (!again.count && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + NS_PER_S);
+    bool is_nudging = ready_length(needs->ready) && ready_sleepers(needs->ready);
+    int64_t wait_ns = is_nudging ? NUDGE_MS * NS_PER_MS : NS_PER_S;
+    if (!again.count && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + wait_ns);
+    if (is_nudging) ready_wake(needs->ready);
     ready_disarm_refill(needs->ready);
     atomic_store(needs->wants_slots, false);
 }
