@@ -35,7 +35,7 @@ struct quern_publisher {
     char *marker;
     uint64_t number; /* of the last batch */
     bool has_group;
-    _Atomic int inside; /* calls that hold or wait for the lock */
+    _Atomic int inside; /* calls that have begun and not returned */
 };
 
 static void publisher_free(quern_publisher *publisher)
@@ -220,15 +220,16 @@ int quern_publish(quern_publisher *publisher, const quern_message *messages, siz
     quern_error own;
     if (!err) err = &own;
     if (!publisher || (n && !messages)) return err_set(err, QUERN_E_ARGUMENT, "no publisher or no messages were given");
-    int code = check_all(publisher, messages, n, err);
-    if (code || n == 0) return code;
-    quern_receipt *all = prepare(receipts, n);
-    if (!all) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", n);
     atomic_fetch_add(&publisher->inside, 1);
-    pthread_mutex_lock(&publisher->lock);
-    code = publish_all(publisher, messages, n, all, err);
-    pthread_mutex_unlock(&publisher->lock);
-    atomic_fetch_sub(&publisher->inside, 1);
+    int code = check_all(publisher, messages, n, err);
+    quern_receipt *all = code || n == 0 ? NULL : prepare(receipts, n);
+    if (!all && !code && n) code = err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", n);
+    if (all) {
+        pthread_mutex_lock(&publisher->lock);
+        code = publish_all(publisher, messages, n, all, err);
+        pthread_mutex_unlock(&publisher->lock);
+    }
     if (!receipts) free(all);
+    atomic_fetch_sub(&publisher->inside, 1);
     return code;
 }
