@@ -92,10 +92,12 @@ static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_
                          struct error_meaning *meaning, quern_error *err)
 {
     const struct reply *reply;
-    for (size_t i = 0; i < batch->count; i++) put_xadd(conn, batch, i);
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->receipts[i].code != QUERN_OK) put_xadd(conn, batch, i); /* what an earlier try has confirmed is there */
     *was_sent = 1;
     int failed = QUERN_OK, code = conn_send(conn, deadline_ns, err);
     for (size_t i = 0; i < batch->count && !code; i++) {
+        if (batch->receipts[i].code == QUERN_OK) continue;
         code = conn_reply(conn, deadline_ns, &reply, err);
         if (code) break;
         quern_bytes text = reply_bytes(reply);
