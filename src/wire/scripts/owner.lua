@@ -13,10 +13,14 @@ end
 -- smaller COUNT would cut off ids that are settled out of order, and so refuse them falsely.
 local function pending_of(stream, group, consumer, low, high, bound)
   local held = {}
-  for _, row in ipairs(redis.call('XPENDING', stream, group, low, high, bound, consumer)) do
-    held[row[1]] = string.format('%.0f', row[4])
-  end
-  return held
+  local rows = redis.call('XPENDING', stream, group, low, high, bound, consumer)
+  for _, row in ipairs(rows) do held[row[1]] = string.format('%.0f', row[4]) end
+  if #rows < tonumber(bound) then return held end
+  -- Cut off: what was left pending lies between. What was not seen is asked for by its own id.
+  return setmetatable(held, {__index = function(_, id)
+    local row = redis.call('XPENDING', stream, group, id, id, 1, consumer)[1]
+    return row and string.format('%.0f', row[4])
+  end})
 end
 
 -- The answer of a batch that was settled already: its reply was lost, and it is asked again.
