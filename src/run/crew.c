@@ -79,7 +79,7 @@ static int place_start(struct crew *crew, uint32_t number, quern_error *err)
     atomic_fetch_add(&crew->alive, 1);
     if (!thread_start(&worker->thread, ROLE_WORKER, name, worker_run, worker)) return QUERN_OK;
     worker->is_started = worker->is_alive = false;
-    atomic_fetch_sub(&crew->alive, 1);
+    has_left(crew); /* the last real worker may have left meanwhile: done is closed by whoever counts to zero */
     return err_set(err, QUERN_E_MEMORY, "worker thread %u could not be started: is there a limit on threads?", number + 1);
 }
 
