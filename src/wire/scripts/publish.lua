@@ -12,6 +12,8 @@ if kind ~= 'stream' and kind ~= 'none' then
 end
 local last = redis.call('GET', marker)
 if last and string.sub(last, 1, #number + 1) == number .. ':' then return string.sub(last, #number + 2) end
+-- An older call that comes late (its connection was given up): its batch was answered, or is unknown to its publisher.
+if last and tonumber(string.match(last, '^%d+')) > tonumber(number) then return redis.error_reply('ERR a later batch was published') end
 local ids = {}
 for i = 4, #ARGV, 4 do
   if ARGV[i + 3] == '' then
