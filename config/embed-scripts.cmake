@@ -3,9 +3,9 @@
 # The scripts that check owners get owner.lua behind their first line (which must stay first: it holds the flags).
 set(code "/* Made from the files in src/wire/scripts. */\n#include \"wire/script.h\"\n")
 file(READ ${SOURCE}/owner.lua owner)
-foreach(name publish done release renew trim)
+foreach(name publish done release renew adopt trim)
   file(READ ${SOURCE}/${name}.lua text)
-  if(name MATCHES "^(done|release|renew)$")
+  if(name MATCHES "^(done|release|renew|adopt)$")
     string(FIND "${text}" "\n" line_end)
     math(EXPR rest "${line_end} + 1")
     string(SUBSTRING "${text}" 0 ${rest} first_line)

@@ -48,6 +48,7 @@ int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *rese
         }
         for (uint32_t f = 0; entry.fields->type == REPLY_ARRAY && f < entry.fields->count; f++)
             bytes += entry.fields->items[f].count + 17;
+        if (entry_id_compare(entry.id, *arrival->high) > 0) *arrival->high = entry.id;
         struct admission admission = {
             .origin = arrival->origin,
             .deliveries = arrival->deliveries ? arrival->deliveries[i] : 1,

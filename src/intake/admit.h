@@ -22,6 +22,7 @@ struct arrival {
     int64_t granted_ns;
     bool is_stopping;           /* it is released instead of run */
     const uint32_t *deliveries; /* one per entry; NULL: each its first */
+    struct entry_id *high;      /* raised to the newest id that came */
 };
 
 /* Admits each entry of a list ([[id, fields], …]; nil entries are passed over). Returns how many bytes they held. */

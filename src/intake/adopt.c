@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "wire/pending.h"
+#include "wire/script.h"
 
 enum { PAGE = 128 };
 
@@ -32,19 +33,29 @@ static size_t keep_strays(const struct dispatcher_needs *needs, struct reserve *
     return kept;
 }
 
+static void put_id(struct conn *conn, struct entry_id id)
+{
+    char text[ENTRY_ID_SIZE];
+    conn_arg(conn, text, entry_id_text(id, text));
+}
+
+/* Only what is still ours: between the look and the claim we may have been stopped for longer than a lease. */
 static int claim(const struct dispatcher_needs *needs, struct conn *conn, uint32_t origin, const struct pending_row *rows,
                  size_t count, const struct reply **reply, quern_error *err)
 {
     const struct source *source = &needs->sources[origin / 2];
-    char text[ENTRY_ID_SIZE];
-    conn_begin(conn, 5 + count);
-    conn_arg_text(conn, "XCLAIM");
+    script_begin(conn, &script_adopt, 1, 5 + 2 * count);
     conn_arg_text(conn, source_key(source, origin & 1));
     conn_arg_text(conn, source->group);
     conn_arg_text(conn, needs->consumer);
-    conn_arg_text(conn, "0"); /* it is ours already: no idle time to wait for */
-    for (size_t i = 0; i < count; i++) conn_arg(conn, text, entry_id_text(rows[i].id, text));
-    return conn_ask(conn, reply, err);
+    put_id(conn, rows[0].id);
+    put_id(conn, rows[count - 1].id);
+    conn_arg_number(conn, slots_count(needs->slots));
+    for (size_t i = 0; i < count; i++) {
+        put_id(conn, rows[i].id);
+        conn_arg_number(conn, rows[i].deliveries);
+    }
+    return script_ask(conn, &script_adopt, conn_answer_deadline(conn), reply, NULL, err);
 }
 
 /* XCLAIM leaves out what is gone from the stream, so the counts are found again by id. */
@@ -59,8 +70,8 @@ static void count_deliveries(const struct reply *entries, const struct pending_r
     }
 }
 
-static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *reserve, struct conn *conn, uint32_t origin,
-                      const struct pending_row *rows, size_t count, quern_error *err)
+static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
+                      uint32_t origin, const struct pending_row *rows, size_t count, quern_error *err)
 {
     const struct reply *entries;
     uint32_t deliveries[PAGE];
@@ -68,7 +79,7 @@ static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *rese
     int code = claim(needs, conn, origin, rows, count, &entries, err);
     if (code) return code;
     count_deliveries(entries, rows, count, deliveries);
-    struct arrival arrival = {origin, asked_ns, atomic_load(needs->is_stopping), deliveries};
+    struct arrival arrival = {origin, asked_ns, atomic_load(needs->is_stopping), deliveries, high};
     admit_entries(needs, reserve, entries, &arrival);
     counter_add(&needs->counters->adopted, entries->count);
     log_event(needs->log, LOG_INFO, "adopted", LOG_INT("entries", entries->count),
@@ -76,11 +87,11 @@ static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *rese
     return QUERN_OK;
 }
 
-static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *reserve, struct conn *conn, uint32_t origin,
-                        bool *has_more, quern_error *err)
+static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
+                        uint32_t origin, bool *has_more, quern_error *err)
 {
     const struct source *source = &needs->sources[origin / 2];
-    struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, {0, 0}};
+    struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, *high};
     struct pending_row rows[PAGE];
     for (size_t count = PAGE; count == PAGE && !*has_more;) {
         int code = pending_read(conn, &page, rows, PAGE, &count, err);
@@ -88,17 +99,17 @@ static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *re
         if (!count) break;
         page.after = rows[count - 1].id;
         size_t strays = keep_strays(needs, reserve, origin, rows, count, has_more);
-        if (strays && (code = adopt_rows(needs, reserve, conn, origin, rows, strays, err))) return code;
+        if (strays && (code = adopt_rows(needs, reserve, high, conn, origin, rows, strays, err))) return code;
     }
     return QUERN_OK;
 }
 
-int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct conn *conn, bool *has_more,
-              quern_error *err)
+int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
+              bool *has_more, quern_error *err)
 {
     int code = QUERN_OK;
     *has_more = false;
     for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
-        code = adopt_origin(needs, reserve, conn, origin, has_more, err);
+        code = adopt_origin(needs, reserve, &high[origin], conn, origin, has_more, err);
     return code;
 }

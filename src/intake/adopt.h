@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* intake/adopt: what Redis says is ours but lies in no slot.
- * Idea       a reply that was lost left entries in our name that we never saw. After each connect, with no read of our own in
- *            flight, they are claimed (one delivery more) and admitted.
+ * Idea       a reply that was lost left entries in our name that we never saw, newer than all that came (high, per origin). After
+ *            each connect, with no read of our own in flight, they are claimed (one delivery more) and admitted. What is older
+ *            and lies in no slot was left on purpose.
  * Threads    dispatcher. */
 #ifndef QUERN_INTAKE_ADOPT_H
 #define QUERN_INTAKE_ADOPT_H
@@ -10,7 +11,7 @@
 #include "intake/admit.h"
 
 /* All sources, both streams. As many as there are free slots for: *has_more says that some were passed over. Waits for answers. */
-int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct conn *conn, bool *has_more,
-              quern_error *err) QUERN_MUST_USE;
+int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
+              bool *has_more, quern_error *err) QUERN_MUST_USE;
 
 #endif

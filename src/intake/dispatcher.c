@@ -2,6 +2,7 @@
 #include "intake/dispatcher.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -27,6 +28,7 @@ struct dispatcher {
     struct link link;
     const struct conn *adopted_on; /* the connection on which strays were looked for */
     struct reserve reserve;
+    struct entry_id *high;    /* per origin: the newest entry that came; what a lost reply stranded is newer still */
     struct read reads[READS]; /* the oldest first */
     uint32_t read_count;
     uint32_t admitting; /* entries of a reply that was taken but not admitted yet: they will need slots of the reserve */
@@ -61,6 +63,11 @@ static uint32_t asked(const struct dispatcher *dispatcher)
     return asked;
 }
 
+static bool nothing_held(const struct dispatcher *dispatcher)
+{
+    return slots_free_count(dispatcher->needs->slots) + dispatcher->reserve.count == slots_count(dispatcher->needs->slots);
+}
+
 static struct plan make_plan(struct dispatcher *dispatcher)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
@@ -77,6 +84,7 @@ static struct plan make_plan(struct dispatcher *dispatcher)
         .prefetch_max = needs->prefetch_max,
         .batch_size = needs->batch_size,
         .entry_bytes = dispatcher->entry_bytes,
+        .holds_nothing = nothing_held(dispatcher) && !in_flight,
         .used_bytes = chunk_pool_used_bytes(needs->chunks),
         .max_bytes = needs->prefetch_bytes,
     });
@@ -203,16 +211,12 @@ static void admit_reply(struct dispatcher *dispatcher, const struct read *read, 
             .granted_ns = read->sent_ns,
             .is_stopping = atomic_load(needs->is_stopping),
         };
+        arrival.high = &dispatcher->high[arrival.origin];
         bytes += admit_entries(needs, &dispatcher->reserve, list, &arrival);
         entries += list->count;
     }
     counter_add(&needs->counters->fetched, entries);
     if (entries) dispatcher->entry_bytes = bytes / entries;
-}
-
-static bool nothing_held(const struct dispatcher *dispatcher)
-{
-    return slots_free_count(dispatcher->needs->slots) + dispatcher->reserve.count == slots_count(dispatcher->needs->slots);
 }
 
 /* A reply: the next request goes out before what came is admitted, so that Redis has work while we have. */
@@ -232,6 +236,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
     admit_reply(dispatcher, &read, reply);
     dispatcher->admitting = 0;
+    conn_drop_reply(conn);
     reserve_shrink(dispatcher);
     return code;
 }
@@ -261,6 +266,7 @@ static bool is_quiet(struct dispatcher *dispatcher, struct conn *conn)
 static bool has_healed(struct dispatcher *dispatcher, struct conn *conn)
 {
     if (!is_quiet(dispatcher, conn) || !heal(dispatcher->needs, conn)) return false;
+    memset(dispatcher->high, 0, STREAMS * dispatcher->needs->source_count * sizeof *dispatcher->high); /* ids begin anew */
     dispatcher->adopted_on = NULL;
     reserve_shrink(dispatcher);
     waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + backoff_next_ms(&dispatcher->link.backoff) * NS_PER_MS);
@@ -311,7 +317,8 @@ static int adopt(struct dispatcher *dispatcher, struct conn *conn, quern_error *
 {
     bool has_more;
     if (dispatcher->adopted_on == conn) return QUERN_OK;
-    int code = adopt_all(dispatcher->needs, &dispatcher->reserve, conn, &has_more, err);
+    int code = adopt_all(dispatcher->needs, &dispatcher->reserve, dispatcher->high, conn, &has_more, err);
+    conn_drop_reply(conn);
     reserve_shrink(dispatcher);
     if (!code && !has_more) dispatcher->adopted_on = conn;
     if (!code && has_more) waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + NUDGE_MS * NS_PER_MS);
@@ -369,11 +376,13 @@ void dispatcher_run(void *given)
     link_open(&dispatcher.link, &start->needs->link);
     link_adopt(&dispatcher.link, start->conn);
     dispatcher.reserve.jobs = malloc(slots_count(start->needs->slots) * sizeof *dispatcher.reserve.jobs);
-    while (dispatcher.reserve.jobs && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
+    dispatcher.high = calloc(STREAMS * start->needs->source_count, sizeof *dispatcher.high);
+    while (dispatcher.reserve.jobs && dispatcher.high && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);
     release_unstarted(&dispatcher);
     reserve_shrink(&dispatcher);
     link_close(&dispatcher.link);
     free(dispatcher.reserve.jobs);
+    free(dispatcher.high);
     ready_close(start->needs->ready);
 }

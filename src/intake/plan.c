@@ -19,7 +19,7 @@ static int64_t backlog_wanted(const struct plan_facts *facts)
 static int64_t room(const struct plan_facts *facts)
 {
     int64_t most = least(facts->free / STREAMS, facts->batch_size);
-    if (facts->used_bytes >= facts->max_bytes) return 0;
+    if (facts->used_bytes >= facts->max_bytes) return facts->holds_nothing ? least(most, 1) : 0;
     if (!facts->entry_bytes) return most;
     int64_t fits = least(READ_BYTES, (facts->max_bytes - facts->used_bytes) / STREAMS) / facts->entry_bytes;
     return least(most, fits > 1 ? fits : 1);

@@ -18,6 +18,7 @@ struct plan_facts {
     int64_t prefetch_ns;
     uint32_t prefetch_max, batch_size;
     int64_t entry_bytes;           /* of an entry of late; 0: unknown */
+    bool holds_nothing;            /* no job is held: one may then come whatever the bytes say */
     int64_t used_bytes, max_bytes; /* what replies hold */
 };
 

@@ -16,8 +16,11 @@ struct json_t *codec_parse(quern_bytes text, quern_error *err)
 {
     json_error_t where;
     json_t *value = json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
-    if (!value) err_set(err, QUERN_E_ARGUMENT, "not JSON: %s (line %d, column %d)", where.text, where.line, where.column);
-    return value;
+    if (value) return value;
+    char *quote = strstr(where.text, " near "); /* what follows is the payload's: it would end in logs */
+    if (quote) *quote = 0;
+    err_set(err, QUERN_E_ARGUMENT, "not JSON: %s (line %d, column %d)", where.text, where.line, where.column);
+    return NULL;
 }
 
 void codec_drop(struct json_t *value)

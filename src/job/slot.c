@@ -179,15 +179,26 @@ bool slot_said(struct quern_job *job)
     return state_of(next) == SLOT_DONE;
 }
 
+void slot_merge(struct quern_job *job)
+{
+    job->outcome = job->is_not_json ? OUTCOME_MALFORMED : job->said.outcome;
+    job->ended_ns = job->said.ended_ns;
+    if (!job->said.error) return;
+    free(job->error);
+    job->error = job->said.error;
+    job->said.error = NULL;
+}
+
 void slots_free(struct slots *slots, struct quern_job *job)
 {
     span_release(&job->span);
     message_free(&job->message);
     codec_drop(job->json);
     free(job->error);
+    free(job->said.error);
     free(job->result);
     job->json = NULL;
-    job->error = job->result = NULL;
+    job->error = job->said.error = job->result = NULL;
     job->result_len = 0;
     job->is_not_json = job->is_gone = job->is_ambiguous = false;
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
@@ -200,7 +211,7 @@ void slots_free(struct slots *slots, struct quern_job *job)
 bool slot_lease_of(struct quern_job *job, struct lease *lease)
 {
     uint64_t before = atomic_load_explicit(&job->word, memory_order_acquire); /* pairs with slot_move() */
-    if (state_of(before) == SLOT_FREE || (before & SLOT_LOST)) return false;
+    if (state_of(before) == SLOT_FREE || (before & (SLOT_LOST | SLOT_GONE))) return false;
     *lease = (struct lease){
         .generation = generation_of(before),
         .index = job->index,
@@ -226,12 +237,14 @@ void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns
                                             memory_order_relaxed);
 }
 
-bool slot_mark_lost(struct quern_job *job, uint32_t generation)
+bool slot_mark(struct quern_job *job, uint32_t generation, enum slot_mark mark)
 {
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
-    do
-        if (generation_of(word) != generation || state_of(word) == SLOT_FREE || (word & SLOT_LOST)) return false;
-    while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_LOST, memory_order_acq_rel,
-                                                  memory_order_relaxed));
+    do {
+        /* one that has ended is the settler's: its lease may just have been given up by the acknowledgement itself */
+        bool is_over = state_of(word) == SLOT_FREE || state_of(word) == SLOT_DONE;
+        if (generation_of(word) != generation || is_over || (word & mark)) return false;
+    } while (
+        !atomic_compare_exchange_weak_explicit(&job->word, &word, word | mark, memory_order_acq_rel, memory_order_relaxed));
     return true;
 }

@@ -30,7 +30,8 @@ enum slot_mark {
     SLOT_LOST = 1 << 8,     /* the lease is another's by now */
     SLOT_TICKET = 1 << 9,   /* a ticket was given out: it may be finished from elsewhere */
     SLOT_CLAIMED = 1 << 10, /* somebody finishes it by ticket and writes its verdict */
-    SLOT_SAID = 1 << 11     /* that verdict is written */
+    SLOT_SAID = 1 << 11,    /* that verdict is written */
+    SLOT_GONE = 1 << 12     /* its entry was deleted from the stream: nobody has its lease any more, nor ever will */
 };
 
 /* What became of a job here; decides what is asked of Redis. */
@@ -69,10 +70,15 @@ struct quern_job {
     enum slot_outcome outcome;
     bool is_gone;      /* its entry is no longer in the stream: the fields are sent when it is put back */
     bool is_ambiguous; /* an acknowledgement was sent and not answered */
-    bool is_not_json; /* the handler asked for JSON and there was none */
+    bool is_not_json;  /* the handler asked for JSON and there was none */
     struct json_t *json;
-    char *error;  /* malloc'd, or NULL */
-    char *result; /* malloc'd, or NULL */
+    struct slot_said {
+        enum slot_outcome outcome;
+        int64_t ended_ns;
+        char *error; /* malloc'd, or NULL */
+    } said;          /* the ticket's word: whoever claimed it writes here, for the handler may still write to the job itself */
+    char *error;     /* malloc'd, or NULL */
+    char *result;    /* malloc'd, or NULL */
     size_t result_len;
 };
 
@@ -122,6 +128,8 @@ struct quern_job *slots_claim(struct slots *slots, uint64_t ticket);
 /* After its verdict is written. True: the slot is DONE and the caller pushes it; false: its handler still runs and the worker
  * will. */
 bool slot_said(struct quern_job *job);
+/* The ticket's word becomes the job's; the handler has returned by then. Whoever was told that the slot is DONE, before the push. */
+void slot_merge(struct quern_job *job);
 
 /* After it was settled: drops what it holds, begins the next generation, makes it free. Settler. */
 void slots_free(struct slots *slots, struct quern_job *job);
@@ -136,7 +144,7 @@ struct lease {
 bool slot_lease_of(struct quern_job *job, struct lease *lease);
 /* If it is still that lease: it was renewed at granted_ns. */
 void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns);
-/* If it is still that lease: it is lost. True: it was, and was not marked before. */
-bool slot_mark_lost(struct quern_job *job, uint32_t generation);
+/* If it is still that lease, of a job that has not ended: marks it LOST or GONE. True: it was, and was not marked before. */
+bool slot_mark(struct quern_job *job, uint32_t generation, enum slot_mark mark);
 
 #endif

@@ -63,35 +63,48 @@ static int ask(struct heartbeat *heartbeat, struct conn *conn, const struct leas
     return script_ask(conn, &script_renew, conn_answer_deadline(conn), reply, NULL, err);
 }
 
+/* It may have been settled since it was collected: then it is not lost, and its slot has another generation. */
 static void lose(struct heartbeat *heartbeat, const struct lease *lease)
 {
     const struct heartbeat_needs *needs = heartbeat->needs;
     char entry[ENTRY_ID_SIZE];
-    /* It may have been settled since it was collected: then it is not lost, and its slot has another generation. */
-    if (!slot_mark_lost(slots_at(needs->slots, lease->index), lease->generation)) return;
+    if (!slot_mark(slots_at(needs->slots, lease->index), lease->generation, SLOT_LOST)) return;
     counter_add(&needs->counters->lost, 1);
     entry_id_text(lease->entry, entry);
     log_event(needs->log, LOG_WARNING, "lease_lost", LOG_TEXT("entry", entry), LOG_TEXT("then", "its handler is told"));
     notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_LOST, .id = bytes_of(entry)});
 }
 
+/* Nobody can take it from us any more: it goes on, and what it comes to is recorded without a lease. */
+static void miss(struct heartbeat *heartbeat, const struct lease *lease)
+{
+    const struct heartbeat_needs *needs = heartbeat->needs;
+    char entry[ENTRY_ID_SIZE];
+    if (!slot_mark(slots_at(needs->slots, lease->index), lease->generation, SLOT_GONE)) return;
+    entry_id_text(lease->entry, entry);
+    log_event(needs->log, LOG_WARNING, "entry_deleted", LOG_TEXT("entry", entry),
+              LOG_TEXT("why", "somebody deleted or trimmed it while it was held here: it is kept from memory"));
+}
+
 static int renew(struct heartbeat *heartbeat, struct conn *conn, const struct lease *leases, uint32_t count, quern_error *err)
 {
-    const struct reply *lost;
-    int64_t asked_ns = clock_now_ns();
-    int code = ask(heartbeat, conn, leases, count, &lost, err);
+    const struct reply *reply;
+    int64_t asked_ns = clock_now_ns(), renewed = 0;
+    int code = ask(heartbeat, conn, leases, count, &reply, err);
     if (code) return code;
-    uint32_t next_lost = 0;
+    quern_bytes letters = reply_bytes(reply);
+    if (letters.len != count)
+        return err_set(err, QUERN_E_SERVER, "script renew answered for %zu of %u leases", letters.len, count);
     for (uint32_t i = 0; i < count; i++) {
-        bool is_lost = next_lost < lost->count && reply_number(reply_item(lost, next_lost), -1) == i;
-        if (is_lost) {
-            next_lost++;
+        if (letters.at[i] == 'l')
             lose(heartbeat, &leases[i]);
-        } else {
+        else if (letters.at[i] == 'g')
+            miss(heartbeat, &leases[i]);
+        else
             slot_renewed(slots_at(heartbeat->needs->slots, leases[i].index), leases[i].generation, asked_ns);
-        }
+        renewed += letters.at[i] == 'k';
     }
-    counter_add(&heartbeat->needs->counters->renewed, count - next_lost);
+    counter_add(&heartbeat->needs->counters->renewed, renewed);
     atomic_store_explicit(&heartbeat->needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
     return QUERN_OK;
 }
@@ -135,6 +148,10 @@ void heartbeat_run(void *given)
     ONLY(ROLE_HEARTBEAT);
     link_open(&heartbeat.link, &start->needs->link);
     link_adopt(&heartbeat.link, start->conn);
+    /* Whoever keeps leases cannot be away for long. */
+    int64_t tick_ms = start->needs->tick_ns / NS_PER_MS;
+    if (heartbeat.link.backoff.max_ms > tick_ms)
+        heartbeat.link.backoff.max_ms = tick_ms > heartbeat.link.backoff.first_ms ? tick_ms : heartbeat.link.backoff.first_ms;
     heartbeat.due = malloc(slots_count(start->needs->slots) * sizeof *heartbeat.due);
     while (heartbeat.due && !atomic_load(start->needs->is_stopping))
         waker_wait(start->needs->waker, -1, heartbeat_step(&heartbeat, clock_now_ns()));

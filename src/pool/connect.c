@@ -13,8 +13,9 @@ enum { LEAST_WAIT_MS = 1000, ONE_ATTEMPT_MS = 5000 };
 /* How long an answer may take: well within a lease, so that a connection that says nothing is given up while its jobs are ours. */
 static int64_t answer_ms(const quern_config *config)
 {
-    int64_t third_ms = config->lease_ms / 3;
-    return third_ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : third_ms > ANSWER_MAX_MS ? ANSWER_MAX_MS : third_ms;
+    int64_t ms = config->lease_ms / 3;
+    if (ms > config->drain_ms) ms = config->drain_ms; /* a stop waits for one */
+    return ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : ms > ANSWER_MAX_MS ? ANSWER_MAX_MS : ms;
 }
 
 struct link_options link_options(quern_pool *pool, int role)

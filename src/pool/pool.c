@@ -5,12 +5,15 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "inspect/stats.h"
+
+enum { FINISH_ERROR_MAX = 1000 };
 
 static int check_config(const quern_config *config, quern_error *err)
 {
@@ -87,7 +90,7 @@ int quern_pool_join(quern_pool *pool, int64_t timeout_ms, quern_error *err)
 int quern_pool_free(quern_pool *pool)
 {
     if (!pool) return QUERN_OK;
-    if (!atomic_load(&pool->has_ended)) return QUERN_E_BUSY;
+    if (!atomic_load(&pool->has_ended) || atomic_load(&pool->finishing)) return QUERN_E_BUSY;
     threads_join(pool);
     rooms_close(pool);
     return QUERN_OK;
@@ -110,22 +113,32 @@ int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *err)
     return code;
 }
 
-static enum slot_outcome outcome_of(const quern_job *job, quern_verdict verdict)
+static enum slot_outcome outcome_of(quern_verdict verdict)
 {
-    if (job->is_not_json) return OUTCOME_MALFORMED;
     return verdict == QUERN_DONE ? OUTCOME_DONE : verdict == QUERN_DEAD ? OUTCOME_DEAD : OUTCOME_RETRY;
+}
+
+static int finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error)
+{
+    quern_job *job = slots_claim(pool->slots, ticket);
+    if (!job) return QUERN_E_GONE;
+    job->said.outcome = outcome_of(verdict);
+    job->said.ended_ns = clock_now_ns();
+    job->said.error = error ? strndup(error, FINISH_ERROR_MAX) : NULL;
+    if (!slot_said(job)) return QUERN_OK;
+    slot_merge(job);
+    done_push(pool->done, job);
+    return QUERN_OK;
 }
 
 int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error)
 {
     if (!pool || verdict < QUERN_DONE || verdict > QUERN_DEAD) return QUERN_E_ARGUMENT;
-    quern_job *job = slots_claim(pool->slots, ticket);
-    if (!job) return QUERN_E_GONE;
-    if (error) quern_job_error(job, "%s", error);
-    job->outcome = outcome_of(job, verdict);
-    job->ended_ns = clock_now_ns();
-    if (slot_said(job)) done_push(pool->done, job);
-    return QUERN_OK;
+    /* The push may end the pool: it must not be freed under it. */
+    atomic_fetch_add(&pool->finishing, 1);
+    int code = finish(pool, ticket, verdict, error);
+    atomic_fetch_sub(&pool->finishing, 1);
+    return code;
 }
 
 /* Milliseconds since a moment of our clock; -1: it never was. */

@@ -55,6 +55,7 @@ struct quern_pool {
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
     _Atomic bool is_stopping, has_settled, wants_slots, has_ended;
+    _Atomic int finishing; /* calls inside quern_pool_finish() */
     _Atomic int64_t drain_ns, acked, blocked_id;
     struct intake_counters intake_counters;
     struct settle_counters settle_counters;

@@ -174,6 +174,11 @@ static size_t batch_length(const quern_publisher *publisher, const quern_message
     return count;
 }
 
+static int64_t marker_ms(const quern_config *config)
+{
+    return 2 * config->publish_ms > MARKER_MS ? 2 * config->publish_ms : MARKER_MS;
+}
+
 static int publish_all(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
                        quern_error *err)
 {
@@ -186,6 +191,7 @@ static int publish_all(quern_publisher *publisher, const quern_message *messages
         int code = publish_batch(publisher,
                                  &(struct outgoing){.stream = publisher->config->stream,
                                                     .marker = publisher->config->publish_marked ? publisher->marker : NULL,
+                                                    .marker_ms = marker_ms(publisher->config),
                                                     .number = ++publisher->number,
                                                     .stamps = stamps,
                                                     .messages = messages + at,

@@ -29,7 +29,7 @@ static void put_call(struct conn *conn, const struct outgoing *batch)
     conn_arg_text(conn, batch->stream);
     conn_arg_text(conn, batch->marker);
     conn_arg_number(conn, (int64_t)batch->number);
-    conn_arg_number(conn, MARKER_MS);
+    conn_arg_number(conn, batch->marker_ms);
     conn_arg_text(conn, batch->stamps);
     for (size_t i = 0; i < batch->count; i++) {
         conn_arg_text(conn, batch->receipts[i].id);

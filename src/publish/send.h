@@ -12,6 +12,7 @@
 
 struct outgoing {
     const char *stream, *marker; /* marker: its key; NULL: unmarked */
+    int64_t marker_ms;           /* how long it may be asked for again */
     uint64_t number;             /* of the batch, unique per publisher */
     const char *stamps;          /* the timestamps field */
     const quern_message *messages;
@@ -19,7 +20,7 @@ struct outgoing {
     size_t count;
 };
 
-enum { MARKER_MS = 600000 }; /* how long a batch may be asked for again; far beyond any budget */
+enum { MARKER_MS = 600000 }; /* how long a batch may be asked for again at least; twice the budget if that is longer */
 
 /* QUERN_OK: every receipt's entry and code are filled. Else: *was_sent says whether Redis may have run it; *meaning what an error
  * reply means (ERROR_UNKNOWN without one). Unmarked: receipts that were answered are filled even so. */

@@ -69,7 +69,8 @@ static enum slot_outcome outcome_of(struct worker *worker, quern_job *job, quern
     case QUERN_DEAD:
         return OUTCOME_DEAD;
     default:
-        if (!job->error) quern_job_error(job, "the handler returned %d, which is no verdict: taken as QUERN_RETRY", (int)verdict);
+        if (!job->error)
+            quern_job_error(job, "the handler returned %d, which is no verdict: taken as QUERN_RETRY", (int)verdict);
         log_event(worker->needs->log, LOG_WARNING, "no_verdict", LOG_BYTES("job_event", job->message.event),
                   LOG_INT("returned", (int)verdict));
         return OUTCOME_RETRY;
@@ -102,6 +103,10 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
         atomic_store_explicit(&job->deadline_ns, clock_deadline_ns(now_ns, handler->timeout_ms), memory_order_relaxed);
     job->started_ns = now_ns;
     quern_verdict verdict = call_handler(worker, handler, job);
+    if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
+        quern_job_error(job, "the handler said pending, but took no ticket: nobody could ever finish it");
+        verdict = QUERN_RETRY;
+    }
     int64_t ended_ns = clock_now_ns();
     handler_took(handler, ended_ns - now_ns);
     counter_add(&worker->jobs, 1);
@@ -111,6 +116,7 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
         job->ended_ns = ended_ns;
         job->outcome = outcome_of(worker, job, verdict);
     }
+    if (end == END_SAID) slot_merge(job);
     if (end != END_THEIRS) done_push(worker->needs->done, job);
     return ended_ns;
 }

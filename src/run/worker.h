@@ -39,11 +39,11 @@ struct worker {
     const struct worker_needs *needs;
     uint32_t number;
     pthread_t thread;
-    bool is_started, is_alive; /* crew's, under its lock: to be joined; has not decided to leave */
-    _Atomic bool is_running;   /* a handler */
-    struct table *table;       /* the rest is its own thread's */
-    struct context *contexts;  /* what it has opened for each handler of table */
-    struct counter jobs, run_ns;      /* handlers that have returned, and their time */
+    bool is_started, is_alive;   /* crew's, under its lock: to be joined; has not decided to leave */
+    _Atomic bool is_running;     /* a handler */
+    struct table *table;         /* the rest is its own thread's */
+    struct context *contexts;    /* what it has opened for each handler of table */
+    struct counter jobs, run_ns; /* handlers that have returned, and their time */
 } __attribute__((aligned(64)));
 
 void worker_run(void *worker);

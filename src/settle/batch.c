@@ -40,23 +40,29 @@ static uint32_t origin_of(const struct quern_job *job)
     return atomic_load_explicit(&job->origin, memory_order_relaxed);
 }
 
+static bool is_gone(const struct quern_job *job)
+{
+    return job->is_gone || slot_has(job, SLOT_GONE);
+}
+
+/* Half of the lease's name; 0: its entry was deleted, and its pending row with it. */
 static uint32_t deliveries_of(const struct quern_job *job)
 {
-    return atomic_load_explicit(&job->deliveries, memory_order_relaxed);
+    return slot_has(job, SLOT_GONE) ? 0 : atomic_load_explicit(&job->deliveries, memory_order_relaxed);
 }
 
 bool batch_takes(const struct batch *batch, const struct quern_job *job)
 {
     if (batch->count == 0) return true;
     uint32_t most = batch->action == ACTION_ACK ? ACK_MAX : batch->sends_fields ? 1 : SCRIPT_ENTRIES_MAX;
-    return batch->count < most && origin_of(job) == batch->origin && !job->is_gone;
+    return batch->count < most && origin_of(job) == batch->origin && !is_gone(job);
 }
 
 void batch_add(struct batch *batch, struct quern_job *job)
 {
     if (batch->count == 0) {
         batch->origin = origin_of(job);
-        batch->sends_fields = job->is_gone;
+        batch->sends_fields = is_gone(job);
     }
     batch->jobs[batch->count++] = job;
 }
@@ -94,6 +100,7 @@ static int ask_plain(struct batch *batch, const struct source *source, struct co
     if (code) return code;
     int64_t acked = reply_number(reply, 0);
     if (is_private && (code = conn_reply(conn, conn_answer_deadline(conn), &reply, err))) return code;
+    if (is_private && reply->type == REPLY_ERROR) return conn_refused(reply, "XDEL", err);
     answer_plain(batch, acked);
     return QUERN_OK;
 }
@@ -127,6 +134,7 @@ static void put_bytes(struct conn *conn, quern_bytes bytes)
 static void put_ms(struct conn *conn, int64_t ns)
 {
     char text[32];
+    if (ns < 0) ns = 0; /* a job starts when the last one ended, which may be before it was admitted */
     int n = snprintf(text, sizeof text, "%lld.%03lld", (long long)(ns / NS_PER_MS), (long long)(ns % NS_PER_MS / NS_PER_US));
     conn_arg(conn, text, (size_t)n);
 }

@@ -38,8 +38,9 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
     const struct source *source = &needs->sources[origin / 2];
     struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, {0, 0}};
     struct pending_row rows[PAGE];
-    for (size_t count = PAGE; count == PAGE;) {
-        int code = pending_read(conn, &page, rows, batch->max < PAGE ? batch->max : PAGE, &count, err);
+    size_t most = batch->max < PAGE ? batch->max : PAGE;
+    for (size_t count = most; count == most;) {
+        int code = pending_read(conn, &page, rows, most, &count, err);
         if (code) return code;
         if (!count) break;
         page.after = rows[count - 1].id;

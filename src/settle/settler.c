@@ -46,7 +46,7 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
     return verdict(&(struct verdict_facts){
         .outcome = job->outcome,
         .is_fresh = lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
-        .is_lost = slot_has(job, SLOT_LOST),
+        .is_lost = slot_has(job, SLOT_LOST) || slot_has(job, SLOT_GONE),
         .keeps_log = settler->needs->completed_max > 0,
     });
 }

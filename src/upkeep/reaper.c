@@ -35,11 +35,13 @@ static int64_t reaper_step(struct reaper *reaper, struct chore *chores, size_t c
     quern_error why;
     int64_t next_ns = CLOCK_NEVER;
     for (size_t i = 0; i < count; i++) {
-        struct conn *conn = chores[i].due_ns <= now_ns ? link_use(&reaper->link, now_ns) : NULL;
-        int code = conn ? chores[i].step(reaper, conn, now_ns, &chores[i].due_ns, &why) : QUERN_OK;
+        bool is_due = chores[i].due_ns <= now_ns;
+        /* A lost connection is made again whether or not anything is due: else its time would be over, and nobody would wait. */
+        struct conn *conn = is_due || !reaper->link.conn ? link_use(&reaper->link, now_ns) : NULL;
+        int code = conn && is_due ? chores[i].step(reaper, conn, now_ns, &chores[i].due_ns, &why) : QUERN_OK;
         if (code)
             link_fail(&reaper->link, &why);
-        else if (conn)
+        else if (conn && is_due)
             link_works(&reaper->link);
         int64_t at_ns = reaper->link.conn ? chores[i].due_ns : reaper->link.next_try_ns;
         if (at_ns < next_ns) next_ns = at_ns;

@@ -187,6 +187,11 @@ int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **repl
     }
 }
 
+void conn_drop_reply(struct conn *conn)
+{
+    reader_drop(conn->reader);
+}
+
 int64_t conn_answer_deadline(const struct conn *conn)
 {
     return clock_deadline_ns(clock_now_ns(), conn->answer_ms);

@@ -51,6 +51,9 @@ int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **repl
 /* The same without waiting: QUERN_E_BUSY: it is not whole yet. */
 int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *err) QUERN_MUST_USE;
 
+/* The last reply is not needed any more: its memory is free at once, not only when the next one comes. */
+void conn_drop_reply(struct conn *conn);
+
 /* Sends, then waits for one reply, at most answer_ms in all; an error reply fails with its own code and text. */
 int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err) QUERN_MUST_USE;
 

@@ -148,6 +148,11 @@ bool reader_feed(struct reader *reader, const char *bytes, size_t len)
     return redisReaderFeed(reader->parser, bytes, len) == REDIS_OK;
 }
 
+void reader_drop(struct reader *reader)
+{
+    if (!reader->is_open) arena_advance(&reader->arena);
+}
+
 int reader_next(struct reader *reader, const struct reply **reply)
 {
     void *made = NULL;

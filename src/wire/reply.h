@@ -49,6 +49,8 @@ struct reader *reader_open(struct chunk_pool *pool);
 void reader_close(struct reader *reader);
 /* Takes bytes as they come. false: no memory, or more than a reply may have; the connection is then lost. */
 bool reader_feed(struct reader *reader, const char *bytes, size_t len) QUERN_MUST_USE;
+/* Lets go of the last reply before the next one is there: what no span holds is free at once. */
+void reader_drop(struct reader *reader);
 /* 1: *reply is whole, lent until the next call; 0: more bytes are needed; -1: not Redis's protocol, or no memory. */
 int reader_next(struct reader *reader, const struct reply **reply) QUERN_MUST_USE;
 

@@ -17,7 +17,7 @@ struct script {
     size_t text_len;
 };
 
-extern const struct script script_publish, script_done, script_release, script_renew, script_trim;
+extern const struct script script_publish, script_done, script_release, script_renew, script_adopt, script_trim;
 
 /* Begins a call with keys_count keys and args_count arguments, which follow by conn_arg…(). Nothing else may wait to be sent
  * or answered on the connection. */

@@ -134,7 +134,7 @@ static void a_job_is_cancelled_by_its_timeout_the_drain_or_its_loss(void **state
     assert_true(quern_job_cancelled(job));
     drain_ns = CLOCK_NEVER;
     struct lease lease;
-    assert_true(slot_lease_of(job, &lease) && slot_mark_lost(job, lease.generation));
+    assert_true(slot_lease_of(job, &lease) && slot_mark(job, lease.generation, SLOT_LOST));
     assert_true(quern_job_cancelled(job) && quern_job_lost(job));
 }
 
@@ -146,7 +146,7 @@ static void nothing_of_a_job_is_left_for_the_next_one(void **state)
     job->message.data = UNIT_BYTES("no json");
     assert_null(quern_job_json(job));
     struct lease before, after;
-    assert_true(slot_lease_of(job, &before) && slot_mark_lost(job, before.generation));
+    assert_true(slot_lease_of(job, &before) && slot_mark(job, before.generation, SLOT_LOST));
     (void)quern_job_ticket(job);
     slot_move(job, SLOT_RUNNING, SLOT_DONE);
     slots_free(slots, job);

@@ -253,13 +253,13 @@ static void a_lease_is_what_was_admitted_until_it_ends(void **state)
     assert_true(slot_lease_of(job, &lease) && lease.granted_ns == 9);
     slot_renewed(job, lease.generation, 50);
     assert_true(slot_lease_of(job, &lease) && lease.granted_ns == 50);
-    assert_false(slot_mark_lost(job, lease.generation + 1));
-    assert_true(slot_mark_lost(job, lease.generation));
-    assert_false(slot_mark_lost(job, lease.generation)); /* told once */
+    assert_false(slot_mark(job, lease.generation + 1, SLOT_LOST));
+    assert_true(slot_mark(job, lease.generation, SLOT_LOST));
+    assert_false(slot_mark(job, lease.generation, SLOT_LOST)); /* told once */
     assert_true(slot_has(job, SLOT_LOST));
     assert_false(slot_lease_of(job, &lease)); /* nothing to renew any more */
     job_ends(job);
-    assert_false(slot_mark_lost(job, lease.generation) || slot_mark_lost(job, lease.generation + 1));
+    assert_false(slot_mark(job, lease.generation, SLOT_LOST) || slot_mark(job, lease.generation + 1, SLOT_LOST));
     assert_false(slot_has(job, SLOT_LOST));
 }
 
@@ -305,7 +305,7 @@ static void look(void *given, unsigned number)
                         (uint32_t)lease.granted_ns == is;
         if (!is_whole) atomic_fetch_add(&all->mixed, 1);
         if (number == 1) slot_renewed(job, is, lease.granted_ns + (INT64_C(1) << 32));
-        if (number == 2 && is % 3 == 0 && slot_mark_lost(job, is)) atomic_fetch_add(&all->lost, 1);
+        if (number == 2 && is % 3 == 0 && slot_mark(job, is, SLOT_LOST)) atomic_fetch_add(&all->lost, 1);
     }
 }
 

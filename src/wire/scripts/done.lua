@@ -3,7 +3,7 @@
 -- done: acknowledges what is still ours, and writes it to the completed log in the same step.
 -- KEYS  the entries' stream, settles, completed
 -- ARGV  group, consumer, batch number, low id, high id, bound, completed_max, is_private, then per entry:
---       id, deliveries, job id, event, result, retries, wait_ms, run_ms, finished_at
+--       id, deliveries (0: its entry was deleted, nobody has its lease), job id, event, result, retries, wait_ms, run_ms, finished_at
 -- Returns one letter per entry: d done, l lost.
 local stream, settles, completed = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, max = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
@@ -15,7 +15,7 @@ if known then return known end
 local held = pending_of(stream, group, consumer, ARGV[4], ARGV[5], ARGV[6])
 local ids, statuses = {}, {}
 for i = 9, #ARGV, 9 do
-  if held[ARGV[i]] == ARGV[i + 1] then
+  if held[ARGV[i]] == ARGV[i + 1] or ARGV[i + 1] == '0' then
     if max ~= '0' then
       redis.call('XADD', completed, 'MAXLEN', '~', max, '*', 'id', ARGV[i + 2], 'event', ARGV[i + 3], 'result', ARGV[i + 4],
         'retries', ARGV[i + 5], 'wait_ms', ARGV[i + 6], 'run_ms', ARGV[i + 7], 'consumer', consumer, 'finished_at', ARGV[i + 8])
@@ -24,6 +24,10 @@ for i = 9, #ARGV, 9 do
     statuses[#statuses + 1] = 'd'
   else
     statuses[#statuses + 1] = 'l'
+    -- our own XACK may have run without the XDEL behind it: what nobody holds in a private stream is of no use any more
+    if ARGV[8] == '1' and #redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1) == 0 then
+      redis.call('XDEL', stream, ARGV[i])
+    end
   end
 end
 if #ids > 0 then

@@ -3,7 +3,7 @@
 -- release: what was fetched but not started goes to the group's private retry stream, at no cost to the job.
 -- KEYS  the entries' stream, settles, the retry stream
 -- ARGV  group, consumer, batch number, low id, high id, bound, is_private, then per entry:
---       id, deliveries, n, then n texts: the fields, if an earlier call found the entry gone
+--       id, deliveries (0: its entry was deleted, nobody has its lease), n, then n texts: the fields, if an earlier call found the entry gone
 -- Returns one letter per entry: r released, l lost, g gone from the stream (send the fields), e could not be moved.
 local stream, settles, retry = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, is_private = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1'
@@ -26,7 +26,7 @@ local function packed(own, id, deliveries)
     end
   end
   local before = tonumber(from.quern_deliveries) or 0
-  from.quern_deliveries = string.format('%.0f', before + tonumber(deliveries) - 1)
+  from.quern_deliveries = string.format('%.0f', before + math.max(tonumber(deliveries) - 1, 0))
   for name, value in pairs(from) do
     fields[#fields + 1] = name
     fields[#fields + 1] = value
@@ -38,10 +38,11 @@ local held = pending_of(stream, group, consumer, ARGV[4], ARGV[5], ARGV[6])
 local statuses, i = {}, 8
 while i <= #ARGV do
   local id, n, status = ARGV[i], tonumber(ARGV[i + 2]), 'l'
-  if held[id] == ARGV[i + 1] then
+  if held[id] == ARGV[i + 1] or ARGV[i + 1] == '0' then
     local own
     if n > 0 then
-      own = {unpack(ARGV, i + 3, i + 2 + n)}
+      own = {}
+      for f = 1, n do own[f] = ARGV[i + 2 + f] end
     else
       local found = redis.call('XRANGE', stream, id, id)[1]
       own = found and found[2]
