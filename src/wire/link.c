@@ -37,7 +37,7 @@ struct conn *link_use(struct link *link, int64_t now_ns)
     quern_error why;
     if (link->conn) return link->conn;
     if (now_ns < link->next_try_ns) return NULL;
-    link->conn = conn_open(&link->options.conn, clock_deadline_ns(now_ns, link->options.connect_ms), &why);
+    link->conn = conn_open(&link->options.conn, clock_deadline_ns(clock_now_ns(), link->options.connect_ms), &why);
     if (!link->conn) {
         link_down(link, &why);
         return NULL;
