@@ -18,7 +18,7 @@ enum { DAY_MS = 86400000, HOUR_MS = 3600000, MINUTE_MS = 60000 };
 static const int64_t MIB = 1048576;
 
 /* A lease shorter than 100 ms would be lost to a busy scheduler; 256 ids are what one script takes (longer ones keep others
- * waiting); half a GiB is what Redis itself takes as one value. */
+ * waiting), and 3,900 fields what one can put back; half a GiB is what Redis itself takes as one value. */
 static const struct config_row rows[] = {
     {KEY(redis), .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
      .sentence = "the server: redis://[user:password@]host[:port][/db], unix:///path, or, in the program, embedded:[folder], "
@@ -53,7 +53,7 @@ static const struct config_row rows[] = {
      .sentence = "most bytes of jobs held at once"},
     {KEY(payload_max_bytes), .type = CONFIG_NUMBER, .min = 1, .max = 512 * MIB, .fallback = "1048576",
      .sentence = "largest data of one published job; larger ones are refused"},
-    {KEY(fields_max), .type = CONFIG_NUMBER, .min = 8, .max = 65536, .fallback = "512", .sentence = "most fields of one entry"},
+    {KEY(fields_max), .type = CONFIG_NUMBER, .min = 8, .max = 3900, .fallback = "512", .sentence = "most fields of one entry"},
     {KEY(completed_max), .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
      .sentence = "how many finished jobs the completed log keeps; 0: there is no log"},
     {KEY(trim), .type = CONFIG_BOOL, .fallback = "true", .sentence = "remove what every group has settled from the stream"},

@@ -19,7 +19,8 @@ struct read {
 
 static struct read read_texts(const quern_bytes *texts, size_t count, bool is_private)
 {
-    struct read read = {.pool = chunk_pool_open(0)};
+    static struct read read; /* not on the stack: a stood-in id points into the message itself, which the caller copies */
+    read = (struct read){.pool = chunk_pool_open(0)};
     struct resp resp = {0};
     const struct reply *reply;
     struct entry entry;
