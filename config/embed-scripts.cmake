@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: MIT
 # Builds the Lua scripts into a C file: cmake -DSOURCE=DIR -DOUT=FILE -P embed-scripts.cmake
-# The scripts that check owners get owner.lua behind their first line (which must stay first: it holds the flags).
+# Scripts get what they share behind their first line (which must stay first: it holds the flags): owner.lua those that check
+# owners or types, moved.lua those that move jobs.
 set(code "/* Made from the files in src/wire/scripts. */\n#include \"wire/script.h\"\n")
 file(READ ${SOURCE}/owner.lua owner)
-foreach(name publish done release renew adopt trim)
+file(READ ${SOURCE}/moved.lua moved)
+foreach(name publish ack done retry dead renew adopt due reclaim trim sweep)
   file(READ ${SOURCE}/${name}.lua text)
-  if(name MATCHES "^(done|release|renew|adopt)$")
+  set(shared "")
+  if(name MATCHES "^(done|retry|dead|renew|adopt|due|reclaim)$")
+    string(APPEND shared "${owner}")
+  endif()
+  if(name MATCHES "^(retry|due|reclaim)$")
+    string(APPEND shared "${moved}")
+  endif()
+  if(shared)
     string(FIND "${text}" "\n" line_end)
     math(EXPR rest "${line_end} + 1")
     string(SUBSTRING "${text}" 0 ${rest} first_line)
     string(SUBSTRING "${text}" ${rest} -1 body)
-    set(text "${first_line}${owner}${body}")
+    set(text "${first_line}${shared}${body}")
   endif()
   string(SHA1 sha1 "${text}")
   string(LENGTH "${text}" length)

@@ -218,6 +218,10 @@ QUERN_PUBLIC int quern_job_cancelled(const quern_job *job);
 /* Why it failed: kept with the job's log line, notice and dead letter. The last call counts; cut at 1,000 bytes. */
 QUERN_PUBLIC void quern_job_error(quern_job *job, const char *format, ...) QUERN_PRINTF(2, 3);
 
+/* If it is to be tried again: after ms milliseconds (at most a year), whatever the policy says; the last call counts. Negative:
+ * as the policy says. */
+QUERN_PUBLIC void quern_job_retry_after(quern_job *job, int64_t ms);
+
 /* What it produced, for the completed log. Copied; the last call counts. QUERN_E_FULL: over 64 KiB, nothing was kept. */
 QUERN_PUBLIC int quern_job_result(quern_job *job, const void *bytes, size_t len);
 

@@ -35,7 +35,7 @@ pool:      base config wire job queue run keep intake settle upkeep blame publis
 # what: where it may be said (shell patterns of files). It is looked for in code, not in comments or texts.
 readonly HIREDIS='src/wire/*'
 readonly URCU='src/queue/* src/run/*'
-readonly JANSSON='src/job/codec* src/job/access* src/config/* src/publish/* src/inspect/* src/cli/*'
+readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/cli/*'
 readonly PROCESS='src/cli/* src/embed/* src/supervise/*' # may end the process, take signals, write to its outputs
 
 readonly THIRD_PARTY_HIREDIS='hiredis/|redisReply|redisReader|redisContext|redisFormat'

@@ -37,6 +37,10 @@ struct config_handlers {
     size_t count;
 };
 
+/* The choices of the keys of these names, in their order. */
+enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
+enum unhandled { UNHANDLED_RETRY, UNHANDLED_DEAD, UNHANDLED_ACK };
+
 struct quern_config {
     /* what is served */
     char *redis;                             /* a URL; NULL: not set (the program then takes "embedded:") */
@@ -45,7 +49,14 @@ struct quern_config {
     unsigned threads;                        /* 0: auto */
     /* leases */
     int64_t lease_ms, heartbeat_ms, reap_ms; /* heartbeat_ms 0: a sixth of the lease */
-    int64_t timeout_ms;                      /* 0: none */
+    int delivery;                            /* enum delivery */
+    /* what becomes of a job that does not go well; the first six also per event (config/policy) */
+    int64_t timeout_ms, timeout_grace_ms;    /* timeout 0: none */
+    int64_t retry_limit;                     /* -1: for ever */
+    int64_t retry_base_ms, retry_factor, retry_max_ms;
+    int unhandled;            /* enum unhandled */
+    char *dead_letter_stream; /* NULL: <stream>:failed */
+    int64_t dead_letter_max;  /* 0: never trimmed */
     /* how much is fetched */
     int64_t batch_size, block_ms, prefetch_ms, prefetch_max, prefetch_bytes;
     int64_t payload_max_bytes, fields_max;

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "config/config.h"
 #include "config/table.h"
 #include "config/value.h"
 #include "config/workers.h"

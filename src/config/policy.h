@@ -8,10 +8,14 @@
 
 #include <stdint.h>
 
-#include "config/config.h"
+#include "quern.h"
 
 struct policy {
-    int64_t timeout_ms; /* 0: none */
+    int64_t timeout_ms;       /* 0: none */
+    int64_t timeout_grace_ms; /* from the timeout until a handler that does not return is given up */
+    int64_t retry_limit;      /* -1: for ever */
+    int64_t retry_base_ms;    /* 0: at once */
+    int64_t retry_factor, retry_max_ms;
 };
 
 /* policy_json: a JSON object of per-event keys, or NULL. QUERN_E_CONFIG: err names the first key that is wrong; policy is

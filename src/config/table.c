@@ -38,9 +38,27 @@ static const struct config_row rows[] = {
     {KEY(heartbeat_ms), .type = CONFIG_NUMBER, .min = 10, .max = DAY_MS / 2,
      .sentence = "how often leases are looked after; null: a sixth of the lease"},
     {KEY(reap_ms), .type = CONFIG_NUMBER, .min = 10, .max = HOUR_MS, .fallback = "5000",
-     .sentence = "how often the reaper looks for what is to be trimmed"},
+     .sentence = "how often the reaper looks for jobs whose lease is over and for what is to be trimmed"},
     {KEY(timeout_ms), PER_EVENT(timeout_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "0",
      .sentence = "how long a handler may take until its job counts as cancelled; 0: no limit"},
+    {KEY(timeout_grace_ms), PER_EVENT(timeout_grace_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "5000",
+     .sentence = "how long after that a handler may still return; then its job is taken from it as failed, its thread replaced"},
+    {KEY(delivery), .type = CONFIG_CHOICE, .choices = "at-least-once|at-most-once", .fallback = "at-least-once",
+     .sentence = "at-most-once: a job is given up when it is read, and lost with a process that dies"},
+    {KEY(retry_limit), PER_EVENT(retry_limit), .type = CONFIG_NUMBER, .min = -1, .max = 1000000, .fallback = "3",
+     .sentence = "how often a failed job is tried again before it is dead; -1: for ever"},
+    {KEY(retry_base_ms), PER_EVENT(retry_base_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "15000",
+     .sentence = "how long the first retry waits, half of it at random; 0: not at all"},
+    {KEY(retry_factor), PER_EVENT(retry_factor), .type = CONFIG_NUMBER, .min = 1, .max = 1000, .fallback = "4",
+     .sentence = "by how much each further retry waits longer"},
+    {KEY(retry_max_ms), PER_EVENT(retry_max_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "3600000",
+     .sentence = "how long a retry waits at most"},
+    {KEY(unhandled), .type = CONFIG_CHOICE, .choices = "retry|dead|ack", .fallback = "retry",
+     .sentence = "what becomes of a job whose event has no handler here: retried and then dead, dead at once, or acknowledged"},
+    {KEY(dead_letter_stream), .type = CONFIG_NAME, .min = 1, .max = 512,
+     .sentence = "the stream of dead letters; null: <stream>:failed"},
+    {KEY(dead_letter_max), .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
+     .sentence = "how many dead letters are kept, older ones are deleted; 0: all of them"},
     {KEY(batch_size), .type = CONFIG_NUMBER, .min = 1, .max = 256, .fallback = "128",
      .sentence = "most jobs of one read, acknowledgement or publication"},
     {KEY(block_ms), .type = CONFIG_NUMBER, .min = 10, .max = MINUTE_MS, .fallback = "2000",
@@ -52,7 +70,7 @@ static const struct config_row rows[] = {
     {KEY(prefetch_bytes), .type = CONFIG_NUMBER, .min = 65536, .max = 65536 * MIB, .fallback = "67108864",
      .sentence = "most bytes of jobs held at once"},
     {KEY(payload_max_bytes), .type = CONFIG_NUMBER, .min = 1, .max = 512 * MIB, .fallback = "1048576",
-     .sentence = "largest data of one published job; larger ones are refused"},
+     .sentence = "largest data of one job: larger ones are refused by a publisher, and dead when they are read"},
     {KEY(fields_max), .type = CONFIG_NUMBER, .min = 8, .max = 3900, .fallback = "512", .sentence = "most fields of one entry"},
     {KEY(completed_max), .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
      .sentence = "how many finished jobs the completed log keeps; 0: there is no log"},
@@ -82,6 +100,8 @@ static const struct config_row rows[] = {
 };
 
 _Static_assert(LOG_ERROR == 0 && LOG_WARNING == 1 && LOG_INFO == 2 && LOG_DEBUG == 3, "the order of log_level's choices");
+_Static_assert(DELIVERY_AT_MOST_ONCE == 1, "the order of delivery's choices");
+_Static_assert(UNHANDLED_RETRY == 0 && UNHANDLED_DEAD == 1 && UNHANDLED_ACK == 2, "the order of unhandled's choices");
 _Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "the order of log_format's choices");
 
 const struct config_row *config_rows(size_t *count)

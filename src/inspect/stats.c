@@ -34,6 +34,9 @@ static bool put_jobs(json_t *root, const struct stats *stats)
                                         {"retry", stats->retry},
                                         {"dead", stats->dead},
                                         {"malformed", stats->malformed},
+                                        {"too_large", stats->too_large},
+                                        {"expired", stats->expired},
+                                        {"timeout", stats->timeout},
                                         {"unhandled", stats->unhandled},
                                         {"released", stats->released},
                                         {"left_pending", stats->left},
@@ -48,6 +51,18 @@ static bool put_leases(json_t *root, const struct stats *stats)
         (struct number[]){{"renewed", stats->renewed}, {"lost", stats->lost}, {"ambiguous", stats->ambiguous}, {NULL, 0}});
 }
 
+static bool put_upkeep(json_t *root, const struct stats *stats)
+{
+    return put_object(root, "upkeep",
+                      (struct number[]){{"reclaimed", stats->reclaimed},
+                                        {"due", stats->due},
+                                        {"deleted", stats->deleted},
+                                        {"swept", stats->swept},
+                                        {"trimmed", stats->trimmed},
+                                        {"dead_trimmed", stats->dead_trimmed},
+                                        {NULL, 0}});
+}
+
 static bool put_redis(json_t *root, const struct stats *stats)
 {
     return put_object(root, "redis",
@@ -55,7 +70,6 @@ static bool put_redis(json_t *root, const struct stats *stats)
                                         {"outages", stats->outages},
                                         {"reads", stats->reads},
                                         {"settles", stats->settles},
-                                        {"trimmed", stats->trimmed},
                                         {"last_fetch_ms", stats->last_fetch_ms},
                                         {"last_settle_ms", stats->last_settle_ms},
                                         {"last_renewal_ms", stats->last_renewal_ms},
@@ -74,7 +88,7 @@ char *stats_text(const struct stats *stats)
                                                         {"reply_bytes", stats->reply_bytes},
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
-                    put_jobs(root, stats) && put_leases(root, stats) && put_redis(root, stats);
+                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats);
     char *text = is_whole ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;

@@ -14,11 +14,13 @@ struct stats {
     bool is_stopping, is_up;
     int64_t uptime_ms, threads, run_us, slots, reply_bytes, notices_dropped;
     /* jobs */
-    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, unhandled, released, left, unsettled;
+    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, unhandled, released, left, unsettled;
     /* leases */
     int64_t renewed, lost, ambiguous;
+    /* upkeep */
+    int64_t reclaimed, due, deleted, swept, trimmed, dead_trimmed;
     /* redis */
-    int64_t outages, reads, settles, trimmed;
+    int64_t outages, reads, settles;
     int64_t last_fetch_ms, last_settle_ms, last_renewal_ms; /* ago; -1: never */
 };
 

@@ -25,8 +25,13 @@ static void admit_one(const struct dispatcher_needs *needs, struct quern_job *jo
     if (is_stopping) {
         end_unstarted(needs, job, OUTCOME_RELEASED, admission->now_ns);
     } else if (code) {
+        job->is_unreadable = true;
         quern_job_error(job, "%s", why.text);
         end_unstarted(needs, job, OUTCOME_MALFORMED, admission->now_ns);
+    } else if ((int64_t)job->message.data.len > needs->payload_max_bytes) {
+        quern_job_error(job, "the data has %zu bytes; payload_max_bytes is %lld", job->message.data.len,
+                        (long long)needs->payload_max_bytes);
+        end_unstarted(needs, job, OUTCOME_TOO_LARGE, admission->now_ns);
     } else {
         slot_move(job, SLOT_FREE, SLOT_READY);
         ready_push(needs->ready, job->index);
@@ -54,6 +59,7 @@ int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *rese
             .deliveries = arrival->deliveries ? arrival->deliveries[i] : 1,
             .granted_ns = arrival->granted_ns,
             .now_ns = now_ns,
+            .is_unpended = needs->is_unpended,
         };
         admit_one(needs, reserve->jobs[--reserve->count], reply, &entry, &admission, arrival->is_stopping);
         if (i == 0) ready_wake(needs->ready); /* the first one need not wait for the rest */

@@ -8,22 +8,13 @@
 
 enum { PAGE = 128 };
 
-static bool is_held(struct slots *slots, uint32_t origin, struct entry_id id)
-{
-    struct lease lease;
-    for (uint32_t i = 0; i < slots_count(slots); i++)
-        if (slot_lease_of(slots_at(slots, i), &lease) && lease.origin == origin && entry_id_compare(lease.entry, id) == 0)
-            return true;
-    return false;
-}
-
 /* Keeps the rows that lie in no slot and reserves one for each. */
 static size_t keep_strays(const struct dispatcher_needs *needs, struct reserve *reserve, uint32_t origin,
                           struct pending_row *rows, size_t count, bool *has_more)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (is_held(needs->slots, origin, rows[i].id)) continue;
+        if (slots_hold(needs->slots, origin, rows[i].id)) continue;
         struct quern_job *job = slots_reserve(needs->slots);
         *has_more |= !job;
         if (!job) break;

@@ -80,7 +80,7 @@ static struct plan make_plan(struct dispatcher *dispatcher)
         .asked = in_flight,
         .free = slots_free_count(needs->slots) + spare,
         .mean_ns = dispatcher->mean_ns,
-        .prefetch_ns = needs->prefetch_ns,
+        .prefetch_ns = needs->is_unpended ? 0 : needs->prefetch_ns,
         .prefetch_max = needs->prefetch_max,
         .batch_size = needs->batch_size,
         .entry_bytes = dispatcher->entry_bytes,
@@ -117,7 +117,7 @@ static void reserve_shrink(struct dispatcher *dispatcher)
 static void put_read(const struct dispatcher_needs *needs, struct conn *conn, const struct read *read)
 {
     const struct source *source = &needs->sources[read->source];
-    conn_begin(conn, read->is_blocking ? 13 : 11);
+    conn_begin(conn, (read->is_blocking ? 13u : 11u) + needs->is_unpended);
     conn_arg_text(conn, "XREADGROUP");
     conn_arg_text(conn, "GROUP");
     conn_arg_text(conn, source->group);
@@ -128,6 +128,7 @@ static void put_read(const struct dispatcher_needs *needs, struct conn *conn, co
         conn_arg_text(conn, "BLOCK");
         conn_arg_number(conn, needs->until_empty ? EMPTY_BLOCK_MS : needs->block_ms);
     }
+    if (needs->is_unpended) conn_arg_text(conn, "NOACK");
     conn_arg_text(conn, "STREAMS");
     conn_arg_text(conn, source->retry);
     conn_arg_text(conn, source->stream);

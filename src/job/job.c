@@ -12,6 +12,7 @@
 #include "job/slot.h"
 
 enum { ERROR_MAX = 1000, RESULT_MAX = 64 * 1024 };
+static const int64_t RETRY_AFTER_MAX_MS = INT64_C(365) * 86400 * 1000; /* a year: what is later is rather a mistake */
 
 quern_bytes quern_job_id(const quern_job *job)
 {
@@ -56,7 +57,7 @@ unsigned quern_job_retries(const quern_job *job)
 
 unsigned quern_job_deliveries(const quern_job *job)
 {
-    return job->message.deliveries_before + atomic_load_explicit(&job->deliveries, memory_order_relaxed);
+    return job_deliveries(job);
 }
 
 int64_t quern_job_age_ms(const quern_job *job)
@@ -98,6 +99,11 @@ void quern_job_error(quern_job *job, const char *format, ...)
     va_end(args);
     free(job->error);
     job->error = text;
+}
+
+void quern_job_retry_after(quern_job *job, int64_t ms)
+{
+    job->retry_after_ms = ms < 0 ? -1 : ms < RETRY_AFTER_MAX_MS ? ms : RETRY_AFTER_MAX_MS;
 }
 
 int quern_job_result(quern_job *job, const void *bytes, size_t len)

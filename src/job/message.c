@@ -10,7 +10,8 @@
 #include "base/err.h"
 #include "job/codec.h"
 
-enum { RETRIES_MAX = 1000000000 };
+#define YEAR_9999_MS UINT64_C(253402300799999) /* what comes later cannot be written as a date */
+enum { RETRIES_MAX = 1000000000, NOTES = 5 /* that the scripts may add to a job's own fields */ };
 
 static quern_bytes text_at(const struct message *message, uint32_t i)
 {
@@ -63,49 +64,71 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
         if (!number_field(value, RETRIES_MAX, &number))
             return err_set(err, QUERN_E_ARGUMENT, "the field retries is not a number from 0 on");
         message->retries = (uint32_t)number;
+    } else if (bytes_is(name, "expire_at")) {
+        if (!number_field(value, INT64_MAX, &number))
+            return err_set(err, QUERN_E_ARGUMENT, "the field expire_at is not a time in Unix milliseconds");
+        message->expire_at_ms = (int64_t)number;
     }
     return QUERN_OK;
 }
 
-static bool is_ours(quern_bytes name)
+bool message_is_note(const struct message *message, uint32_t i)
 {
-    return name.len > 6 && memcmp(name.at, "quern_", 6) == 0;
+    quern_bytes name = text_at(message, i);
+    return message->is_private && name.len > 6 && memcmp(name.at, "quern_", 6) == 0;
 }
 
-/* What release and retry wrote beside the job's own fields. They are ours, so a wrong one is merely not believed. */
-static void take_ours(struct message *message, quern_bytes name, quern_bytes value)
+size_t message_bytes(const struct message *message)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < message->fields_count; i++) bytes += text_at(message, i).len;
+    return bytes;
+}
+
+/* What the scripts wrote beside the job's own fields. They are ours, so a wrong one is merely not believed. */
+static int take_ours(struct message *message, quern_bytes name, quern_bytes value, quern_error *err)
 {
     uint64_t number;
     if (bytes_is(name, "quern_entry"))
         message->first_entry = value;
-    else if (bytes_is(name, "quern_first_seen") && number_field(value, INT64_MAX, &number))
+    else if (bytes_is(name, "quern_first_seen") && number_field(value, YEAR_9999_MS, &number))
         message->first_seen_ms = (int64_t)number;
     else if (bytes_is(name, "quern_deliveries") && number_field(value, RETRIES_MAX, &number))
         message->deliveries_before = (uint32_t)number;
+    else if (bytes_is(name, "quern_retries") && number_field(value, RETRIES_MAX, &number)) {
+        message->retries_noted = (uint32_t)number;
+        message->has_retries = true;
+    } else if (bytes_is(name, "quern_packed"))
+        return err_set(err, QUERN_E_ARGUMENT, "the entry has more fields than can be moved; they are kept as one, in MessagePack");
+    return QUERN_OK;
 }
 
-static int take_fields(struct message *message, bool is_private, quern_error *err)
+/* All notes are taken, also those behind a field that is wrong: a dead letter says where the job came from. */
+static int take_fields(struct message *message, quern_error *err)
 {
     uint32_t own = 0;
+    int code = QUERN_OK;
     quern_bytes last = {NULL, 0};
     for (uint32_t i = 0; i + 1 < message->fields_count; i += 2) {
         quern_bytes name = text_at(message, i), value = text_at(message, i + 1);
-        if (is_private && is_ours(name)) {
-            take_ours(message, name, value);
-            continue;
-        }
-        int code = take_field(message, name, value, err);
-        if (code) return code;
+        bool is_note = message_is_note(message, i);
+        int wrong = is_note ? take_ours(message, name, value, code ? NULL : err)
+                            : take_field(message, name, value, code ? NULL : err);
+        if (!code) code = wrong;
+        if (is_note) continue;
         last = value;
         own++;
     }
+    if (code) return code;
     bool is_single = own == 1 && !message->event.at && last.len;
     return is_single && last.at[strspn(last.at, " \t\r\n")] == '{' ? codec_read_object(message, last, err) : QUERN_OK;
 }
 
 /* Presence and bounds of what was found. */
-static int check(struct message *message, quern_error *err)
+static int check(struct message *message, uint32_t fields_max, quern_error *err)
 {
+    uint32_t fields = message->fields_count / 2, most = fields_max + (message->is_private ? NOTES : 0);
+    if (fields > most) return err_set(err, QUERN_E_ARGUMENT, "the entry has %u fields; %u is the most", fields, most);
     if (!message->event.at) return err_set(err, QUERN_E_ARGUMENT, "the field event is missing");
     if (!message->data.at) return err_set(err, QUERN_E_ARGUMENT, "the field data is missing");
     if (message->event.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field event is empty");
@@ -120,16 +143,18 @@ static int check(struct message *message, quern_error *err)
 
 int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max, quern_error *err)
 {
-    *message = (struct message){.entry = entry->id, .fields = entry->fields->items, .fields_count = entry->fields->count};
+    *message = (struct message){.entry = entry->id,
+                                .fields = entry->fields->items,
+                                .fields_count = entry->fields->count,
+                                .is_private = is_private};
     entry_id_text(entry->id, message->entry_text);
     if (entry->fields->type != REPLY_ARRAY) {
         message->fields_count = 0;
         return err_set(err, QUERN_E_ARGUMENT, "the entry is gone from its stream");
     }
-    if (entry->fields->count / 2 > fields_max)
-        return err_set(err, QUERN_E_ARGUMENT, "the entry has %u fields; %u is the most", entry->fields->count / 2, fields_max);
-    int code = take_fields(message, is_private, err);
-    if (!code) code = check(message, err);
+    int code = take_fields(message, err);
+    if (message->has_retries) message->retries = message->retries_noted;
+    if (!code) code = check(message, fields_max, err);
     return code;
 }
 
@@ -189,5 +214,5 @@ int64_t message_created_ms(const struct message *message)
 {
     int64_t created_ms;
     if (message->timestamps.at && read_stamps(message->timestamps, &created_ms)) return created_ms;
-    return (int64_t)message->entry.ms;
+    return message->entry.ms < YEAR_9999_MS ? (int64_t)message->entry.ms : (int64_t)YEAR_9999_MS;
 }

@@ -18,13 +18,17 @@ struct message {
     struct entry_id entry;
     quern_bytes id, event, data, timestamps; /* timestamps.at NULL: none */
     const struct reply *fields;              /* as read: names and values in turn */
+    bool is_private;                         /* from the group's retry stream */
     uint32_t fields_count;                   /* names and values together */
     uint32_t retries;
     char entry_text[ENTRY_ID_SIZE];
-    /* what the private retry stream adds: where the job came from */
+    int64_t expire_at_ms;                    /* Unix; 0: never */
+    /* what the private streams add: where the job came from */
     quern_bytes first_entry; /* at NULL: this entry is its first */
     int64_t first_seen_ms;   /* 0: now */
     uint32_t deliveries_before;
+    uint32_t retries_noted; /* stands for what the job's own field says; has_retries */
+    bool has_retries;
     char *decoded; /* malloc'd: what the views point into for the single-field shape, or NULL */
     char *copied;  /* malloc'd: the detached fields, or NULL */
 };
@@ -38,6 +42,12 @@ int message_read(struct message *message, const struct entry *entry, bool is_pri
 /* Copies everything that is viewed into memory of its own, so that the reply may go. false: no memory, nothing changed. */
 bool message_detach(struct message *message);
 void message_free(struct message *message);
+
+/* Are the names and values from the i-th on ours, not the job's? Only in private streams. */
+bool message_is_note(const struct message *message, uint32_t i);
+
+/* Bytes of all names and values. */
+size_t message_bytes(const struct message *message);
 
 /* The value of a field as read; at NULL: no such field. */
 quern_bytes message_field(const struct message *message, const char *name);

@@ -107,6 +107,8 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     job->admitted_ns = admission->now_ns;
     job->started_ns = job->ended_ns = 0;
     job->outcome = OUTCOME_NONE;
+    job->retry_after_ms = -1;
+    if (admission->is_unpended) atomic_fetch_or_explicit(&job->word, SLOT_GONE, memory_order_relaxed);
 }
 
 bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to)
@@ -181,7 +183,10 @@ bool slot_said(struct quern_job *job)
 
 void slot_merge(struct quern_job *job)
 {
-    job->outcome = job->is_not_json ? OUTCOME_MALFORMED : job->said.outcome;
+    bool is_late = job->said.ended_ns >= atomic_load_explicit(&job->deadline_ns, memory_order_relaxed);
+    job->outcome = job->is_not_json                                   ? OUTCOME_MALFORMED
+                   : is_late && job->said.outcome == OUTCOME_RETRY    ? OUTCOME_TIMEOUT
+                                                                      : job->said.outcome;
     job->ended_ns = job->said.ended_ns;
     if (!job->said.error) return;
     free(job->error);
@@ -200,7 +205,7 @@ void slots_free(struct slots *slots, struct quern_job *job)
     job->json = NULL;
     job->error = job->said.error = job->result = NULL;
     job->result_len = 0;
-    job->is_not_json = job->is_gone = job->is_ambiguous = false;
+    job->is_not_json = job->is_gone = job->is_ambiguous = job->is_unreadable = false;
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
     assert(state_of(word) == SLOT_DONE);
     do next = (uint64_t)(generation_of(word) + 1) << 32 | SLOT_FREE; /* marks of the heartbeat may still come in: they go too */
@@ -208,10 +213,10 @@ void slots_free(struct slots *slots, struct quern_job *job)
     slots_unreserve(slots, job);
 }
 
-bool slot_lease_of(struct quern_job *job, struct lease *lease)
+static bool lease_of(struct quern_job *job, struct lease *lease)
 {
     uint64_t before = atomic_load_explicit(&job->word, memory_order_acquire); /* pairs with slot_move() */
-    if (state_of(before) == SLOT_FREE || (before & (SLOT_LOST | SLOT_GONE))) return false;
+    if (state_of(before) == SLOT_FREE) return false;
     *lease = (struct lease){
         .generation = generation_of(before),
         .index = job->index,
@@ -225,6 +230,19 @@ bool slot_lease_of(struct quern_job *job, struct lease *lease)
      * they belong together. The read-modify-write orders the reads above before it. */
     uint64_t after = atomic_fetch_or_explicit(&job->word, 0, memory_order_acq_rel);
     return generation_of(after) == lease->generation;
+}
+
+bool slot_lease_of(struct quern_job *job, struct lease *lease)
+{
+    return !slot_has(job, SLOT_LOST) && !slot_has(job, SLOT_GONE) && lease_of(job, lease);
+}
+
+bool slots_hold(struct slots *slots, uint32_t origin, struct entry_id entry)
+{
+    struct lease lease;
+    for (uint32_t i = 0; i < slots->count; i++)
+        if (lease_of(&slots->at[i], &lease) && lease.origin == origin && entry_id_compare(lease.entry, entry) == 0) return true;
+    return false;
 }
 
 void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns)

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "config/policy.h"
 #include "job/message.h"
 #include "quern.h"
 
@@ -31,7 +32,7 @@ enum slot_mark {
     SLOT_TICKET = 1 << 9,   /* a ticket was given out: it may be finished from elsewhere */
     SLOT_CLAIMED = 1 << 10, /* somebody finishes it by ticket and writes its verdict */
     SLOT_SAID = 1 << 11,    /* that verdict is written */
-    SLOT_GONE = 1 << 12     /* its entry was deleted from the stream: nobody has its lease any more, nor ever will */
+    SLOT_GONE = 1 << 12     /* its entry was deleted from the stream, or was never pending: nobody has its lease, nor ever will */
 };
 
 /* What became of a job here; decides what is asked of Redis. */
@@ -40,9 +41,15 @@ enum slot_outcome {
     OUTCOME_DONE,
     OUTCOME_RETRY,
     OUTCOME_DEAD,
-    OUTCOME_MALFORMED,
-    OUTCOME_UNHANDLED,
-    OUTCOME_RELEASED /* not started: back to the stream at no cost */
+    OUTCOME_MALFORMED, /* the entry, or the data where JSON was asked for */
+    OUTCOME_TOO_LARGE,
+    OUTCOME_EXPIRED,
+    OUTCOME_TIMEOUT,   /* a failed attempt that was past its timeout */
+    OUTCOME_UNHANDLED, /* nobody here handles its event: a failed attempt */
+    OUTCOME_UNWANTED,  /* likewise, and it is not to be tried again */
+    OUTCOME_PASSED,    /* likewise, and it is not to be missed */
+    OUTCOME_RELEASED,  /* not started: back to the group at no cost */
+    OUTCOMES
 };
 
 /* A place in the done queue's list; only queue/done looks inside. */
@@ -68,6 +75,10 @@ struct quern_job {
     struct span span; /* keeps the reply's bytes */
     int64_t admitted_ns, started_ns, ended_ns;
     enum slot_outcome outcome;
+    struct policy policy;   /* of its event; set before it runs or ends unrun */
+    int64_t retry_after_ms; /* as its handler asked for; -1: it did not */
+    int64_t delay_ms;       /* settler's: until it is tried again */
+    bool is_unreadable;     /* the entry: there is no event, or no data, to show */
     bool is_gone;      /* its entry is no longer in the stream: the fields are sent when it is put back */
     bool is_ambiguous; /* an acknowledgement was sent and not answered */
     bool is_not_json;  /* the handler asked for JSON and there was none */
@@ -81,6 +92,12 @@ struct quern_job {
     char *result;    /* malloc'd, or NULL */
     size_t result_len;
 };
+
+/* How often Redis has handed the job out, this time included. */
+static inline uint32_t job_deliveries(const struct quern_job *job)
+{
+    return job->message.deliveries_before + atomic_load_explicit(&job->deliveries, memory_order_relaxed);
+}
 
 struct slots;
 
@@ -104,6 +121,7 @@ uint32_t slots_free_count(const struct slots *slots);
 struct admission {
     uint32_t origin, deliveries;
     int64_t granted_ns, now_ns;
+    bool is_unpended; /* it is in no pending list: nobody can take it, and nothing is to be renewed */
 };
 /* Fills the lease of a reserved slot; its message and span are set by the caller. */
 void slot_lease(struct quern_job *job, const struct admission *admission);
@@ -142,6 +160,8 @@ struct lease {
 };
 /* false: nothing is held there. */
 bool slot_lease_of(struct quern_job *job, struct lease *lease);
+/* Is this entry held in any slot, whoever has its lease by now? */
+bool slots_hold(struct slots *slots, uint32_t origin, struct entry_id entry);
 /* If it is still that lease: it was renewed at granted_ns. */
 void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns);
 /* If it is still that lease, of a job that has not ended: marks it LOST or GONE. True: it was, and was not marked before. */

@@ -13,15 +13,27 @@ static char *derived(const struct source *source, const char *what)
     return asprintf(&key, "%s:%s:%s", source->stream, source->group, what) < 0 ? NULL : key;
 }
 
-int source_open(struct source *source, const char *stream, const char *group, quern_error *err)
+static char *dead_of(const char *stream)
+{
+    char *key = NULL;
+    return asprintf(&key, "%s:failed", stream) < 0 ? NULL : key;
+}
+
+int source_open(struct source *source, const char *stream, const char *group, const char *dead, quern_error *err)
 {
     *source = (struct source){.stream = strdup(stream), .group = strdup(group)};
     if (source->stream && source->group) {
         source->retry = derived(source, "retry");
         source->settles = derived(source, "settles");
         source->completed = derived(source, "completed");
+        source->delayed = derived(source, "delayed");
+        source->waiting = derived(source, "delayed:jobs");
+        source->reaper = derived(source, "reaper");
+        source->dead = dead ? strdup(dead) : dead_of(stream);
     }
-    if (source->retry && source->settles && source->completed) return QUERN_OK;
+    if (source->retry && source->settles && source->completed && source->delayed && source->waiting && source->reaper &&
+        source->dead)
+        return QUERN_OK;
     source_close(source);
     return err_set(err, QUERN_E_MEMORY, "no memory for the names of keys");
 }
@@ -33,6 +45,10 @@ void source_close(struct source *source)
     free(source->retry);
     free(source->settles);
     free(source->completed);
+    free(source->delayed);
+    free(source->waiting);
+    free(source->reaper);
+    free(source->dead);
     *source = (struct source){0};
 }
 

@@ -14,10 +14,15 @@ struct source {
     char *retry;     /* S:G:retry: private to the group, read beside the stream; its entries are deleted once settled */
     char *settles;   /* S:G:settles: what the last batch of each consumer came to */
     char *completed; /* S:G:completed: the log of finished jobs */
+    char *delayed;   /* S:G:delayed: when retries that wait are due */
+    char *waiting;   /* S:G:delayed:jobs: these retries, packed */
+    char *reaper;    /* S:G:reaper: whose turn it is to look after all of this */
+    char *dead;      /* the dead letters of all groups of the stream */
 };
 
 /* QUERN_OK or QUERN_E_MEMORY. */
-int source_open(struct source *source, const char *stream, const char *group, quern_error *err) QUERN_MUST_USE;
+/* dead: the stream of dead letters; NULL: S:failed. */
+int source_open(struct source *source, const char *stream, const char *group, const char *dead, quern_error *err) QUERN_MUST_USE;
 void source_close(struct source *source);
 
 /* The stream that entries of one origin lie in. */

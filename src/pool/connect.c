@@ -39,9 +39,15 @@ static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
     int code = key_must_be(conn, source->stream, "stream", err);
     if (!code) code = key_must_be(conn, source->retry, "stream", err);
     if (!code) code = key_must_be(conn, source->completed, "stream", err);
+    if (!code) code = key_must_be(conn, source->dead, "stream", err);
     if (!code) code = key_must_be(conn, source->settles, "hash", err);
+    if (!code) code = key_must_be(conn, source->delayed, "zset", err);
+    if (!code) code = key_must_be(conn, source->waiting, "hash", err);
+    if (!code) code = key_must_be(conn, source->reaper, "string", err);
     if (!code) code = group_create(conn, source->stream, source->group, pool->config->start, err);
     if (!code) code = group_create(conn, source->retry, source->group, "0", err);
+    /* So that whoever leaves just now sees that the retry stream is in use. */
+    if (!code) code = consumer_create(conn, source->retry, source->group, pool->consumer, err);
     return code;
 }
 

@@ -43,6 +43,7 @@ quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
     }
     pthread_mutex_init(&pool->join_lock, NULL);
     atomic_init(&pool->drain_ns, CLOCK_NEVER);
+    atomic_init(&pool->due_ns, CLOCK_NEVER);
     pool->dispatcher_waker.fd = pool->reaper_waker.fd = pool->heartbeat_waker.fd = pool->ended_waker.fd = -1;
     pool->started_ns = clock_now_ns();
     if (pool_open(pool, config, err)) {
@@ -160,6 +161,9 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->dead = counter_read(&settle->dead);
     stats->malformed = counter_read(&settle->malformed);
     stats->unhandled = counter_read(&settle->unhandled);
+    stats->too_large = counter_read(&settle->too_large);
+    stats->expired = counter_read(&settle->expired);
+    stats->timeout = counter_read(&settle->timeout);
     stats->released = counter_read(&settle->released);
     stats->left = counter_read(&settle->left);
     stats->unsettled = counter_read(&settle->unsettled);
@@ -170,6 +174,11 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->lost = counter_read(&pool->heartbeat_counters.lost) + counter_read(&settle->lost);
     stats->last_renewal_ms = ago_ms(&pool->heartbeat_counters.last_ns);
     stats->trimmed = counter_read(&pool->reaper_counters.trimmed);
+    stats->reclaimed = counter_read(&pool->reaper_counters.reclaimed);
+    stats->deleted = counter_read(&pool->reaper_counters.deleted);
+    stats->due = counter_read(&pool->reaper_counters.due);
+    stats->swept = counter_read(&pool->reaper_counters.swept);
+    stats->dead_trimmed = counter_read(&pool->reaper_counters.dead_trimmed);
 }
 
 char *quern_pool_stats(quern_pool *pool)

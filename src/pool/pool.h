@@ -13,7 +13,8 @@
  *   slots         see job/slot.h                               ready, done    see queue/
  *   is_stopping   stop → dispatcher, reaper                    drain_ns       stop → handlers, settler
  *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
- *   acked         settler → reaper                             blocked_id     dispatcher → reaper
+ *   acked, due_ns settler → reaper                             blocked_id     dispatcher → reaper
+ *   deletes       reaper → settler
  *   counters      each its own thread → inspect                registry       host → workers (RCU)
  *
  * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
@@ -54,9 +55,9 @@ struct quern_pool {
     struct crew *crew;
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
-    _Atomic bool is_stopping, has_settled, wants_slots, has_ended;
+    _Atomic bool is_stopping, has_settled, wants_slots, deletes, has_ended;
     _Atomic int finishing; /* calls inside quern_pool_finish() */
-    _Atomic int64_t drain_ns, acked, blocked_id;
+    _Atomic int64_t drain_ns, acked, due_ns, blocked_id;
     struct intake_counters intake_counters;
     struct settle_counters settle_counters;
     struct heartbeat_counters heartbeat_counters;
@@ -75,6 +76,9 @@ struct quern_pool {
 
 /* pool/rooms: names, queues, tables. rooms_close() takes what is half-built, and frees the pool; no thread may run. */
 int rooms_open(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
+/* Calls use() with what the registry is made of: the handlers of config and their policies. */
+int rooms_registry(const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
+                   quern_error *err) QUERN_MUST_USE;
 void rooms_close(quern_pool *pool);
 
 /* pool/connect: the four connections, and that the keys are what they should be. Waits at most connect_ms; on failure none is

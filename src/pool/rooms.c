@@ -25,7 +25,7 @@ static int open_names(quern_pool *pool, quern_error *err)
     for (int i = 0; i < CONNS && is_open; i++)
         is_open = asprintf(&pool->conn_names[i], "quern:%s:%s", pool->consumer, roles[i]) >= 0;
     if (!is_open) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    int code = source_open(&pool->source, config->stream, config->group, err);
+    int code = source_open(&pool->source, config->stream, config->group, config->dead_letter_stream, err);
     return code ? code : url_read(&pool->url, config->redis, err);
 }
 
@@ -38,19 +38,26 @@ static int open_wakers(quern_pool *pool, quern_error *err)
     return QUERN_OK;
 }
 
-static int open_registry(quern_pool *pool, quern_error *err)
+int rooms_registry(const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
+                   quern_error *err)
 {
-    const struct config_handlers *handlers = &pool->config->handlers;
+    const struct config_handlers *handlers = &config->handlers;
     struct handler_setup *setups = calloc(handlers->count, sizeof *setups);
-    int code = setups ? QUERN_OK : QUERN_E_MEMORY;
+    struct registry_setup setup = {setups, (uint32_t)handlers->count, {0}, config->unhandled};
+    int code = setups ? policy_read(config, NULL, &setup.policy, err) : QUERN_E_MEMORY;
     for (size_t i = 0; i < handlers->count && !code; i++) {
-        struct policy policy;
-        code = policy_read(pool->config, handlers->at[i].policy, &policy, err);
-        setups[i] = (struct handler_setup){&handlers->at[i], policy.timeout_ms};
+        setups[i].handler = &handlers->at[i];
+        code = policy_read(config, handlers->at[i].policy, &setups[i].policy, err);
     }
-    if (!code) pool->registry = registry_open(setups, (uint32_t)handlers->count);
+    bool is_used = !code && use(user, &setup);
     free(setups);
-    return code ? code : pool->registry ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
+    return code ? code : is_used ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
+}
+
+static bool open_registry(void *given, const struct registry_setup *setup)
+{
+    quern_pool *pool = given;
+    return (pool->registry = registry_open(setup)) != NULL;
 }
 
 static int open_notices(quern_pool *pool, quern_error *err)
@@ -80,7 +87,7 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->done = done_open();
     if (!pool->chunks || !pool->slots || !pool->ready || !pool->done)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    int code = open_registry(pool, err);
+    int code = rooms_registry(pool->config, open_registry, pool, err);
     if (code) return code;
     pool->crew = crew_open(&(struct worker_needs){
         .ready = pool->ready, .done = pool->done, .slots = pool->slots, .registry = pool->registry, .log = pool->log});

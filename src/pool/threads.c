@@ -77,10 +77,12 @@ static void fill_dispatcher(quern_pool *pool)
         .block_ms = config_block_ms(config),
         .prefetch_ns = config->prefetch_ms * NS_PER_MS,
         .prefetch_bytes = config->prefetch_bytes,
+        .payload_max_bytes = config->payload_max_bytes,
         .batch_size = (uint32_t)config->batch_size,
         .prefetch_max = (uint32_t)config->prefetch_max,
         .fields_max = (uint32_t)config->fields_max,
         .until_empty = config->until_empty,
+        .is_unpended = config->delivery == DELIVERY_AT_MOST_ONCE,
         .log = pool->log,
         .counters = &pool->intake_counters,
         .waker = &pool->dispatcher_waker,
@@ -105,6 +107,7 @@ static void fill_settler(quern_pool *pool)
         .link = link_options(pool, CONN_SETTLER),
         .lease_ns = pool->config->lease_ms * NS_PER_MS,
         .completed_max = pool->config->completed_max,
+        .is_unpended = pool->config->delivery == DELIVERY_AT_MOST_ONCE,
         .log = pool->log,
         .notices = pool->notices,
         .counters = &pool->settle_counters,
@@ -114,6 +117,9 @@ static void fill_settler(quern_pool *pool)
         .upkeep = &pool->reaper_waker,
         .trim_after = TRIM_AFTER,
         .acked = &pool->acked,
+        .deletes = &pool->deletes,
+        .due_ns = &pool->due_ns,
+        .soon_ms = DUE_LOOK_MS,
     };
 }
 
@@ -140,8 +146,12 @@ static void fill_reaper(quern_pool *pool)
     pool->reaper_needs = (struct reaper_needs){
         .sources = &pool->source,
         .source_count = 1,
+        .consumer = pool->consumer,
+        .slots = pool->slots,
         .link = link_options(pool, CONN_REAPER),
         .period_ns = pool->config->reap_ms * NS_PER_MS,
+        .lease_ns = pool->config->lease_ms * NS_PER_MS,
+        .dead_letter_max = pool->config->dead_letter_max,
         .trims = pool->config->trim,
         .required_groups = &pool->config->required_groups,
         .ignored_groups = &pool->config->ignored_groups,
@@ -150,7 +160,9 @@ static void fill_reaper(quern_pool *pool)
         .waker = &pool->reaper_waker,
         .is_stopping = &pool->is_stopping,
         .has_settled = &pool->has_settled,
+        .deletes = &pool->deletes,
         .acked = &pool->acked,
+        .due_ns = &pool->due_ns,
         .blocked_id = &pool->blocked_id,
     };
 }

@@ -75,10 +75,19 @@ quern_publisher *quern_publisher_open(const quern_config *config, quern_error *e
     return NULL;
 }
 
+/* Nobody asks for its last batch again: the marker goes. Sent and not waited for; one that stays expires by itself. */
+static void drop_marker(quern_publisher *publisher)
+{
+    if (!publisher->conn || !publisher->number || !publisher->config->publish_marked) return;
+    conn_command(publisher->conn, "DEL", publisher->marker, NULL);
+    if (conn_send(publisher->conn, clock_now_ns(), NULL)) return;
+}
+
 int quern_publisher_close(quern_publisher *publisher)
 {
     if (!publisher) return QUERN_OK;
     if (atomic_load(&publisher->inside)) return QUERN_E_BUSY;
+    drop_marker(publisher);
     publisher_free(publisher);
     return QUERN_OK;
 }

@@ -11,6 +11,8 @@
 struct table {
     _Atomic uint32_t holders; /* the registry, and each worker that uses it */
     uint32_t count, mask;
+    struct policy policy; /* for jobs without a handler */
+    int unhandled;
     int32_t any;      /* index of the handler for "*", or -1 */
     int32_t *buckets; /* mask + 1 indices, -1: empty; open addressing */
     struct handler at[];
@@ -50,7 +52,7 @@ static bool table_fill(struct table *table, const struct handler_setup *setups, 
         handler->is.policy = NULL; /* read already */
         handler->is.event = strdup(setups[i].handler->event);
         handler->index = i;
-        handler->timeout_ms = setups[i].timeout_ms;
+        handler->policy = setups[i].policy;
         atomic_init(&handler->mean_ns, 0);
         table->count = i + 1;
         if (!handler->is.event) return false;
@@ -60,27 +62,29 @@ static bool table_fill(struct table *table, const struct handler_setup *setups, 
     return true;
 }
 
-static struct table *table_make(const struct handler_setup *setups, uint32_t count)
+static struct table *table_make(const struct registry_setup *setup)
 {
-    struct table *table = calloc(1, sizeof *table + count * sizeof *table->at);
+    struct table *table = calloc(1, sizeof *table + setup->count * sizeof *table->at);
     if (!table) return NULL;
     uint32_t buckets = 4;
-    while (buckets < 2 * count) buckets *= 2;
+    while (buckets < 2 * setup->count) buckets *= 2;
+    table->policy = setup->policy;
+    table->unhandled = setup->unhandled;
     table->mask = buckets - 1;
     table->any = -1;
     atomic_init(&table->holders, 1);
     table->buckets = malloc(buckets * sizeof *table->buckets);
     if (table->buckets) memset(table->buckets, 0xff, buckets * sizeof *table->buckets);
-    if (table->buckets && table_fill(table, setups, count)) return table;
+    if (table->buckets && table_fill(table, setup->handlers, setup->count)) return table;
     table_free(table);
     return NULL;
 }
 
-struct registry *registry_open(const struct handler_setup *setups, uint32_t count)
+struct registry *registry_open(const struct registry_setup *setup)
 {
     struct registry *registry = calloc(1, sizeof *registry);
     if (!registry) return NULL;
-    if (!(registry->current = table_make(setups, count))) return free(registry), NULL;
+    if (!(registry->current = table_make(setup))) return free(registry), NULL;
     return registry;
 }
 
@@ -96,9 +100,9 @@ void registry_close(struct registry *registry)
     free(registry);
 }
 
-bool registry_replace(struct registry *registry, const struct handler_setup *setups, uint32_t count)
+bool registry_replace(struct registry *registry, const struct registry_setup *setup)
 {
-    struct table *table = table_make(setups, count), *old = registry->current;
+    struct table *table = table_make(setup), *old = registry->current;
     if (!table) return false;
     TSAN_PUBLISHES(table);
     rcu_assign_pointer(registry->current, table);
@@ -148,6 +152,12 @@ struct handler *table_find(struct table *table, quern_bytes event)
         if (bytes_is(event, handler->is.event) && !bytes_is(event, "*")) return handler;
     }
     return table->any >= 0 ? &table->at[table->any] : NULL;
+}
+
+const struct policy *table_policy(const struct table *table, int *unhandled)
+{
+    *unhandled = table->unhandled;
+    return &table->policy;
 }
 
 void handler_took(struct handler *handler, int64_t ns)

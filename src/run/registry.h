@@ -14,13 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/policy.h"
 #include "quern.h"
 
 /* One handler, and how long its jobs take. */
 struct handler {
     quern_handler is; /* texts owned by the table */
     uint32_t index;   /* its place in the table */
-    int64_t timeout_ms;
+    struct policy policy;
     _Atomic int64_t mean_ns;   /* of late; 0: none has ended yet */
     _Atomic bool is_deferring; /* it has said QUERN_PENDING: its jobs outlive its returns */
 };
@@ -30,14 +31,21 @@ struct registry;
 
 struct handler_setup {
     const quern_handler *handler;
-    int64_t timeout_ms;
+    struct policy policy;
+};
+
+struct registry_setup {
+    const struct handler_setup *handlers;
+    uint32_t count;
+    struct policy policy; /* for jobs without a handler */
+    int unhandled;        /* enum unhandled (config) */
 };
 
 /* Copies what is set up. Gives; NULL: no memory. */
-struct registry *registry_open(const struct handler_setup *setups, uint32_t count);
+struct registry *registry_open(const struct registry_setup *setup);
 void registry_close(struct registry *registry);
 /* Puts another table in its place. false: no memory, nothing changed. Waits for a grace period, not for handlers. */
-bool registry_replace(struct registry *registry, const struct handler_setup *setups, uint32_t count);
+bool registry_replace(struct registry *registry, const struct registry_setup *setup);
 
 void registry_thread_begin(void);
 void registry_thread_end(void);
@@ -51,6 +59,9 @@ uint32_t table_count(const struct table *table);
 struct handler *table_at(struct table *table, uint32_t index);
 /* The handler of an event, or the one for "*", or NULL. */
 struct handler *table_find(struct table *table, quern_bytes event);
+
+/* What holds for the jobs of no handler; *unhandled: what becomes of them. */
+const struct policy *table_policy(const struct table *table, int *unhandled);
 
 /* A job of it took so long. Any worker. */
 void handler_took(struct handler *handler, int64_t ns);

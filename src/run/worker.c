@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "config/config.h"
 
 /* A job of an event that takes longer than this leaves the reply it lies in: else it would pin 64 KiB for as long as it runs. */
 static const int64_t long_job_ns = NS_PER_MS;
@@ -58,6 +59,12 @@ static bool context_open(struct worker *worker, struct handler *handler, quern_j
 
 /* ── one job ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static bool is_late(const quern_job *job)
+{
+    int64_t deadline_ns = atomic_load_explicit(&job->deadline_ns, memory_order_relaxed);
+    return deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns;
+}
+
 static enum slot_outcome outcome_of(struct worker *worker, quern_job *job, quern_verdict verdict)
 {
     if (job->is_not_json) return OUTCOME_MALFORMED;
@@ -65,7 +72,7 @@ static enum slot_outcome outcome_of(struct worker *worker, quern_job *job, quern
     case QUERN_DONE:
         return OUTCOME_DONE;
     case QUERN_RETRY:
-        return OUTCOME_RETRY;
+        return is_late(job) ? OUTCOME_TIMEOUT : OUTCOME_RETRY;
     case QUERN_DEAD:
         return OUTCOME_DEAD;
     default:
@@ -99,8 +106,8 @@ static quern_verdict call_handler(struct worker *worker, struct handler *handler
 static int64_t run_job(struct worker *worker, struct handler *handler, quern_job *job, int64_t now_ns)
 {
     if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
-    if (handler->timeout_ms)
-        atomic_store_explicit(&job->deadline_ns, clock_deadline_ns(now_ns, handler->timeout_ms), memory_order_relaxed);
+    if (handler->policy.timeout_ms)
+        atomic_store_explicit(&job->deadline_ns, clock_deadline_ns(now_ns, handler->policy.timeout_ms), memory_order_relaxed);
     job->started_ns = now_ns;
     quern_verdict verdict = call_handler(worker, handler, job);
     if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
@@ -119,6 +126,20 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
     if (end == END_SAID) slot_merge(job);
     if (end != END_THEIRS) done_push(worker->needs->done, job);
     return ended_ns;
+}
+
+/* Has its time passed before it could start? */
+static bool is_expired(const quern_job *job)
+{
+    return job->message.expire_at_ms && clock_unix_ms() >= job->message.expire_at_ms;
+}
+
+/* Nobody here takes its event. */
+static enum slot_outcome outcome_unhandled(struct worker *worker, quern_job *job)
+{
+    int unhandled;
+    job->policy = *table_policy(worker->table, &unhandled);
+    return unhandled == UNHANDLED_ACK ? OUTCOME_PASSED : unhandled == UNHANDLED_DEAD ? OUTCOME_UNWANTED : OUTCOME_UNHANDLED;
 }
 
 /* What ends without a handler. */
@@ -146,7 +167,10 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
         return end_unrun(worker, job, OUTCOME_RETRY, now_ns);
     }
     struct handler *handler = table_find(worker->table, job->message.event);
-    return handler ? run_job(worker, handler, job, now_ns) : end_unrun(worker, job, OUTCOME_UNHANDLED, now_ns);
+    if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
+    if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
+    job->policy = handler->policy;
+    return run_job(worker, handler, job, now_ns);
 }
 
 /* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -7,53 +7,64 @@
 #include "settle/batch.h"
 #include "tell/notices.h"
 
-static const struct {
-    const char *name;
-    quern_verdict verdict; /* as an observer is told */
-} outcomes[] = {
-    [OUTCOME_NONE] = {"none", QUERN_RETRY},           [OUTCOME_DONE] = {"done", QUERN_DONE},
-    [OUTCOME_RETRY] = {"retry", QUERN_RETRY},         [OUTCOME_DEAD] = {"dead", QUERN_DEAD},
-    [OUTCOME_MALFORMED] = {"malformed", QUERN_DEAD},  [OUTCOME_UNHANDLED] = {"unhandled", QUERN_RETRY},
-    [OUTCOME_RELEASED] = {"released", QUERN_PENDING},
+static const char *const names[OUTCOMES] = {
+    [OUTCOME_NONE] = "none",           [OUTCOME_DONE] = "done",         [OUTCOME_RETRY] = "retry",
+    [OUTCOME_DEAD] = "dead",           [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
+    [OUTCOME_EXPIRED] = "expired",     [OUTCOME_TIMEOUT] = "timeout",   [OUTCOME_UNHANDLED] = "unhandled",
+    [OUTCOME_UNWANTED] = "unhandled",  [OUTCOME_PASSED] = "unhandled",  [OUTCOME_RELEASED] = "released",
 };
 
+/* What a job came to here, whatever is done with it then; NULL: nothing of its own. */
 static struct counter *counter_of(struct settle_counters *counters, enum slot_outcome outcome)
 {
     switch (outcome) {
-    case OUTCOME_DONE:
-        return &counters->done;
-    case OUTCOME_DEAD:
-        return &counters->dead;
     case OUTCOME_MALFORMED:
         return &counters->malformed;
+    case OUTCOME_TOO_LARGE:
+        return &counters->too_large;
+    case OUTCOME_EXPIRED:
+        return &counters->expired;
+    case OUTCOME_TIMEOUT:
+        return &counters->timeout;
     case OUTCOME_UNHANDLED:
+    case OUTCOME_UNWANTED:
+    case OUTCOME_PASSED:
         return &counters->unhandled;
-    case OUTCOME_RELEASED:
-        return &counters->released;
     default:
-        return &counters->retry;
+        return NULL;
     }
 }
 
-static void tell(const struct settler_needs *needs, const struct quern_job *job, int what)
+static void count_outcome(const struct settler_needs *needs, const struct quern_job *job)
+{
+    struct counter *counter = counter_of(needs->counters, job->outcome);
+    if (counter) counter_add(counter, 1);
+}
+
+static const char *error_of(const struct quern_job *job)
+{
+    return job->error ? job->error : verdict_reason(job->outcome).error;
+}
+
+static void tell(const struct settler_needs *needs, const struct quern_job *job, int what, quern_verdict verdict)
 {
     if (!notices_wants(needs->notices, what)) return;
     notices_post(needs->notices, &(quern_notice){
                                      .what = what,
-                                     .outcome = outcomes[job->outcome].verdict,
+                                     .outcome = verdict,
                                      .event = job->message.event,
                                      .id = job->message.id,
                                      .retries = job->message.retries,
                                      .wait_us = (job->started_ns - job->admitted_ns) / NS_PER_US,
                                      .run_us = (job->ended_ns - job->started_ns) / NS_PER_US,
-                                     .text = job->error,
+                                     .text = verdict == QUERN_DONE ? job->error : error_of(job),
                                  });
 }
 
 static void say(const struct settler_needs *needs, const struct quern_job *job, const char *name, const char *then)
 {
     log_event(needs->log, LOG_WARNING, name, LOG_TEXT("entry", job->message.entry_text), LOG_BYTES("job", job->message.id),
-              LOG_BYTES("job_event", job->message.event), LOG_TEXT("outcome", outcomes[job->outcome].name),
+              LOG_BYTES("job_event", job->message.event), LOG_TEXT("outcome", names[job->outcome]),
               LOG_TEXT("error", job->error), LOG_TEXT("then", then));
 }
 
@@ -63,31 +74,68 @@ static void lose(const struct settler_needs *needs, const struct quern_job *job)
     say(needs, job, "not_recorded", "another owner has the lease: what the job came to here changes nothing");
     if (slot_has(job, SLOT_LOST)) return;
     counter_add(&needs->counters->lost, 1);
-    tell(needs, job, QUERN_NOTICE_LOST);
+    tell(needs, job, QUERN_NOTICE_LOST, QUERN_RETRY);
+}
+
+static void stick(const struct settler_needs *needs, const struct quern_job *job)
+{
+    counter_add(&needs->counters->left, 1);
+    say(needs, job, "job_left", "Redis could not move it: it stays pending");
+}
+
+static void tried_again(const struct settler_needs *needs, const struct quern_job *job)
+{
+    if (job->outcome == OUTCOME_RELEASED) {
+        counter_add(&needs->counters->released, 1);
+        return;
+    }
+    counter_add(&needs->counters->retry, 1);
+    log_event(needs->log, LOG_INFO, "job_failed", LOG_TEXT("entry", job->message.entry_text),
+              LOG_BYTES("job", job->message.id), LOG_BYTES("job_event", job->message.event),
+              LOG_TEXT("outcome", names[job->outcome]), LOG_INT("retries", job->message.retries),
+              LOG_INT("again_in_ms", job->delay_ms), LOG_TEXT("error", error_of(job)));
+    tell(needs, job, QUERN_NOTICE_JOB, QUERN_RETRY);
+}
+
+static void buried(const struct settler_needs *needs, const struct quern_job *job)
+{
+    counter_add(&needs->counters->dead, 1);
+    log_event(needs->log, LOG_WARNING, "job_dead", LOG_TEXT("entry", job->message.entry_text),
+              LOG_BYTES("job", job->message.id), LOG_BYTES("job_event", job->message.event),
+              LOG_TEXT("reason", verdict_reason(job->outcome).name), LOG_INT("retries", job->message.retries),
+              LOG_TEXT("error", error_of(job)));
+    tell(needs, job, QUERN_NOTICE_JOB, QUERN_DEAD);
+}
+
+static void finished(const struct settler_needs *needs, const struct quern_job *job)
+{
+    if (job->outcome != OUTCOME_DONE) return; /* passed: nobody has run it */
+    counter_add(&needs->counters->done, 1);
+    tell(needs, job, QUERN_NOTICE_JOB, QUERN_DONE);
 }
 
 void account_settled(const struct settler_needs *needs, const struct quern_job *job, char answer)
 {
-    struct settle_counters *counters = needs->counters;
-    if (answer == ANSWER_STUCK) {
-        counter_add(&counters->left, 1);
-        say(needs, job, "job_left", "Redis could not move it: it stays pending");
-        return;
-    }
-    if (answer == ANSWER_AMBIGUOUS) counter_add(&counters->ambiguous, 1);
     if (answer == ANSWER_LOST) {
         lose(needs, job);
         return;
     }
-    counter_add(counter_of(counters, job->outcome), 1);
-    if (job->outcome != OUTCOME_RELEASED) tell(needs, job, QUERN_NOTICE_JOB);
+    if (answer == ANSWER_AMBIGUOUS) counter_add(&needs->counters->ambiguous, 1);
+    count_outcome(needs, job);
+    if (answer == ANSWER_STUCK)
+        stick(needs, job);
+    else if (answer == ANSWER_MOVED)
+        tried_again(needs, job);
+    else if (answer == ANSWER_BURIED)
+        buried(needs, job);
+    else
+        finished(needs, job);
 }
 
 void account_left(const struct settler_needs *needs, const struct quern_job *job)
 {
-    if (job->outcome != OUTCOME_DONE && job->outcome != OUTCOME_RELEASED)
-        counter_add(counter_of(needs->counters, job->outcome), 1);
+    count_outcome(needs, job);
     counter_add(&needs->counters->left, 1);
     say(needs, job, "job_left", "it stays pending");
-    tell(needs, job, QUERN_NOTICE_JOB);
+    tell(needs, job, QUERN_NOTICE_JOB, job->outcome == OUTCOME_DONE ? QUERN_DONE : QUERN_RETRY);
 }

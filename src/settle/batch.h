@@ -15,7 +15,8 @@ struct settler_needs;
 
 enum answer {
     ANSWER_SETTLED = 'd',
-    ANSWER_RELEASED = 'r',
+    ANSWER_MOVED = 'r',     /* it will run again */
+    ANSWER_BURIED = 'b',    /* its dead letter is written */
     ANSWER_LOST = 'l',      /* another has it, or it was settled before */
     ANSWER_AMBIGUOUS = 'a', /* as lost, but our own earlier acknowledgement may have been it */
     ANSWER_STUCK = 'e',     /* Redis could not move it: it stays pending */
@@ -25,6 +26,7 @@ enum answer {
 struct batch {
     enum action action;
     uint32_t origin, count, max;
+    size_t bytes;         /* that it copies or carries */
     uint64_t number;      /* of a script batch; 0: not sent yet */
     uint64_t last_number; /* given out so far */
     bool sends_fields;    /* its entries are gone: the fields travel */
@@ -43,5 +45,8 @@ void batch_add(struct batch *batch, struct quern_job *job);
 /* Sends and waits. QUERN_OK: answers[] is filled; else the connection is to be closed, and a script batch asked again on the next.
  * A plain one is not: its jobs are marked ambiguous and go by the owner-checked script. */
 int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err) QUERN_MUST_USE;
+
+/* settle/call: the same for a batch that goes by a script. */
+int call_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err) QUERN_MUST_USE;
 
 #endif

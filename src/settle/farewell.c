@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "settle/batch.h"
+#include "job/consumers.h"
 #include "wire/pending.h"
 
 enum { PAGE = 256 };
@@ -26,7 +27,7 @@ static int release_page(const struct settler_needs *needs, struct conn *conn, st
     }
     int code = batch_ask(batch, needs, conn, err);
     for (uint32_t i = 0; !code && i < batch->count; i++)
-        if (batch->answers[i] == ANSWER_RELEASED) counter_add(&needs->counters->released, 1);
+        if (batch->answers[i] == ANSWER_MOVED) counter_add(&needs->counters->released, 1);
     batch->count = 0;
     free(jobs);
     return code;
@@ -51,14 +52,12 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
 
 static int take_leave(const struct settler_needs *needs, struct conn *conn, struct batch *batch, quern_error *err)
 {
-    const struct reply *reply;
+    int64_t swept;
     int code = QUERN_OK;
     for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
         code = release_all(needs, conn, batch, origin, err);
-    for (uint32_t i = 0; i < needs->source_count && !code; i++) {
-        conn_command(conn, "HDEL", needs->sources[i].settles, needs->consumer, NULL);
-        code = conn_ask(conn, &reply, err);
-    }
+    for (uint32_t i = 0; i < needs->source_count && !code; i++)
+        code = consumers_sweep(conn, &needs->sources[i], 0, needs->consumer, &swept, err);
     return code;
 }
 

@@ -2,7 +2,8 @@
 
 /* settle/farewell: the last step before a consumer closes.
  * Idea       what Redis says is ours but lies in no slot (a reply that was lost, a job that was left) goes back to the group at
- *            once, instead of waiting for its lease to run out. Then the consumer's line in settles goes too.
+ *            once, instead of waiting for its lease to run out. Then the consumer goes, and with the last one of a group what only
+ *            those who run need.
  * Threads    settler, at its end. */
 #ifndef QUERN_SETTLE_FAREWELL_H
 #define QUERN_SETTLE_FAREWELL_H

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,6 +22,7 @@ struct settler {
     struct quern_job **jobs; /* taken and not yet settled, in order; room for every slot */
     uint32_t count;
     bool is_overdue;   /* said that the drain is over */
+    uint64_t random;   /* the state of a small generator */
     struct batch open; /* the script batch that is being asked; kept as it is until it is answered */
 };
 
@@ -45,13 +47,42 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
     int64_t granted_ns = atomic_load_explicit(&job->granted_ns, memory_order_relaxed);
     return verdict(&(struct verdict_facts){
         .outcome = job->outcome,
+        .retries = job->message.retries,
+        .retry_limit = job->policy.retry_limit,
         .is_fresh = lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
         .is_lost = slot_has(job, SLOT_LOST) || slot_has(job, SLOT_GONE),
         .keeps_log = settler->needs->completed_max > 0,
+        .is_unpended = settler->needs->is_unpended && !(atomic_load_explicit(&job->origin, memory_order_relaxed) & 1),
     });
 }
 
+static uint64_t next_random(struct settler *settler)
+{
+    settler->random ^= settler->random << 13;
+    settler->random ^= settler->random >> 7;
+    settler->random ^= settler->random << 17;
+    return settler->random;
+}
+
+/* A retry was laid aside: the reaper hears of the first one that is due, and at once if that is soon. */
+static void expect_due(struct settler *settler, const struct quern_job *job)
+{
+    const struct settler_needs *needs = settler->needs;
+    if (!job->delay_ms) return;
+    int64_t due_ns = clock_deadline_ns(clock_now_ns(), job->delay_ms), first_ns = atomic_load(needs->due_ns);
+    while (due_ns < first_ns && !atomic_compare_exchange_weak(needs->due_ns, &first_ns, due_ns)) continue;
+    if (due_ns < first_ns && job->delay_ms < needs->soon_ms) waker_wake(needs->upkeep);
+}
+
 /* ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Enough of them are worth a trim. */
+static void count_settled(struct settler *settler, uint32_t settled)
+{
+    const struct settler_needs *needs = settler->needs;
+    int64_t acked = atomic_fetch_add(needs->acked, settled);
+    if (acked < needs->trim_after && acked + settled >= needs->trim_after) waker_wake(needs->upkeep);
+}
 
 /* A batch was answered: each of its jobs is accounted for and free, or stays for another try. */
 static void close_batch(struct settler *settler, struct batch *batch)
@@ -63,6 +94,7 @@ static void close_batch(struct settler *settler, struct batch *batch)
             settler->jobs[settler->count++] = job;
             continue;
         }
+        if (batch->action == ACTION_RETRY && batch->answers[i] == ANSWER_MOVED) expect_due(settler, job);
         account_settled(settler->needs, job, batch->answers[i]);
         slots_free(settler->needs->slots, job);
         settled++;
@@ -70,8 +102,7 @@ static void close_batch(struct settler *settler, struct batch *batch)
     batch->count = 0;
     counter_add(&settler->needs->counters->batches, 1);
     atomic_store_explicit(&settler->needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
-    int64_t acked = atomic_fetch_add(settler->needs->acked, settled);
-    if (acked < settler->needs->trim_after && acked + settled >= settler->needs->trim_after) waker_wake(settler->needs->upkeep);
+    count_settled(settler, settled);
 }
 
 /* Moves the jobs that share their action and origin with the first one of it into the batch, as many as one command takes. */
@@ -83,10 +114,13 @@ static bool gather(struct settler *settler, enum action action, int64_t now_ns, 
     for (uint32_t i = 0; i < settler->count; i++) {
         struct quern_job *job = settler->jobs[i];
         bool fits = action_of(settler, job, now_ns, conn_opened_ns(conn)) == action && batch_takes(batch, job);
-        if (fits)
-            batch_add(batch, job);
-        else
+        if (!fits) {
             settler->jobs[kept++] = job;
+            continue;
+        }
+        if (action == ACTION_RETRY)
+            job->delay_ms = verdict_delay_ms(&job->policy, job->message.retries, job->retry_after_ms, next_random(settler));
+        batch_add(batch, job);
     }
     settler->count = kept;
     return batch->count > 0;
@@ -115,29 +149,32 @@ static void leave(struct settler *settler, struct quern_job *job)
     slots_free(settler->needs->slots, job);
 }
 
-/* Lets go of those for which Redis is asked nothing. */
-static void leave_some(struct settler *settler, int64_t now_ns, int64_t connected_ns)
+/* Those for which Redis is asked nothing. */
+static void forget_some(struct settler *settler)
 {
     uint32_t kept = 0;
+    if (!settler->needs->is_unpended) return;
     for (uint32_t i = 0; i < settler->count; i++) {
         struct quern_job *job = settler->jobs[i];
-        if (action_of(settler, job, now_ns, connected_ns) == ACTION_LEAVE)
-            leave(settler, job);
-        else
+        if (action_of(settler, job, 0, 0) != ACTION_FORGET) {
             settler->jobs[kept++] = job;
+            continue;
+        }
+        account_settled(settler->needs, job, ANSWER_SETTLED);
+        slots_free(settler->needs->slots, job);
     }
+    count_settled(settler, settler->count - kept);
     settler->count = kept;
 }
 
 /* Everything taken, action by action. */
 static int settle_all(struct settler *settler, struct conn *conn, quern_error *err)
 {
-    static const enum action actions[] = {ACTION_ACK, ACTION_DONE, ACTION_RELEASE};
+    static const enum action actions[] = {ACTION_ACK, ACTION_DONE, ACTION_PASS, ACTION_RETRY, ACTION_RELEASE, ACTION_DEAD};
     int code = settler->open.count ? ask_open(settler, conn, err) : QUERN_OK;
     int64_t now_ns = clock_now_ns();
     for (size_t i = 0; i < COUNT_OF(actions) && !code; i++)
         while (!code && gather(settler, actions[i], now_ns, conn)) code = ask_open(settler, conn, err);
-    leave_some(settler, now_ns, conn_opened_ns(conn));
     wake_others(settler);
     return code;
 }
@@ -196,6 +233,7 @@ static void settler_step(struct settler *settler)
     struct done *done = settler->needs->done;
     quern_error why;
     take_all(settler);
+    forget_some(settler);
     if (!settler->count && !settler->open.count) {
         link_rest(&settler->link);
         settler_idle(settler);
@@ -219,7 +257,7 @@ static void settler_step(struct settler *settler)
 void settler_run(void *given)
 {
     struct settler_start *start = given;
-    struct settler settler = {.needs = start->needs};
+    struct settler settler = {.needs = start->needs, .random = backoff_seed()};
     ONLY(ROLE_SETTLER);
     link_open(&settler.link, &start->needs->link);
     link_adopt(&settler.link, start->conn);

@@ -5,8 +5,9 @@
  *            is full, and what ended meanwhile goes together: one XACK, or one script call per 256.
  *
  *                done ──take──▶ [verdict] ──▶ XACK of the fresh        ─┐
- *                                        ──▶ done script of the others ─┼─one write, one wait──▶ slots are free again
- *                                        ──▶ release script            ─┘
+ *                                        ──▶ done script of the others ─┤
+ *                                        ──▶ retry script: to run again ─┼─one write, one wait──▶ slots are free again
+ *                                        ──▶ dead script: dead letters  ─┘
  *
  * Invariant  a slot is freed only when Redis has answered for it (or it is left pending, counted). A script batch whose answer was
  *            lost is sent again as it was, with its number, and gives its first answer.
@@ -27,7 +28,8 @@ struct notices;
 
 /* Written by the settler, read by anyone. */
 struct settle_counters {
-    struct counter done, retry, dead, malformed, unhandled, released; /* by outcome */
+    struct counter done, retry, dead, released;                        /* what became of jobs */
+    struct counter malformed, too_large, expired, timeout, unhandled; /* and why, of the others than done */
     struct counter left;                                              /* not settled: they stay pending */
     struct counter unsettled; /* of these: Redis could not be told before the drain was over */
     struct counter lost;      /* finished here, but another had the lease by then */
@@ -45,6 +47,7 @@ struct settler_needs {
     const char *consumer;
     struct link_options link;
     int64_t lease_ns, completed_max;
+    bool is_unpended; /* at-most-once: what is read does not become pending */
     struct log *log;
     struct notices *notices;
     struct settle_counters *counters;
@@ -54,6 +57,9 @@ struct settler_needs {
     struct waker *upkeep; /* the reaper's: woken when trim_after more were settled */
     int64_t trim_after;
     _Atomic int64_t *acked; /* since the last trim */
+    _Atomic bool *deletes; /* the second gear of trimming: what is acknowledged is deleted too */
+    _Atomic int64_t *due_ns; /* when the first of our retries that wait is due; the reaper takes it out */
+    int64_t soon_ms;         /* the reaper is woken for one that is due so soon */
 };
 
 /* The thread. needs is lent for as long as it runs; conn is taken. Ends when done is closed and every slot is free, or drain is

@@ -2,48 +2,149 @@
 #include "upkeep/reaper.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "upkeep/due.h"
+#include "upkeep/reclaim.h"
+#include "upkeep/tidy.h"
 #include "upkeep/trim.h"
 
-struct reaper;
+/* One source, and what the chores remember of it. */
+struct ward {
+    const struct source *source;
+    uint32_t origin; /* of its stream */
+    int64_t turn_until_ns;
+    struct reclaim reclaim;
+    struct trim trim;
+};
 
 struct chore {
     /* Does its work; *due_ns: when it wants to be called again. */
-    int (*step)(struct reaper *reaper, struct conn *conn, int64_t now_ns, int64_t *due_ns, quern_error *err);
+    int (*step)(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
+                quern_error *err);
+    struct ward *ward;
     int64_t due_ns;
 };
 
 struct reaper {
     const struct reaper_needs *needs;
     struct link link;
-    struct trim trim;
+    struct ward *wards;
+    struct chore *chores;
+    size_t chore_count;
 };
 
-static int trim_chore(struct reaper *reaper, struct conn *conn, int64_t now_ns, int64_t *due_ns, quern_error *err)
+/* ── chores ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* One pool a period does for the group what need not be done twice. Correctness does not depend on it. */
+static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, bool *is_ours,
+                    quern_error *err)
 {
-    bool has_more = false;
-    int code = trim_step(&reaper->trim, reaper->needs, conn, &has_more, err);
-    *due_ns = has_more ? now_ns : now_ns + reaper->needs->period_ns;
+    char period_ms[24];
+    const struct reply *reply;
+    *is_ours = now_ns < ward->turn_until_ns;
+    if (*is_ours) return QUERN_OK;
+    snprintf(period_ms, sizeof period_ms, "%lld", (long long)(needs->period_ns / NS_PER_MS));
+    conn_command(conn, "SET", ward->source->reaper, needs->consumer, "NX", "PX", period_ms, NULL);
+    int code = conn_ask(conn, &reply, err);
+    *is_ours = !code && reply->type != REPLY_NIL;
+    if (*is_ours) ward->turn_until_ns = now_ns + needs->period_ns;
     return code;
 }
 
+static int do_due(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
+                  quern_error *err)
+{
+    int64_t next_ms;
+    atomic_store(needs->due_ns, CLOCK_NEVER); /* before the look: what is laid aside later is told anew */
+    int code = due_step(needs, ward->source, conn, &next_ms, err);
+    if (code) return code;
+    *due_ns = now_ns + (next_ms < 0 || next_ms > DUE_LOOK_MS ? DUE_LOOK_MS : next_ms) * NS_PER_MS;
+    return QUERN_OK;
+}
+
+static int do_reclaim(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
+                      quern_error *err)
+{
+    bool is_ours, has_more = false;
+    int code = ask_turn(needs, ward, conn, now_ns, &is_ours, err);
+    if (!code && is_ours) code = reclaim_step(&ward->reclaim, needs, ward->origin, conn, now_ns, &has_more, err);
+    *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
+    return code;
+}
+
+static int do_sweep(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
+                    quern_error *err)
+{
+    bool is_ours;
+    int64_t pause_ns = needs->lease_ns > needs->period_ns ? needs->lease_ns : needs->period_ns;
+    int code = ask_turn(needs, ward, conn, now_ns, &is_ours, err);
+    if (!code && is_ours) code = tidy_consumers(needs, ward->source, conn, err);
+    *due_ns = now_ns + pause_ns;
+    return code;
+}
+
+static int do_letters(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
+                      quern_error *err)
+{
+    bool is_ours = false, has_more = false;
+    int code = needs->dead_letter_max ? ask_turn(needs, ward, conn, now_ns, &is_ours, err) : QUERN_OK;
+    if (!code && is_ours) code = tidy_letters(needs, ward->source, conn, &has_more, err);
+    *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
+    return code;
+}
+
+static int do_trim(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
+                   quern_error *err)
+{
+    bool has_more = false;
+    if (needs->trims) atomic_store(needs->acked, 0);
+    int code = needs->trims ? trim_step(&ward->trim, needs, ward->source, conn, &has_more, err) : QUERN_OK;
+    *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
+    return code;
+}
+
+enum { DUE, RECLAIM, SWEEP, LETTERS, TRIM, CHORES };
+static int (*const steps[CHORES])(const struct reaper_needs *, struct ward *, struct conn *, int64_t, int64_t *,
+                                  quern_error *) = {do_due, do_reclaim, do_sweep, do_letters, do_trim};
+
+/* All are due at once, but for the sweep: names that were silent for ten leases can wait for one more. */
+static bool chores_open(struct reaper *reaper)
+{
+    const struct reaper_needs *needs = reaper->needs;
+    int64_t now_ns = clock_now_ns();
+    reaper->wards = calloc(needs->source_count, sizeof *reaper->wards);
+    reaper->chores = calloc(needs->source_count, CHORES * sizeof *reaper->chores);
+    if (!reaper->wards || !reaper->chores) return false;
+    for (uint32_t i = 0; i < needs->source_count; i++) {
+        reaper->wards[i] = (struct ward){.source = &needs->sources[i], .origin = 2 * i};
+        for (int kind = 0; kind < CHORES; kind++)
+            reaper->chores[reaper->chore_count++] =
+                (struct chore){steps[kind], &reaper->wards[i], kind == SWEEP ? now_ns + needs->lease_ns : now_ns};
+    }
+    return true;
+}
+
+/* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
 /* Runs what is due; returns when the next chore is. */
-static int64_t reaper_step(struct reaper *reaper, struct chore *chores, size_t count, int64_t now_ns)
+static int64_t reaper_step(struct reaper *reaper, int64_t now_ns)
 {
     quern_error why;
     int64_t next_ns = CLOCK_NEVER;
-    for (size_t i = 0; i < count; i++) {
-        bool is_due = chores[i].due_ns <= now_ns;
+    for (size_t i = 0; i < reaper->chore_count; i++) {
+        struct chore *chore = &reaper->chores[i];
+        bool is_due = chore->due_ns <= now_ns;
         /* A lost connection is made again whether or not anything is due: else its time would be over, and nobody would wait. */
         struct conn *conn = is_due || !reaper->link.conn ? link_use(&reaper->link, now_ns) : NULL;
-        int code = conn && is_due ? chores[i].step(reaper, conn, now_ns, &chores[i].due_ns, &why) : QUERN_OK;
+        int code = conn && is_due ? chore->step(reaper->needs, chore->ward, conn, now_ns, &chore->due_ns, &why) : QUERN_OK;
         if (code)
             link_fail(&reaper->link, &why);
         else if (conn && is_due)
             link_works(&reaper->link);
-        int64_t at_ns = reaper->link.conn ? chores[i].due_ns : reaper->link.next_try_ns;
+        int64_t at_ns = reaper->link.conn ? chore->due_ns : reaper->link.next_try_ns;
         if (at_ns < next_ns) next_ns = at_ns;
     }
     return next_ns;
@@ -74,23 +175,38 @@ static void unblock_dispatcher(struct reaper *reaper)
         waker_wait(reaper->needs->waker, -1, again_ns);
 }
 
-/* What is due, and what is due before its time. Returns when to come again. */
-static int64_t work(struct reaper *reaper, struct chore *chores, size_t count)
+/* What others tell may be due before its time: many acknowledgements, a retry of ours. */
+static void hear(struct reaper *reaper, int64_t now_ns)
 {
-    int64_t now_ns = clock_now_ns();
-    if (atomic_load(reaper->needs->acked) >= TRIM_AFTER) chores[0].due_ns = now_ns;
-    return reaper_step(reaper, chores, count, now_ns);
+    int64_t first_ns = atomic_load(reaper->needs->due_ns);
+    bool is_trim_due = atomic_load(reaper->needs->acked) >= TRIM_AFTER;
+    for (size_t i = 0; i < reaper->chore_count; i++) {
+        struct chore *chore = &reaper->chores[i];
+        if (chore->step == do_trim && is_trim_due) chore->due_ns = now_ns;
+        if (chore->step == do_due && first_ns < chore->due_ns) chore->due_ns = first_ns;
+    }
 }
 
 /* The last jobs are settled: what nobody needs any more goes now, for there may be no other pool to trim it. */
 static void last_trim(struct reaper *reaper)
 {
-    bool has_more = true;
-    while (has_more) {
-        struct conn *conn = link_use(&reaper->link, clock_now_ns());
-        has_more = false;
-        if (!conn || trim_step(&reaper->trim, reaper->needs, conn, &has_more, NULL)) return;
+    for (uint32_t i = 0; i < reaper->needs->source_count; i++) {
+        bool has_more = true;
+        while (has_more) {
+            struct conn *conn = link_use(&reaper->link, clock_now_ns());
+            has_more = false;
+            if (!conn || trim_step(&reaper->wards[i].trim, reaper->needs, &reaper->needs->sources[i], conn, &has_more, NULL))
+                return;
+        }
     }
+}
+
+/* Returns when to come again. */
+static int64_t work(struct reaper *reaper)
+{
+    int64_t now_ns = clock_now_ns();
+    hear(reaper, now_ns);
+    return reaper_step(reaper, now_ns);
 }
 
 void reaper_run(void *given)
@@ -98,13 +214,12 @@ void reaper_run(void *given)
     struct reaper_start *start = given;
     const struct reaper_needs *needs = start->needs;
     struct reaper reaper = {.needs = needs};
-    struct chore chores[] = {{trim_chore, clock_now_ns()}};
-    size_t count = needs->trims ? sizeof chores / sizeof *chores : 0;
     ONLY(ROLE_REAPER);
     link_open(&reaper.link, &needs->link);
     link_adopt(&reaper.link, start->conn);
+    bool is_open = chores_open(&reaper);
     for (bool has_unblocked = false; !atomic_load(needs->has_settled);) {
-        int64_t next_ns = work(&reaper, chores, count);
+        int64_t next_ns = work(&reaper);
         if (atomic_load(needs->is_stopping) && !has_unblocked) {
             unblock_dispatcher(&reaper);
             has_unblocked = true;
@@ -112,6 +227,8 @@ void reaper_run(void *given)
             waker_wait(needs->waker, -1, next_ns);
         }
     }
-    if (needs->trims) last_trim(&reaper);
+    if (is_open && needs->trims) last_trim(&reaper);
     link_close(&reaper.link);
+    free(reaper.wards);
+    free(reaper.chores);
 }

@@ -3,6 +3,13 @@
 /* upkeep/reaper: the thread that does what is due in Redis besides jobs.
  * Idea       a table of chores {due, step}: do what is due, sleep until the next due thing, a wake or a stop. Every pool has one;
  *            the scripts make it safe that several work at once.
+ *
+ *                due      retries whose wait is over go back          when the next one is due, and twice a second
+ *                reclaim  entries whose owner is gone go back         each period, by the pool whose turn it is
+ *                sweep    names of consumers long gone are deleted    each lease, likewise
+ *                letters  more dead letters than are to be kept go    each period, likewise
+ *                trim     what every group has settled goes           each period, and after many acknowledgements
+ *
  * Threads    reaper_run is the thread
  * At a stop  it wakes the dispatcher out of its blocking read (CLIENT UNBLOCK needs another connection), goes on while jobs are
  *            settled, then trims a last time and ends. */
@@ -12,27 +19,36 @@
 #include "base/counters.h"
 #include "base/waker.h"
 #include "config/config.h"
+#include "job/slot.h"
 #include "job/source.h"
 #include "wire/link.h"
 
 struct log;
 
+enum { DUE_LOOK_MS = 500 }; /* whoever laid a retry aside may be gone: others look this often */
+
 struct reaper_counters {
-    struct counter trimmed;
+    struct counter reclaimed, due; /* entries that went back to the group */
+    struct counter deleted;        /* while they were pending or waiting, by somebody else: all that is left of them is this count */
+    struct counter swept, trimmed, dead_trimmed;
 };
 
 struct reaper_needs {
     const struct source *sources;
     uint32_t source_count;
+    const char *consumer;
+    struct slots *slots; /* what lies there is alive, however idle Redis thinks it is */
     struct link_options link;
-    int64_t period_ns;
+    int64_t period_ns, lease_ns, dead_letter_max;
     bool trims;
     const struct config_list *required_groups, *ignored_groups;
     struct log *log;
     struct reaper_counters *counters;
-    struct waker *waker; /* its own: a stop, or enough to trim */
+    struct waker *waker; /* its own: a stop, enough to trim, or a retry that is due soon */
     _Atomic bool *is_stopping, *has_settled;
+    _Atomic bool *deletes;       /* set while the second gear of trimming is in: the settler deletes what it acknowledges */
     _Atomic int64_t *acked;      /* since the last trim */
+    _Atomic int64_t *due_ns;     /* when the first of our own retries that wait is due */
     _Atomic int64_t *blocked_id; /* the dispatcher's client id while it may be in a blocking read, else 0 */
 };
 

@@ -1,17 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "upkeep/trim.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
 #include "base/log.h"
 #include "upkeep/reaper.h"
 #include "wire/script.h"
+
+enum { REQUIRED_IS_MISSING = -1 };
+static const int64_t second_gear_ns = 3 * NS_PER_S, idle_group_ns = 3600 * NS_PER_S;
+
+bool trim_sees(struct trim *trim, const struct trim_look *look, int64_t now_ns, bool *deletes)
+{
+    bool is_same = look->group[0] && !strcmp(look->group, trim->held.group) && !strcmp(look->mark, trim->held.mark);
+    if (!is_same) trim->since_ns = trim->told_ns = now_ns;
+    trim->held = *look;
+    *deletes = is_same && look->by_pending && look->behind >= TRIM_AFTER && now_ns - trim->since_ns >= second_gear_ns;
+    if (!is_same || now_ns - trim->told_ns < idle_group_ns) return false;
+    trim->told_ns = now_ns;
+    return true;
+}
 
 static void put_list(struct conn *conn, const struct config_list *list)
 {
     for (size_t i = 0; i < list->count; i++) conn_arg_text(conn, list->texts[i]);
 }
 
-static int ask(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *answer,
-               quern_error *err)
+static void take_text(char *text, size_t size, quern_bytes bytes)
+{
+    snprintf(text, size, "%.*s", (int)bytes.len, bytes.at ? bytes.at : "");
+}
+
+static int ask(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *removed,
+               struct trim_look *look, quern_error *err)
 {
     const struct reply *reply;
     script_begin(conn, &script_trim, 1, 1 + needs->required_groups->count + needs->ignored_groups->count);
@@ -20,23 +43,49 @@ static int ask(const struct reaper_needs *needs, const struct source *source, st
     put_list(conn, needs->required_groups);
     put_list(conn, needs->ignored_groups);
     int code = script_ask(conn, &script_trim, conn_answer_deadline(conn), &reply, NULL, err);
-    if (!code) *answer = reply_number(reply, 0);
-    return code;
+    if (code) return code;
+    *removed = reply_number(reply_item(reply, 0), 0);
+    take_text(look->group, sizeof look->group, reply_bytes(reply_item(reply, 1)));
+    take_text(look->mark, sizeof look->mark, reply_bytes(reply_item(reply, 2)));
+    look->by_pending = reply_number(reply_item(reply, 3), 0) == 1;
+    look->behind = reply_number(reply_item(reply, 4), 0);
+    return QUERN_OK;
 }
 
-int trim_step(struct trim *trim, const struct reaper_needs *needs, struct conn *conn, bool *has_more, quern_error *err)
+/* Is there anything behind the mark that somebody waits for? */
+static bool holds_something(const struct source *source, struct conn *conn, const char *mark)
 {
-    atomic_store(needs->acked, 0);
-    for (uint32_t i = 0; i < needs->source_count; i++) {
-        int64_t removed;
-        int code = ask(needs, &needs->sources[i], conn, &removed, err);
-        if (code) return code;
-        if (removed > 0) counter_add(&needs->counters->trimmed, removed);
-        if (removed > 0) *has_more = true;
-        if (removed == -1 && !trim->has_warned)
-            log_event(needs->log, LOG_WARNING, "trim_waits", LOG_TEXT("stream", needs->sources[i].stream),
-                      LOG_TEXT("why", "a group of required_groups is missing: nothing is trimmed"));
-        trim->has_warned = removed == -1;
-    }
+    const struct reply *reply;
+    conn_command(conn, "XRANGE", source->stream, mark, "+", "COUNT", "1", NULL);
+    return !conn_ask(conn, &reply, NULL) && reply->type == REPLY_ARRAY && reply->count;
+}
+
+static void tell(struct trim *trim, const struct reaper_needs *needs, const struct source *source, struct conn *conn,
+                 int64_t removed, const struct trim_look *look)
+{
+    bool deletes;
+    int64_t now_ns = clock_now_ns();
+    if (trim_sees(trim, look, now_ns, &deletes) && holds_something(source, conn, look->mark))
+        log_event(needs->log, LOG_WARNING, "group_stands_still", LOG_TEXT("stream", source->stream), LOG_TEXT("group", look->group),
+                  LOG_INT("for_s", (now_ns - trim->since_ns) / NS_PER_S), LOG_TEXT("at", look->mark),
+                  LOG_TEXT("why", "nothing behind that entry can be trimmed; if nobody needs the group any more, name it in "
+                                  "ignored_groups"));
+    atomic_store_explicit(needs->deletes, deletes, memory_order_relaxed);
+    if (removed == REQUIRED_IS_MISSING && !trim->has_warned)
+        log_event(needs->log, LOG_WARNING, "trim_waits", LOG_TEXT("stream", source->stream),
+                  LOG_TEXT("why", "a group of required_groups is missing: nothing is trimmed"));
+    trim->has_warned = removed == REQUIRED_IS_MISSING;
+}
+
+int trim_step(struct trim *trim, const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *has_more,
+              quern_error *err)
+{
+    int64_t removed = 0;
+    struct trim_look look;
+    int code = ask(needs, source, conn, &removed, &look, err);
+    if (code) return code;
+    *has_more = removed > 0;
+    if (removed > 0) counter_add(&needs->counters->trimmed, removed);
+    tell(trim, needs, source, conn, removed, &look);
     return QUERN_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* wire/pending: a page of what one consumer holds, as Redis sees it. A plain read: it changes nothing. */
+/* wire/pending: a page of what consumers hold, as Redis sees it. A plain read: it changes nothing. Without IDLE, which would have
+ * Redis walk the whole list. */
 #ifndef QUERN_WIRE_PENDING_H
 #define QUERN_WIRE_PENDING_H
 
@@ -10,10 +11,13 @@
 struct pending_row {
     struct entry_id id;
     uint32_t deliveries;
+    quern_bytes consumer; /* lent until the connection's next reply */
+    int64_t idle_ms;
 };
 
 struct pending_page {
-    const char *stream, *group, *consumer;
+    const char *stream, *group;
+    const char *consumer; /* NULL: all of them */
     struct entry_id after; /* rows behind this id; {0, 0}: from the beginning */
 };
 

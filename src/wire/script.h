@@ -3,21 +3,22 @@
 /* wire/script: the Lua scripts, and how one is asked.
  * Idea       each script is a file in scripts/, built in with its SHA-1. It is called by that; a server that does not know it
  *            (yet, or any more) is sent the whole text in the same breath.
- * Rules      one call per batch · at most SCRIPT_ENTRIES_MAX entries · types before writes · durable before destructive
+ * Rules      one call per batch · at most SCRIPT_ENTRIES_MAX entries, and about SCRIPT_BYTES · types before writes · durable before destructive
  * Threads    the connection's owner. */
 #ifndef QUERN_WIRE_SCRIPT_H
 #define QUERN_WIRE_SCRIPT_H
 
 #include "wire/conn.h"
 
-enum { SCRIPT_ENTRIES_MAX = 256 };
+enum { SCRIPT_ENTRIES_MAX = 256, SCRIPT_MOVES_MAX = 128, SCRIPT_BYTES = 1024 * 1024 }; /* entries and bytes of one call; moves copy them */
 
 struct script {
     const char *name, *text, *sha1;
     size_t text_len;
 };
 
-extern const struct script script_publish, script_done, script_release, script_renew, script_adopt, script_trim;
+extern const struct script script_publish, script_ack, script_done, script_retry, script_dead, script_renew, script_adopt, script_due,
+    script_reclaim, script_trim, script_sweep;
 
 /* Begins a call with keys_count keys and args_count arguments, which follow by conn_arg…(). Nothing else may wait to be sent
  * or answered on the connection. */

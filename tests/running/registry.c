@@ -18,10 +18,11 @@ static struct registry *open_for(const char *const *events, uint32_t count, void
     struct handler_setup setups[HANDLERS_MAX];
     for (uint32_t i = 0; i < count; i++) {
         handlers[i] = (quern_handler){.size = sizeof handlers[i], .event = events[i], .run = run, .user = user};
-        setups[i] = (struct handler_setup){&handlers[i], i};
+        setups[i] = (struct handler_setup){&handlers[i], {.timeout_ms = i}};
     }
-    if (!replaced) return registry_open(setups, count);
-    return registry_replace(replaced, setups, count) ? replaced : NULL;
+    struct registry_setup setup = {.handlers = setups, .count = count};
+    if (!replaced) return registry_open(&setup);
+    return registry_replace(replaced, &setup) ? replaced : NULL;
 }
 
 static struct table *hold(struct registry *registry)
@@ -59,7 +60,7 @@ static void an_event_finds_its_handler_or_the_one_for_all(void **state)
     assert_ptr_equal(table_at(table, 2), table_find(table, UNIT_BYTES("image\0")));
     for (uint32_t i = 0; i < 6; i++) {
         assert_int_equal(i, table_at(table, i)->index);
-        assert_int_equal(i, table_at(table, i)->timeout_ms);
+        assert_int_equal(i, table_at(table, i)->policy.timeout_ms);
     }
     registry_drop(table);
     registry_close(registry);

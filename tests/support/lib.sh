@@ -6,6 +6,8 @@
 # Idea       each test function runs in a subshell and a temporary folder of its own ($here, also the working directory); a
 #            private redis-server is started by redis_start; whatever the test left running is ended afterwards.
 # Waiting    wait_for looks again every 10 ms until a deadline; there is no other waiting.
+# Sessions   servers and what runs in the background have one each: a stopped process in an orphaned group is hung up, and with it
+#            the whole group.
 # Never      signals a process that is not a child of the test's own shell, except by signal_process, which looks twice.
 set -uo pipefail
 export LC_ALL=C
@@ -92,7 +94,7 @@ run_quern() {
 start_quern() {
     local name=$1
     shift
-    "$quern" "$@" </dev/null >"$name.out" 2>"$name.log" &
+    setsid "$quern" "$@" </dev/null >"$name.out" 2>"$name.log" &
     pid=$!
 }
 
@@ -125,7 +127,8 @@ redis_start() {
     command -v redis-server >/dev/null || program=redis-check-rdb
     socket=$here/redis.sock
     url=unix://$socket
-    (exec -a redis-server "$program" --port 0 --unixsocket "$socket" --dir "$here" --save '' --daemonize no "$@") \
+    setsid bash -c 'exec -a redis-server "$@"' redis "$program" --port 0 --unixsocket "$socket" --dir "$here" --save '' \
+        --daemonize no "$@" \
         </dev/null >>"$here/redis.log" 2>&1 &
     redis_pid=$!
     wait_for 10 redis_answers

@@ -2,12 +2,13 @@
 -- SPDX-License-Identifier: MIT
 -- done: acknowledges what is still ours, and writes it to the completed log in the same step.
 -- KEYS  the entries' stream, settles, completed
--- ARGV  group, consumer, batch number, low id, high id, bound, completed_max, is_private, then per entry:
+-- ARGV  group, consumer, batch number, low id, high id, bound, completed_max, what is deleted (0 nothing, 1 all: a private stream,
+--       2 all if there is no other group: the second gear of trimming), then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), job id, event, result, retries, wait_ms, run_ms, finished_at
 -- Returns one letter per entry: d done, l lost.
 local stream, settles, completed = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, max = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
-local wrong = must_be(settles, 'hash') or must_be(completed, 'stream') or must_be(stream, 'stream')
+local wrong = must_be(settles, 'hash', 'the settles') or must_be(completed, 'stream', 'the completed log') or must_be(stream, 'stream', 'the stream')
 if wrong then return wrong end
 local known = replayed(settles, consumer, number)
 if known then return known end
@@ -32,7 +33,9 @@ for i = 9, #ARGV, 9 do
 end
 if #ids > 0 then
   redis.call('XACK', stream, group, unpack(ids))
-  if ARGV[8] == '1' then redis.call('XDEL', stream, unpack(ids)) end
+  if ARGV[8] == '1' or (ARGV[8] == '2' and #redis.call('XINFO', 'GROUPS', stream) == 1) then
+    redis.call('XDEL', stream, unpack(ids))
+  end
 end
 statuses = table.concat(statuses)
 redis.call('HSET', settles, consumer, number .. ':' .. statuses)

@@ -2,10 +2,10 @@
 -- Shared by the scripts that may only touch what is still ours.
 
 -- The types of keys, before the first write: a script is atomic, but it does not roll back.
-local function must_be(key, kind)
+local function must_be(key, kind, what)
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then
-    return redis.error_reply('WRONGTYPE a key that quern derives from its stream holds another type')
+    return redis.error_reply('WRONGTYPE the key of ' .. what .. ' holds a ' .. found .. ' instead of a ' .. kind)
   end
 end
 

@@ -3,12 +3,14 @@
 -- trim: removes what every group has settled, and nothing else.
 -- KEYS  the stream
 -- ARGV  how many required groups, their names, then the ignored groups
--- Returns how many entries went; -1: a required group is missing, so nothing may go; -2: the stream has no group to ask.
+-- Returns how many entries went (-1: a required group is missing, so nothing may go; -2: the stream has no group to ask), the group
+-- that holds back the rest, from which id on, is it by a job that is pending, and how many settled entries it holds back: 0 where
+-- other groups may not have settled them.
 local stream, ignored, missing, groups_seen = KEYS[1], {}, {}, 0
 local required = tonumber(ARGV[1])
 for i = 2, 1 + required do missing[ARGV[i]] = true end
 for i = 2 + required, #ARGV do ignored[ARGV[i]] = true end
-if redis.call('EXISTS', stream) == 0 then return 0 end
+if redis.call('EXISTS', stream) == 0 then return {0, '', '0-0', 0, 0} end
 
 -- Ids are compared as text, longer is larger: a part may be beyond what a Lua number holds.
 local function parts(id)
@@ -26,27 +28,31 @@ local function is_before(a, b)
   return less(a_seq, b_seq)
 end
 -- The id behind this one; itself where the number is too large to count on, which only keeps one entry longer.
-local function behind(id)
+local function behind_of(id)
   local ms, seq = parts(id)
   if #seq > 15 then return id end
   return ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
 end
 
-local low
+local low, holder, by_pending, behind, groups = nil, '', 0, 0, 0
 for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   local group = {}
   for i = 1, #row, 2 do group[row[i]] = row[i + 1] end
   missing[group.name] = nil
+  groups = groups + 1
   if not ignored[group.name] then
     groups_seen = groups_seen + 1
-    local mark = behind(group['last-delivered-id'])
+    local mark, is_pending = behind_of(group['last-delivered-id']), 0
     if group.pending > 0 then
       local oldest = redis.call('XPENDING', stream, group.name)[2]
-      if oldest and is_before(oldest, mark) then mark = oldest end
+      if oldest and is_before(oldest, mark) then mark, is_pending = oldest, 1 end
     end
-    if not low or is_before(mark, low) then low = mark end
+    if not low or is_before(mark, low) then low, holder, by_pending = mark, group.name, is_pending end
+    if group.lag then behind = redis.call('XLEN', stream) - group.pending - group.lag end
   end
 end
-if next(missing) then return -1 end
-if groups_seen == 0 then return -2 end
-return redis.call('XTRIM', stream, 'MINID', '~', low, 'LIMIT', 20000)
+if next(missing) then return {-1, holder, low or '0-0', 0, 0} end
+if groups_seen == 0 then return {-2, '', '0-0', 0, 0} end
+local removed = redis.call('XTRIM', stream, 'MINID', '~', low, 'LIMIT', 20000)
+if groups > 1 then behind = 0 else behind = math.max(behind - removed, 0) end
+return {removed, holder, low, by_pending, behind}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "job/letter.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "job/codec.h"
+
+static const char unreadable[] = "quern.unreadable"; /* the event of a letter whose job has none that can be shown */
+
+/* ── texts ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static json_t *hex_of(quern_bytes bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = malloc(2 * bytes.len + 1);
+    if (!text) return NULL;
+    for (size_t i = 0; i < bytes.len; i++) {
+        text[2 * i] = digits[(unsigned char)bytes.at[i] >> 4];
+        text[2 * i + 1] = digits[bytes.at[i] & 15];
+    }
+    json_t *hex = json_stringn(text, 2 * bytes.len);
+    free(text);
+    return hex;
+}
+
+/* object.name = text, or object.name_hex where it is no UTF-8; null where there is nothing. false: no memory. */
+static bool put_bytes(json_t *object, const char *name, quern_bytes bytes)
+{
+    char other[64];
+    if (!bytes.at) return !json_object_set_new(object, name, json_null());
+    if (bytes_is_utf8(bytes)) return !json_object_set_new(object, name, json_stringn(bytes.at, bytes.len));
+    snprintf(other, sizeof other, "%s_hex", name);
+    return !json_object_set_new(object, other, hex_of(bytes));
+}
+
+/* A handler's words are cut at a number of bytes, and may be anything: what is no UTF-8 becomes '?'. */
+static bool put_words(json_t *object, const char *name, const char *words)
+{
+    char *text = strdup(words);
+    uint32_t character;
+    if (!text) return false;
+    for (char *at = text; *at;) {
+        size_t len = bytes_character(bytes_of(at), &character);
+        if (!len) *at = '?';
+        at += len ? len : 1;
+    }
+    bool is_put = !json_object_set_new(object, name, json_string(text));
+    free(text);
+    return is_put;
+}
+
+/* ── the record ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* [{"name": …, "value": …}, …] */
+static json_t *fields_of(const struct message *message)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; list && i + 1 < message->fields_count; i += 2) {
+        if (message_is_note(message, i)) continue;
+        json_t *field = json_object();
+        bool is_whole = field && put_bytes(field, "name", reply_bytes(&message->fields[i])) &&
+                        put_bytes(field, "value", reply_bytes(&message->fields[i + 1]));
+        if (json_array_append_new(list, field) || !is_whole) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static bool put_origin(json_t *record, const struct quern_job *job)
+{
+    const struct message *message = &job->message;
+    quern_bytes source = message->first_entry.at ? message->first_entry : bytes_of(message->entry_text);
+    return put_bytes(record, "original_id", message->id) && put_bytes(record, "original_event", message->event) &&
+           put_bytes(record, "source_stream_id", source) &&
+           !json_object_set_new(record, "retries", json_integer(message->retries));
+}
+
+static bool put_facts(json_t *record, const struct quern_job *job, const struct letter_facts *facts)
+{
+    char seen[CLOCK_ISO_SIZE];
+    int64_t held_us = (clock_now_ns() - job->admitted_ns) / NS_PER_US;
+    clock_iso(job->message.first_seen_ms ? job->message.first_seen_ms * 1000 : facts->unix_us - held_us, seen);
+    json_t *more = json_pack("{s:s, s:s, s:s, s:i, s:s, s:f, s:n, s:n}", "reason", facts->reason, "group", facts->group, "consumer",
+                             facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen", seen, "duration_ms",
+                             (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000, "signal", "backtrace");
+    bool is_put = more && !json_object_update(record, more);
+    json_decref(more);
+    return is_put && put_words(record, "error", job->error ? job->error : facts->error);
+}
+
+/* Is the data to be shown as the JSON it is? */
+static bool is_json(const struct message *message)
+{
+    return !bytes_is(message_field(message, "data_type"), "bytes") && codec_check_json(message->data, NULL) == QUERN_OK;
+}
+
+/* The record's text with one more member behind the others: JSON that is not touched. */
+static char *spliced(const char *record, const char *name, quern_bytes json)
+{
+    size_t len = strlen(record) - 1; /* without the brace */
+    char *text = malloc(len + strlen(name) + json.len + 6), *at = text;
+    if (!text) return NULL;
+    memcpy(at, record, len);
+    at += len;
+    at += sprintf(at, ",\"%s\":", name);
+    memcpy(at, json.at, json.len);
+    memcpy(at + json.len, "}", 2);
+    return text;
+}
+
+static char *record_text(const struct quern_job *job, const struct letter_facts *facts, bool shows_data)
+{
+    const struct message *message = &job->message;
+    bool splices = shows_data && !job->is_unreadable && is_json(message);
+    json_t *record = json_object();
+    bool is_whole = record && put_origin(record, job) && put_facts(record, job, facts);
+    if (is_whole && shows_data && job->is_unreadable)
+        is_whole = !json_object_set_new(record, "original_fields", fields_of(message));
+    if (is_whole && !splices)
+        is_whole = put_bytes(record, "original_data", shows_data && !job->is_unreadable ? message->data : (quern_bytes){0});
+    char *text = is_whole ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    json_decref(record);
+    if (!text || !splices) return text;
+    char *whole = spliced(text, "original_data", message->data);
+    free(text);
+    return whole;
+}
+
+/* created_at stays the job's. */
+static void write_stamps(const struct quern_job *job, int64_t unix_us, struct letter *letter)
+{
+    char created[CLOCK_ISO_SIZE], updated[CLOCK_ISO_SIZE];
+    clock_iso(message_created_ms(&job->message) * 1000, created);
+    clock_iso(unix_us, updated);
+    snprintf(letter->timestamps, sizeof letter->timestamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", created, updated);
+}
+
+int letter_write(const struct quern_job *job, const struct letter_facts *facts, struct letter *letter, quern_error *err)
+{
+    quern_bytes event = job->message.event;
+    *letter = (struct letter){.event = event.len && bytes_is_utf8(event) ? event : bytes_of(unreadable),
+                              .has_fields = message_bytes(&job->message) > LETTER_JSON_MAX};
+    uuid_text(letter->id);
+    snprintf(letter->retries, sizeof letter->retries, "%u", job->message.retries);
+    write_stamps(job, facts->unix_us, letter);
+    letter->data = record_text(job, facts, !letter->has_fields);
+    return letter->data ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for a dead letter");
+}
+
+void letter_free(struct letter *letter)
+{
+    free(letter->data);
+    letter->data = NULL;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A batch that goes by a script. Each script's arguments stand in its file, src/wire/scripts/….lua; here they are laid out in the
+ * same order: a head for the batch, then so many for each job. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "job/letter.h"
+#include "settle/batch.h"
+#include "settle/settler.h"
+#include "wire/script.h"
+
+struct call {
+    const struct batch *batch;
+    const struct settler_needs *needs;
+    const struct source *source;
+    struct conn *conn;
+    struct letter letters[SCRIPT_MOVES_MAX]; /* of a dead batch */
+    uint32_t letter_count;
+};
+
+/* ── what they share ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void put_bytes(struct conn *conn, quern_bytes bytes)
+{
+    conn_arg(conn, bytes.at, bytes.len);
+}
+
+static void put_bounds(const struct batch *batch, struct conn *conn)
+{
+    struct entry_id low = batch->jobs[0]->message.entry, high = low;
+    char text[ENTRY_ID_SIZE];
+    for (uint32_t i = 1; i < batch->count; i++) {
+        struct entry_id id = batch->jobs[i]->message.entry;
+        if (entry_id_compare(id, low) < 0) low = id;
+        if (entry_id_compare(id, high) > 0) high = id;
+    }
+    conn_arg(conn, text, entry_id_text(low, text));
+    conn_arg(conn, text, entry_id_text(high, text));
+}
+
+/* The keys that every one of them begins with, then its own, NULL behind the last one; and the head of the arguments. */
+static void begin(struct call *call, const struct script *script, const char *const *keys, size_t args)
+{
+    const struct source *source = call->source;
+    size_t count = 0;
+    while (keys[count]) count++;
+    script_begin(call->conn, script, 2 + count, 6 + args);
+    conn_arg_text(call->conn, source_key(source, call->batch->origin & 1));
+    conn_arg_text(call->conn, source->settles);
+    for (size_t i = 0; i < count; i++) conn_arg_text(call->conn, keys[i]);
+    conn_arg_text(call->conn, source->group);
+    conn_arg_text(call->conn, call->needs->consumer);
+    conn_arg_number(call->conn, (int64_t)call->batch->number);
+    put_bounds(call->batch, call->conn);
+    conn_arg_number(call->conn, slots_count(call->needs->slots));
+}
+
+/* Its lease's name: the entry, and the deliveries; 0: its entry was deleted, and its pending row with it. */
+static void put_lease(struct conn *conn, const struct quern_job *job)
+{
+    conn_arg_text(conn, job->message.entry_text);
+    conn_arg_number(conn, slot_has(job, SLOT_GONE) ? 0 : atomic_load_explicit(&job->deliveries, memory_order_relaxed));
+}
+
+static void put_fields(const struct message *message, const char *prefix, struct conn *conn)
+{
+    size_t prefix_len = strlen(prefix);
+    for (uint32_t i = 0; i < message->fields_count; i++) {
+        quern_bytes text = reply_bytes(&message->fields[i]);
+        char *name = i % 2 == 0 && prefix_len ? malloc(prefix_len + text.len) : NULL;
+        if (name) {
+            memcpy(name, prefix, prefix_len);
+            if (text.len) memcpy(name + prefix_len, text.at, text.len);
+            text = (quern_bytes){name, prefix_len + text.len};
+        }
+        put_bytes(conn, text);
+        free(name);
+    }
+}
+
+/* ── done ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Milliseconds with three decimals: a job may take microseconds. */
+static void put_ms(struct conn *conn, int64_t ns)
+{
+    char text[32];
+    if (ns < 0) ns = 0; /* a job starts when the last one ended, which may be before it was admitted */
+    int n = snprintf(text, sizeof text, "%lld.%03lld", (long long)(ns / NS_PER_MS), (long long)(ns % NS_PER_MS / NS_PER_US));
+    conn_arg(conn, text, (size_t)n);
+}
+
+static void put_record(const struct quern_job *job, struct conn *conn)
+{
+    char when[CLOCK_ISO_SIZE];
+    put_bytes(conn, job->message.id);
+    put_bytes(conn, job->message.event);
+    conn_arg(conn, job->result, job->result_len);
+    conn_arg_number(conn, job->message.retries);
+    put_ms(conn, job->started_ns - job->admitted_ns);
+    put_ms(conn, job->ended_ns - job->started_ns);
+    clock_iso(clock_unix_us() - (clock_now_ns() - job->ended_ns) / NS_PER_US, when);
+    conn_arg_text(conn, when);
+}
+
+static const struct script *put_done(struct call *call)
+{
+    const struct batch *batch = call->batch;
+    begin(call, &script_done, (const char *[]){call->source->completed, NULL}, 2 + 9 * (size_t)batch->count);
+    bool is_private = batch->origin & 1, deletes = atomic_load_explicit(call->needs->deletes, memory_order_relaxed);
+    conn_arg_number(call->conn, batch->action == ACTION_DONE ? call->needs->completed_max : 0);
+    conn_arg_number(call->conn, is_private ? 1 : deletes ? 2 : 0);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        put_lease(call->conn, batch->jobs[i]);
+        put_record(batch->jobs[i], call->conn);
+    }
+    return &script_done;
+}
+
+/* ── retry, release ──────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static const struct script *put_retry(struct call *call)
+{
+    const struct batch *batch = call->batch;
+    const struct source *source = call->source;
+    bool has_failed = batch->action == ACTION_RETRY;
+    char now[CLOCK_ISO_SIZE];
+    size_t args = 2 + 5 * (size_t)batch->count;
+    for (uint32_t i = 0; i < batch->count && batch->sends_fields; i++) args += batch->jobs[i]->message.fields_count;
+    begin(call, &script_retry, (const char *[]){source->retry, source->delayed, source->waiting, NULL}, args);
+    conn_arg_number(call->conn, batch->origin & 1);
+    clock_iso(clock_unix_us(), now);
+    conn_arg_text(call->conn, now);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct quern_job *job = batch->jobs[i];
+        put_lease(call->conn, job);
+        if (has_failed)
+            conn_arg_number(call->conn, (int64_t)job->message.retries + 1);
+        else
+            conn_arg_text(call->conn, "");
+        conn_arg_number(call->conn, has_failed ? job->delay_ms : 0);
+        conn_arg_number(call->conn, batch->sends_fields ? job->message.fields_count : 0);
+        if (batch->sends_fields) put_fields(&job->message, "", call->conn);
+    }
+    return &script_retry;
+}
+
+/* ── dead ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum { LETTER_FIELDS = 10 };
+
+static int write_letters(struct call *call, quern_error *err)
+{
+    int code = QUERN_OK;
+    for (uint32_t i = 0; i < call->batch->count && !code; i++) {
+        const struct quern_job *job = call->batch->jobs[i];
+        struct verdict_reason reason = verdict_reason(job->outcome);
+        struct letter_facts facts = {reason.name, reason.error, call->source->group, call->needs->consumer, clock_unix_us()};
+        code = letter_write(job, &facts, &call->letters[i], err);
+        call->letter_count += !code;
+    }
+    return code;
+}
+
+static uint32_t letter_fields(const struct call *call, uint32_t i)
+{
+    return LETTER_FIELDS + (call->letters[i].has_fields ? call->batch->jobs[i]->message.fields_count : 0);
+}
+
+static void put_letter(struct conn *conn, const struct letter *letter)
+{
+    conn_arg_text(conn, "id");
+    conn_arg_text(conn, letter->id);
+    conn_arg_text(conn, "event");
+    put_bytes(conn, letter->event);
+    conn_arg_text(conn, "retries");
+    conn_arg_text(conn, letter->retries);
+    conn_arg_text(conn, "timestamps");
+    conn_arg_text(conn, letter->timestamps);
+    conn_arg_text(conn, "data");
+    conn_arg_text(conn, letter->data);
+}
+
+static const struct script *put_dead(struct call *call)
+{
+    const struct batch *batch = call->batch;
+    size_t args = 1 + 3 * (size_t)batch->count;
+    for (uint32_t i = 0; i < batch->count; i++) args += letter_fields(call, i);
+    begin(call, &script_dead, (const char *[]){call->source->dead, NULL}, args);
+    conn_arg_number(call->conn, batch->origin & 1);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        put_lease(call->conn, batch->jobs[i]);
+        conn_arg_number(call->conn, letter_fields(call, i));
+        put_letter(call->conn, &call->letters[i]);
+        if (call->letters[i].has_fields) put_fields(&batch->jobs[i]->message, "original:", call->conn);
+    }
+    return &script_dead;
+}
+
+/* ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void answer(struct batch *batch, quern_bytes letters)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        char letter = letters.at[i];
+        struct quern_job *job = batch->jobs[i];
+        if (letter == ANSWER_LOST && job->is_ambiguous) letter = ANSWER_AMBIGUOUS;
+        if (letter == ANSWER_AGAIN) job->is_gone = true;
+        batch->answers[i] = letter;
+    }
+}
+
+static int ask(struct call *call, struct batch *batch, quern_error *err)
+{
+    const struct reply *reply;
+    const struct script *script = batch->action == ACTION_DEAD                                       ? put_dead(call)
+                                  : batch->action == ACTION_RETRY || batch->action == ACTION_RELEASE ? put_retry(call)
+                                                                                                     : put_done(call);
+    int code = script_ask(call->conn, script, conn_answer_deadline(call->conn), &reply, NULL, err);
+    if (code) return code;
+    quern_bytes letters = reply_bytes(reply);
+    if (letters.len != batch->count)
+        return err_set(err, QUERN_E_SERVER, "script %s answered for %zu of %u entries", script->name, letters.len,
+                       batch->count);
+    answer(batch, letters);
+    return QUERN_OK;
+}
+
+int call_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
+{
+    struct call call = {.batch = batch, .needs = needs, .source = &needs->sources[batch->origin / 2], .conn = conn};
+    if (!batch->number) batch->number = ++batch->last_number;
+    int code = batch->action == ACTION_DEAD ? write_letters(&call, err) : QUERN_OK;
+    if (!code) code = ask(&call, batch, err);
+    for (uint32_t i = 0; i < call.letter_count; i++) letter_free(&call.letters[i]);
+    return code;
+}

@@ -1,0 +1,33 @@
+#!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
+-- dead: a job's dead letter is written, then it is acknowledged. Its entry stays: other groups may not have read it.
+-- KEYS  the entries' stream, settles, the dead letters
+-- ARGV  group, consumer, batch number, low id, high id, bound, is_private, then per entry:
+--       id, deliveries (0: its entry was deleted, nobody has its lease), n, then n texts: the letter's fields
+-- Returns one letter per entry: b buried, l lost, e could not be written.
+local stream, settles, dead = KEYS[1], KEYS[2], KEYS[3]
+local group, consumer, number, is_private = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1'
+local wrong = must_be(settles, 'hash', 'the settles') or must_be(dead, 'stream', 'the dead letters') or must_be(stream, 'stream', 'the stream')
+if wrong then return wrong end
+local known = replayed(settles, consumer, number)
+if known then return known end
+
+local held = pending_of(stream, group, consumer, ARGV[4], ARGV[5], ARGV[6])
+local statuses, i = {}, 8
+while i <= #ARGV do
+  local id, n, status = ARGV[i], tonumber(ARGV[i + 2]), 'l'
+  if held[id] == ARGV[i + 1] or ARGV[i + 1] == '0' then
+    local letter = {}
+    for f = 1, n do letter[f] = ARGV[i + 2 + f] end
+    status = pcall(redis.call, 'XADD', dead, '*', unpack(letter)) and 'b' or 'e'
+    if status == 'b' then
+      redis.call('XACK', stream, group, id)
+      if is_private then redis.call('XDEL', stream, id) end
+    end
+  end
+  statuses[#statuses + 1] = status
+  i = i + 3 + n
+end
+statuses = table.concat(statuses)
+redis.call('HSET', settles, consumer, number .. ':' .. statuses)
+return statuses

@@ -1,0 +1,40 @@
+-- Shared by the scripts that move a job into the group's private streams.
+
+-- What a private entry says beside the job's own fields, in this order. They are ours: read from private streams only.
+local NOTES = {'quern_entry', 'quern_first_seen', 'quern_deliveries', 'quern_retries', 'quern_updated_at'}
+
+local function unix_ms()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
+-- The fields of a job's next entry: its own, verbatim, then our notes: those it had, changed by notes. more: deliveries that count.
+-- Where there are more fields than a call can have arguments, they become one, which nobody can read, and which keeps them all.
+local function packed(own, is_private, id, now_ms, more, notes)
+  local fields, had = {}, {quern_entry = id, quern_first_seen = string.format('%.0f', now_ms), quern_deliveries = '0'}
+  for _, name in ipairs(NOTES) do if is_private then had[name] = had[name] or '' end end
+  for f = 1, #own, 2 do
+    if is_private and had[own[f]] then
+      had[own[f]] = own[f + 1]
+    else
+      fields[#fields + 1] = own[f]
+      fields[#fields + 1] = own[f + 1]
+    end
+  end
+  if #fields > 7900 then fields = {'quern_packed', cmsgpack.pack(fields)} end
+  had.quern_deliveries = string.format('%.0f', (tonumber(had.quern_deliveries) or 0) + more)
+  for _, name in ipairs(NOTES) do
+    local value = notes[name] or had[name]
+    if value and value ~= '' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  return fields
+end
+
+local function bytes_of(fields)
+  local bytes = 0
+  for f = 1, #fields do bytes = bytes + #fields[f] end
+  return bytes
+end

@@ -1,0 +1,36 @@
+#!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
+-- reclaim: entries whose owner has let its lease run out go to the group's retry stream, where whoever has a thread for them reads
+-- them. Each goes only if it is still as it was seen: the same owner, the same delivery, idle for a lease.
+-- KEYS  the entries' stream, the retry stream
+-- ARGV  group, lease in ms, is_private, how many bytes (one entry goes whatever it has), then per entry: id, consumer, deliveries
+-- Returns one letter per entry: m moved, g gone: it was deleted while it was pending, k kept,
+--         e could not be moved, n not looked at yet.
+local stream, retry, group, lease_ms, is_private = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream')
+if wrong then return wrong end
+local now_ms, max_bytes, bytes, letters = unix_ms(), tonumber(ARGV[4]), 0, {}
+
+local function take(id, deliveries)
+  local found = redis.call('XRANGE', stream, id, id)[1]
+  if found then
+    bytes = bytes + bytes_of(found[2])
+    if not pcall(redis.call, 'XADD', retry, '*', unpack(packed(found[2], is_private, id, now_ms, deliveries, {}))) then
+      return 'e'
+    end
+  end
+  redis.call('XACK', stream, group, id)
+  if is_private then redis.call('XDEL', stream, id) end
+  return found and 'm' or 'g'
+end
+
+for i = 5, #ARGV, 3 do
+  local letter = 'n'
+  if bytes < max_bytes then
+    local row = redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1)[1]
+    local is_same = row and row[2] == ARGV[i + 1] and string.format('%.0f', row[4]) == ARGV[i + 2] and row[3] >= lease_ms
+    letter = is_same and take(ARGV[i], row[4]) or 'k'
+  end
+  letters[#letters + 1] = letter
+end
+return table.concat(letters)
