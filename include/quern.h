@@ -270,23 +270,23 @@ QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *
  * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group,
  * dead_letter_stream and connect_ms, opens a connection of its own and gives JSON text; NULL: see error. It only reads, with
  * commands that a user of Redis needs no other right for: +xinfo +xpending +xrange +xrevrange +xlen +zcard +zrange +exists +type
- * +time +info +select +client|setname +client|id. Any thread, nothing is shared. Waits at most connect_ms for the connection (0: five
- * seconds), and ten seconds for each answer. Numbers change while they are read: those of one text need not add up.
+ * +time +info +select +client|setname +client|id. Any thread, nothing is shared. Waits at most connect_ms for
+ * the connection (0: five seconds), and ten seconds for each answer. Numbers change while they are read: those of one text need not add up.
  * Texts in a job that are no UTF-8 are null, and in hex under their name and "_hex".
  * Errors: QUERN_E_GONE: there is no such stream; _CONFIG, _CONNECT, _AUTH (rights), _SERVER (a key of another type), _TIMEOUT,
  * _MEMORY. A group that is missing is no error: it has nothing. */
 
-/* An object: stream, group, has_group; waiting (unread in the stream and in the group's retry stream; null: more than waiting_at_least, and
- * Redis cannot tell how many, or there is no group), waiting_at_least; running (processes hold them); delayed (retries that wait
- * for their time), next_due_ms (null: none); dead, completed, length (entries of those streams); done_per_s (settled jobs, whatever
+/* An object: stream, group, has_group; waiting (unread in the stream and in the group's retry stream; null: waiting_at_least or
+ * more, Redis cannot tell, or there is no group), waiting_at_least; running (processes hold them); delayed (retries that wait for
+ * their time), next_due_ms (null: none); dead, completed, length (entries of those streams); done_per_s (settled jobs, whatever
  * became of them, between two looks that are sample_ms apart; null: one look, or Redis has lost count); oldest_waiting_ms,
  * oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of {consumer, held, idle_ms}.
  * sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
 QUERN_PUBLIC char *quern_queue_stats(const quern_config *config, int64_t sample_ms, quern_error *error) QUERN_MUST_USE;
 
 /* A list of the jobs that processes hold, oldest entries first, at most max: {entry, stream (the key it lies in), consumer, idle_ms
- * (since it was handed out or renewed), deliveries, id, event, retries, age_ms (since it was published)}; the last four are null where the
- * entry has been deleted, and retries where it is no job. */
+ * (since it was handed out or renewed), deliveries, id, event, retries, age_ms (since it was published)}; the last
+ * four are null where the entry has been deleted, and retries where it is no job. */
 QUERN_PUBLIC char *quern_queue_pending(const quern_config *config, size_t max, quern_error *error) QUERN_MUST_USE;
 
 /* A list of the dead letters, of all groups, newest first, at most max: {entry, id, original_id, original_event, reason, group,

@@ -219,7 +219,7 @@ static int serve(struct run *run)
 
 static int run_all(struct run *run, int argc, char **argv)
 {
-    int rest, code = options_read(run->config, argc, argv, &rest);
+    int rest, code = options_read(run->config, &(struct verb_options){0}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     if (load_workers(run, argv + rest)) return EXIT_USAGE;
     if (open_descriptors(run)) {

@@ -48,8 +48,8 @@ static int read_rate(struct look *look, int64_t sample_ms, struct sight *sight, 
     wait_ms(sample_ms);
     if ((code = read_backlogs(look, sight, err))) return code;
     int64_t settled = sight->stream.settled - stream.settled + sight->retry.settled - retry.settled;
-    sight->has_rate = stream.is_settled_known && retry.is_settled_known && sight->stream.is_settled_known &&
-                      sight->retry.is_settled_known && settled >= 0;
+    sight->has_rate = sight->stream.has_group && stream.is_settled_known && retry.is_settled_known &&
+                      sight->stream.is_settled_known && sight->retry.is_settled_known && settled >= 0;
     sight->done_per_s = (double)settled * (double)NS_PER_S / (double)(clock_now_ns() - began_ns);
     return look_at_clock(look, err);
 }
