@@ -24,7 +24,8 @@ enum { PAGE = 32, FIELDS_MAX = 1000000 };
 struct sheet {
     struct entry entry;
     struct message message;
-    json_t *record; /* its data, or null where that is no JSON object */
+    quern_bytes data;
+    json_t *record; /* the data; NULL where that is no JSON */
 };
 
 static bool sheet_open(struct sheet *sheet, const struct reply *reply)
@@ -33,7 +34,8 @@ static bool sheet_open(struct sheet *sheet, const struct reply *reply)
     if (!entry_read(reply, &sheet->entry)) return false;
     int is_foreign = message_read(&sheet->message, &sheet->entry, false, FIELDS_MAX, NULL);
     (void)is_foreign; /* what could be read of it is there */
-    sheet->record = sheet->message.data.at ? codec_parse(sheet->message.data, NULL) : NULL;
+    sheet->data = sheet->message.data.at ? sheet->message.data : message_field(&sheet->message, "data");
+    sheet->record = sheet->data.at ? codec_parse(sheet->data, NULL) : NULL;
     return true;
 }
 
@@ -117,7 +119,7 @@ static char *spliced(char *object, const char *name, quern_bytes json)
 /* The whole letter: the data as the JSON it is, or null, and all other fields. */
 static char *letter_text(const struct sheet *sheet, quern_error *err)
 {
-    quern_bytes data = sheet->record ? sheet->message.data : bytes_of("null");
+    quern_bytes data = sheet->record ? sheet->data : bytes_of("null");
     json_t *object = summary_of(sheet);
     json_t *fields = fields_of(sheet->entry.fields, sheet->record ? data.at : NULL);
     bool is_whole = object && !json_object_set_new(object, "fields", fields);
