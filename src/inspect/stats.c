@@ -83,6 +83,7 @@ char *stats_text(const struct stats *stats)
                     put_numbers(root, (struct number[]){{"stopping", stats->is_stopping},
                                                         {"uptime_ms", stats->uptime_ms},
                                                         {"threads", stats->threads},
+                                                        {"threads_stuck", stats->threads_stuck},
                                                         {"run_us", stats->run_us},
                                                         {"slots", stats->slots},
                                                         {"reply_bytes", stats->reply_bytes},

@@ -8,7 +8,7 @@
  *                     ▲                     └─ runs low: the dispatcher is woken to refill
  *
  * Invariant  what goes in comes out once. After close nothing enters; all that is in still comes out.
- * Threads    push, wake: dispatcher, reaper · pop, sleep: workers (pop also the dispatcher, to release) · open, close, free: owner
+ * Threads    push, wake, peek: dispatcher · pop, sleep: workers (pop also the dispatcher, to release) · open, close, free: owner
  *
  *                      push               pop                sleep
  *            push      ring's CAS         ring's CAS         A
@@ -38,6 +38,8 @@ void ready_push(struct ready *ready, uint32_t index);
 void ready_wake(struct ready *ready);
 /* false: nothing there. */
 bool ready_pop(struct ready *ready, uint32_t *index);
+/* The oldest one, which a worker may take meanwhile. Dispatcher, who alone pushes. */
+bool ready_peek(const struct ready *ready, uint32_t *index);
 uint32_t ready_length(const struct ready *ready);
 uint32_t ready_sleepers(const struct ready *ready);
 
