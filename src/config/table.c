@@ -42,7 +42,8 @@ static const struct config_row rows[] = {
     {KEY(timeout_ms), PER_EVENT(timeout_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "0",
      .sentence = "how long a handler may take until its job counts as cancelled; 0: no limit"},
     {KEY(timeout_grace_ms), PER_EVENT(timeout_grace_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "5000",
-     .sentence = "how long after that a handler may still return; then its job is taken from it as failed, its thread replaced"},
+     .sentence =
+         "how long after that a handler may still return; then its job is taken from it as failed, its thread replaced"},
     {KEY(delivery), .type = CONFIG_CHOICE, .choices = "at-least-once|at-most-once", .fallback = "at-least-once",
      .sentence = "at-most-once: a job is given up when it is read, and lost with a process that dies"},
     {KEY(retry_limit), PER_EVENT(retry_limit), .type = CONFIG_NUMBER, .min = -1, .max = 1000000, .fallback = "3",

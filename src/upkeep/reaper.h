@@ -6,7 +6,7 @@
  *
  *                due      retries whose wait is over go back          when the next one is due, and twice a second
  *                reclaim  entries whose owner is gone go back         each period, by the pool whose turn it is
- *                sweep    names of consumers long gone are deleted    each lease, likewise
+ *                sweep    names of consumers long gone are deleted    each lease, by each: its own is kept alive by it
  *                letters  more dead letters than are to be kept go    each period, likewise
  *                watch    handlers that do not return are given up     when the next one is due (needs no Redis)
  *                trim     what every group has settled goes           each period, and after many acknowledgements
