@@ -123,6 +123,8 @@ static void a_pool_that_stops_when_empty_does_not_stop_while_paused(void **state
     scene_publish(scene, 0, 1);
     mill_started(mill);
     wait_for(mill->inside == 1);
+    long long reads = mill_stat(mill, "redis", "reads");
+    wait_for(mill_stat(mill, "redis", "reads") > reads); /* it has asked for more, and has just begun to wait for it */
     assert_int_equal(quern_pool_pause(mill->pool), QUERN_OK);
     atomic_store(&mill->is_shut, false);
     wait_for(mill_stat(mill, "jobs", "done") == 1);
