@@ -118,7 +118,7 @@ int quern_pool_pause(quern_pool *pool)
 {
     if (!pool) return QUERN_E_ARGUMENT;
     if (atomic_load(&pool->is_stopping)) return QUERN_E_GONE;
-    if (ready_pause(pool->ready)) log_event(pool->log, LOG_INFO, "paused", LOG_INT("waiting", ready_length(pool->ready)));
+    if (ready_pause(pool->ready)) log_event(pool->log, LOG_DEBUG, "paused", LOG_INT("waiting", ready_length(pool->ready)));
     return QUERN_OK;
 }
 
@@ -126,7 +126,7 @@ int quern_pool_resume(quern_pool *pool)
 {
     if (!pool) return QUERN_E_ARGUMENT;
     if (atomic_load(&pool->is_stopping)) return QUERN_E_GONE;
-    if (ready_resume(pool->ready)) log_event(pool->log, LOG_INFO, "resumed");
+    if (ready_resume(pool->ready)) log_event(pool->log, LOG_DEBUG, "resumed");
     waker_wake(&pool->dispatcher_waker);
     return QUERN_OK;
 }

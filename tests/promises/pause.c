@@ -167,7 +167,7 @@ static quern_verdict pause_from_within(quern_job *job, void *thread, void *user)
 static void a_handler_may_pause_its_own_pool(void **state)
 {
     struct scene *scene = *state;
-    struct mill *mill = mill_new(scene, "threads", "1", NULL);
+    struct mill *mill = mill_new(scene, "threads", "1", "log_level", "debug", NULL);
     mill_on(mill, &(quern_handler){.event = "*", .run = pause_from_within});
     mill_start(mill);
     scene_publish(scene, 0, 3);
