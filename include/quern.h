@@ -183,6 +183,13 @@ QUERN_PUBLIC int quern_pool_free(quern_pool *pool);
  * Never waits for a job. QUERN_E_MEMORY: fewer were started than asked for. QUERN_E_GONE: the pool is stopping. */
 QUERN_PUBLIC int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *error) QUERN_MUST_USE;
 
+/* Pause: no more jobs are asked for and none is started; those that run are finished and settled. What was fetched keeps its lease,
+ * however long it waits: a read that is under way may still bring some. until_empty does not end a paused pool. A stop works as
+ * ever: unstarted jobs go back at once. Resume: goes on. Neither waits; both from any thread, also in a handler, and again; a job
+ * that a thread is just taking may still start after the pause. QUERN_E_GONE: the pool is stopping; nothing has changed. */
+QUERN_PUBLIC int quern_pool_pause(quern_pool *pool);
+QUERN_PUBLIC int quern_pool_resume(quern_pool *pool);
+
 /* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
 QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);
 

@@ -179,11 +179,17 @@ static int send_read(struct dispatcher *dispatcher, struct conn *conn, uint32_t 
     return conn_send(conn, conn_answer_deadline(conn), err);
 }
 
+/* Nothing is read for a pool that is paused or stops. */
+static bool may_read(const struct dispatcher_needs *needs)
+{
+    return !ready_is_paused(needs->ready) && !atomic_load(needs->is_stopping);
+}
+
 /* Sends what the plan allows: two reads at most; one if the last reply was short. */
 static int send_reads(struct dispatcher *dispatcher, struct conn *conn, struct plan *made, quern_error *err)
 {
     int code = QUERN_OK;
-    while (!code && !atomic_load(dispatcher->needs->is_stopping)) {
+    while (!code && may_read(dispatcher->needs)) {
         uint32_t most = dispatcher->was_short ? 1 : READS;
         *made = make_plan(dispatcher);
         if (dispatcher->read_count >= most || !made->count || !reserve_for(dispatcher, made->count)) break;
@@ -243,7 +249,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     uint32_t fullest;
     dispatcher->admitting = count_entries(reply, &fullest);
     dispatcher->was_short = fullest < read.count;
-    if (needs->until_empty && read.is_blocking && reply->type == REPLY_NIL && nothing_held(dispatcher))
+    if (needs->until_empty && may_read(needs) && read.is_blocking && reply->type == REPLY_NIL && nothing_held(dispatcher))
         needs->stop(needs->pool);
     int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
     admit_reply(dispatcher, &read, reply);
@@ -306,7 +312,7 @@ static void release_unstarted(struct dispatcher *dispatcher)
 {
     uint32_t index;
     int64_t now_ns = clock_now_ns();
-    while (ready_pop(dispatcher->needs->ready, &index)) release(dispatcher->needs, index, now_ns);
+    while (ready_take(dispatcher->needs->ready, &index)) release(dispatcher->needs, index, now_ns);
 }
 
 /* Long jobs have taken every thread, and others wait behind them much longer than they should: another machine may have time. */
@@ -316,8 +322,8 @@ static void release_stale(struct dispatcher *dispatcher)
     int64_t now_ns = clock_now_ns(), least_ns = STALE_LEAST_MS * NS_PER_MS, limit_ns = 4 * needs->prefetch_ns;
     uint32_t index, released = 0;
     if (limit_ns < least_ns) limit_ns = least_ns;
-    while (!ready_sleepers(needs->ready) && ready_peek(needs->ready, &index) &&
-           slots_at(needs->slots, index)->admitted_ns < now_ns - limit_ns && ready_pop(needs->ready, &index)) {
+    while (!ready_sleepers(needs->ready) && !ready_is_paused(needs->ready) && ready_peek(needs->ready, &index) &&
+           slots_at(needs->slots, index)->admitted_ns < now_ns - limit_ns && ready_take(needs->ready, &index)) {
         release(needs, index, now_ns);
         released++;
     }
@@ -337,7 +343,7 @@ static int64_t patience_ns(const struct dispatcher_needs *needs, bool *is_nudgin
     return *is_nudging ? NUDGE_MS * NS_PER_MS : is_waiting ? STALE_LOOK_MS * NS_PER_MS : NS_PER_S;
 }
 
-/* Nothing to read now, or no slots: sleeps until a worker, the settler or a stop wakes it. */
+/* Nothing to read now, or no slots: sleeps until a worker, the settler, a resume or a stop wakes it. */
 static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *made)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
@@ -347,7 +353,8 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     struct plan again = make_plan(dispatcher);
     bool is_nudging;
     int64_t wait_ns = patience_ns(needs, &is_nudging);
-    if (!again.count && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + wait_ns);
+    bool is_idle = !again.count || ready_is_paused(needs->ready);
+    if (is_idle && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + wait_ns);
     if (is_nudging) ready_wake(needs->ready);
     ready_disarm_refill(needs->ready);
     atomic_store(needs->wants_slots, false);

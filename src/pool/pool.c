@@ -114,6 +114,23 @@ int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *err)
     return code;
 }
 
+int quern_pool_pause(quern_pool *pool)
+{
+    if (!pool) return QUERN_E_ARGUMENT;
+    if (atomic_load(&pool->is_stopping)) return QUERN_E_GONE;
+    if (ready_pause(pool->ready)) log_event(pool->log, LOG_DEBUG, "paused", LOG_INT("waiting", ready_length(pool->ready)));
+    return QUERN_OK;
+}
+
+int quern_pool_resume(quern_pool *pool)
+{
+    if (!pool) return QUERN_E_ARGUMENT;
+    if (atomic_load(&pool->is_stopping)) return QUERN_E_GONE;
+    if (ready_resume(pool->ready)) log_event(pool->log, LOG_DEBUG, "resumed");
+    waker_wake(&pool->dispatcher_waker);
+    return QUERN_OK;
+}
+
 static enum slot_outcome outcome_of(quern_verdict verdict)
 {
     return verdict == QUERN_DONE ? OUTCOME_DONE : verdict == QUERN_DEAD ? OUTCOME_DEAD : OUTCOME_RETRY;
@@ -191,6 +208,7 @@ char *quern_pool_stats(quern_pool *pool)
         .group = pool->source.group,
         .consumer = pool->consumer,
         .is_stopping = atomic_load(&pool->is_stopping),
+        .is_paused = ready_is_paused(pool->ready),
         .is_up = atomic_load(&pool->outage.links_down) == 0,
         .uptime_ms = (clock_now_ns() - pool->started_ns) / NS_PER_MS,
         .threads = crew.threads,

@@ -10,7 +10,7 @@
  *   tell/         notices: the host's callbacks
  *
  * Shared state, all of it (who writes → who reads; atomics unless said):
- *   slots         see job/slot.h                               ready, done    see queue/
+ *   slots         see job/slot.h                               ready, done    see queue/ (ready: also whether it is paused)
  *   is_stopping   stop → dispatcher, reaper                    drain_ns       stop → handlers, settler
  *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
  *   acked, due_ns settler → reaper                             blocked_id     dispatcher → reaper
