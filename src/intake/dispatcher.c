@@ -11,10 +11,11 @@
 #include "base/thread.h"
 #include "intake/admit.h"
 #include "intake/adopt.h"
+#include "intake/giveback.h"
 #include "intake/heal.h"
 #include "intake/plan.h"
 
-enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4, STALE_LEAST_MS = 1000, STALE_LOOK_MS = 250 };
+enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4 };
 
 /* A read that was sent and not answered yet. */
 struct read {
@@ -296,42 +297,6 @@ static void fail(struct dispatcher *dispatcher, struct conn *conn, const quern_e
     if (why->code != QUERN_E_GONE || !has_healed(dispatcher, conn)) lose_connection(dispatcher, why);
 }
 
-/* ── giving back ─────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-static void release(const struct dispatcher_needs *needs, uint32_t index, int64_t now_ns)
-{
-    struct quern_job *job = slots_at(needs->slots, index);
-    job->outcome = OUTCOME_RELEASED;
-    job->started_ns = job->ended_ns = now_ns;
-    slot_move(job, SLOT_READY, SLOT_DONE);
-    done_push(needs->done, job);
-}
-
-/* What waits unstarted goes back at once; a worker may still take one of them, which is as well. */
-static void release_unstarted(struct dispatcher *dispatcher)
-{
-    uint32_t index;
-    int64_t now_ns = clock_now_ns();
-    while (ready_take(dispatcher->needs->ready, &index)) release(dispatcher->needs, index, now_ns);
-}
-
-/* Long jobs have taken every thread, and others wait behind them much longer than they should: another machine may have time. */
-static void release_stale(struct dispatcher *dispatcher)
-{
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    int64_t now_ns = clock_now_ns(), least_ns = STALE_LEAST_MS * NS_PER_MS, limit_ns = 4 * needs->prefetch_ns;
-    uint32_t index, released = 0;
-    if (limit_ns < least_ns) limit_ns = least_ns;
-    while (!ready_sleepers(needs->ready) && !ready_is_paused(needs->ready) && ready_peek(needs->ready, &index) &&
-           slots_at(needs->slots, index)->admitted_ns < now_ns - limit_ns && ready_take(needs->ready, &index)) {
-        release(needs, index, now_ns);
-        released++;
-    }
-    if (released)
-        log_event(needs->log, LOG_INFO, "released", LOG_INT("jobs", released),
-                  LOG_TEXT("why", "they waited too long behind jobs that take long"));
-}
-
 /* ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* How long to wait at most, because of jobs that wait too: for a worker that sleeps although (the backlog was not thought worth a
@@ -340,7 +305,7 @@ static int64_t patience_ns(const struct dispatcher_needs *needs, bool *is_nudgin
 {
     bool is_waiting = ready_length(needs->ready), is_asleep = ready_sleepers(needs->ready);
     *is_nudging = is_waiting && is_asleep;
-    return *is_nudging ? NUDGE_MS * NS_PER_MS : is_waiting ? STALE_LOOK_MS * NS_PER_MS : NS_PER_S;
+    return *is_nudging ? NUDGE_MS * NS_PER_MS : is_waiting ? GIVEBACK_LOOK_MS * NS_PER_MS : NS_PER_S;
 }
 
 /* Nothing to read now, or no slots: sleeps until a worker, the settler, a resume or a stop wakes it. */
@@ -401,7 +366,7 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
         return;
     }
-    release_stale(dispatcher);
+    giveback_stale(needs);
     int code = adopt(dispatcher, conn, &why);
     if (!code && dispatcher->adopted_on != conn) return;
     if (!code) code = send_reads(dispatcher, conn, &made, &why);
@@ -431,7 +396,7 @@ void dispatcher_run(void *given)
     dispatcher.high = calloc(STREAMS * start->needs->source_count, sizeof *dispatcher.high);
     while (dispatcher.reserve.jobs && dispatcher.high && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);
-    release_unstarted(&dispatcher);
+    giveback_all(start->needs);
     reserve_shrink(&dispatcher);
     link_close(&dispatcher.link);
     free(dispatcher.reserve.jobs);
