@@ -137,6 +137,14 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
     return ended_ns;
 }
 
+/* The process may have stood still, or Redis been away, while the job waited: by now it may run elsewhere. So it is not started; the
+ * script that gives it back will see whether it was still ours to give. */
+static bool has_lost_touch(struct worker *worker, const quern_job *job, int64_t now_ns)
+{
+    int64_t granted_ns = atomic_load_explicit(&job->granted_ns, memory_order_relaxed);
+    return worker->needs->lease_ns && now_ns - granted_ns >= worker->needs->lease_ns && !slot_has(job, SLOT_GONE);
+}
+
 /* Has its time passed before it could start? */
 static bool is_expired(const quern_job *job)
 {
@@ -175,6 +183,8 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
         quern_job_error(job, "no memory for this thread's handlers");
         return end_unrun(worker, job, OUTCOME_RELEASED, now_ns); /* no attempt of the job's */
     }
+    if (slot_has(job, SLOT_LOST) || has_lost_touch(worker, job, now_ns))
+        return end_unrun(worker, job, OUTCOME_RELEASED, now_ns);
     struct handler *handler = table_find(worker->table, job->message.event);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);

@@ -29,6 +29,7 @@ struct worker_needs {
     struct slots *slots;
     struct registry *registry;
     struct log *log;
+    int64_t lease_ns; /* 0: jobs have no lease */
     /* Is this worker one too many? If so it is counted out at once and must leave. (run/crew) */
     bool (*may_leave)(void *crew, struct worker *worker);
     bool (*is_extra)(void *crew, const struct worker *worker); /* the same question, without the leaving */

@@ -61,6 +61,30 @@ late_has_noticed() { grep -q -e event=lease_lost -e event=not_recorded late.log;
 a_stopped_process_cannot_bury_when_it_wakes() { a_stopped_process_says_too_late 65; }
 a_stopped_process_cannot_retry_when_it_wakes() { a_stopped_process_says_too_late 1; }
 
+# It has fetched ten jobs behind the one it runs; when it wakes, they have been done elsewhere, and it starts none of them.
+a_process_that_was_stopped_for_long_does_not_start_what_it_had_fetched() {
+    local first command='read -r line; case $line in *gate*) cat gate >/dev/null ;; esac; echo "$line" >>late.ran'
+    redis_start
+    mkfifo gate
+    : >late.ran
+    started_quern late run --redis "$url" --threads 1 --lease_ms 500 --prefetch_ms 20000 --reap_ms 3600000 job -- sh -c "$command"
+    first=$pid
+    run_quern 0 publish --redis "$url" job '{"n": 0}'
+    wait_for 10 test -s late.ran
+    { echo '{"gate": 1}' && yes '{"n": 1}' | head -n 10; } | run_quern 0 publish --redis "$url" job -
+    wait_for 10 pending_is 11
+    signal_process STOP "$first"
+    started_quern other run --redis "$url" --threads 1 --lease_ms 500 --reap_ms 50 --completed_max 100 job -- true
+    wait_for 20 completed_is 11
+    signal_process CONT "$first"
+    : >gate
+    wait_for 20 eleven_are_refused
+    (($(lines_of late.ran) <= 2)) || fail "it has started $(lines_of late.ran) jobs"
+    stop_quern "$first"
+    stop_quern "$pid"
+}
+eleven_are_refused() { (($(count_in late.log event=not_recorded) >= 11)); }
+
 a_server_may_be_killed_and_started_again_under_load() {
     local first round
     redis_start --appendonly yes
@@ -87,4 +111,5 @@ a_server_may_be_killed_and_started_again_under_load() {
 run_all a_process_may_be_killed_ten_times_in_50000_jobs \
     a_stopped_process_cannot_bury_when_it_wakes \
     a_stopped_process_cannot_retry_when_it_wakes \
+    a_process_that_was_stopped_for_long_does_not_start_what_it_had_fetched \
     a_server_may_be_killed_and_started_again_under_load
