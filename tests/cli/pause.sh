@@ -17,11 +17,11 @@ stays() {
 
 holds() { at_least "$(pending)" "$1"; }
 
-# Starts "one" on 40 jobs of 50 ms; it has fetched all of them, done some, and is paused. In $done: how many it will have done.
+# Starts "one" on 40 jobs of 150 ms; it has fetched all of them, done some, and is paused. In $done: how many it will have done.
 paused_quern() {
     redis_start
     burn_config '"lease_ms": 500, "reap_ms": 100, "prefetch_ms": 20000'
-    burn_jobs 40 '{"sleep_us": 50000}'
+    burn_jobs 40 '{"sleep_us": 150000}'
     remember_ids >/dev/null
     started_quern one run -c burn.json --redis "$url" --threads 2
     one=$pid
@@ -38,7 +38,7 @@ everything_is_fetched() { (($(completed) + $(pending) >= 40)); }
 is_quiet() {
     local before
     before=$(completed)
-    read -rt 0.2 <&"$never" || true
+    read -rt 0.3 <&"$never" || true
     completed_is "$before"
 }
 
