@@ -136,13 +136,14 @@ QUERN_PUBLIC int quern_config_on(quern_config *config, const quern_handler *hand
 
 /* What a notice tells; one bit each. */
 enum quern_what {
-    QUERN_NOTICE_JOB = 1,     /* a job has ended here; outcome holds its verdict */
-    QUERN_NOTICE_LOST = 2,    /* the lease of a job was lost while it was held here */
-    QUERN_NOTICE_OUTAGE = 4,  /* Redis is out of reach; text says why */
-    QUERN_NOTICE_BACK = 8,    /* Redis answers again */
-    QUERN_NOTICE_STOPPED = 16 /* the pool has stopped: nothing of it runs any more but this thread */
+    QUERN_NOTICE_JOB = 1,      /* a job has ended here; outcome holds its verdict */
+    QUERN_NOTICE_LOST = 2,     /* the lease of a job was lost while it was held here */
+    QUERN_NOTICE_OUTAGE = 4,   /* Redis is out of reach; text says why */
+    QUERN_NOTICE_BACK = 8,     /* Redis answers again */
+    QUERN_NOTICE_STOPPED = 16, /* the pool has stopped: nothing of it runs any more but this thread */
+    QUERN_NOTICE_STUCK = 32    /* a handler did not return within timeout_ms and timeout_grace_ms: its job counts as failed */
 };
-enum { QUERN_NOTICE_ALL = 31 };
+enum { QUERN_NOTICE_ALL = 63 };
 
 typedef struct {
     size_t size;

@@ -84,6 +84,7 @@ char *stats_text(const struct stats *stats)
                                                         {"paused", stats->is_paused},
                                                         {"uptime_ms", stats->uptime_ms},
                                                         {"threads", stats->threads},
+                                                        {"threads_stuck", stats->threads_stuck},
                                                         {"run_us", stats->run_us},
                                                         {"slots", stats->slots},
                                                         {"reply_bytes", stats->reply_bytes},

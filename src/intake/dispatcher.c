@@ -14,7 +14,7 @@
 #include "intake/heal.h"
 #include "intake/plan.h"
 
-enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4 };
+enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4, STALE_LEAST_MS = 1000, STALE_LOOK_MS = 250 };
 
 /* A read that was sent and not answered yet. */
 struct read {
@@ -36,6 +36,8 @@ struct dispatcher {
     bool was_short;      /* the last reply held less than was asked for: block the next time */
     int64_t entry_bytes; /* of an entry, of late */
     int64_t mean_ns, jobs_before, run_ns_before;
+    int64_t progress_ns; /* when it was last seen that a job had ended */
+    int64_t paused_ns;   /* when it was last seen that the pool was paused */
 };
 
 /* ── what to ask for ─────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -50,10 +52,20 @@ static uint32_t measure(struct dispatcher *dispatcher)
         dispatcher->mean_ns =
             dispatcher->mean_ns ? dispatcher->mean_ns + (of_late_ns - dispatcher->mean_ns) / MEAN_WEIGHT : of_late_ns;
         if (dispatcher->mean_ns < 1) dispatcher->mean_ns = 1;
+        dispatcher->progress_ns = clock_now_ns();
     }
     dispatcher->jobs_before = jobs;
     dispatcher->run_ns_before = run_ns;
     return threads;
+}
+
+/* What a job takes. Where every thread is busy and none has ended a job for a while, it takes at least so long by now, whatever the
+ * jobs before it took: what is fetched then would only wait. */
+static int64_t expected_ns(const struct dispatcher *dispatcher)
+{
+    if (!dispatcher->mean_ns || ready_sleepers(dispatcher->needs->ready)) return dispatcher->mean_ns;
+    int64_t standing_ns = clock_now_ns() - dispatcher->progress_ns;
+    return standing_ns > dispatcher->mean_ns ? standing_ns : dispatcher->mean_ns;
 }
 
 static uint32_t asked(const struct dispatcher *dispatcher)
@@ -79,7 +91,7 @@ static struct plan make_plan(struct dispatcher *dispatcher)
         .waiting = ready_length(needs->ready) + dispatcher->admitting,
         .asked = in_flight,
         .free = slots_free_count(needs->slots) + spare,
-        .mean_ns = dispatcher->mean_ns,
+        .mean_ns = expected_ns(dispatcher),
         .prefetch_ns = needs->is_unpended ? 0 : needs->prefetch_ns,
         .prefetch_max = needs->prefetch_max,
         .batch_size = needs->batch_size,
@@ -285,6 +297,56 @@ static void fail(struct dispatcher *dispatcher, struct conn *conn, const quern_e
     if (why->code != QUERN_E_GONE || !has_healed(dispatcher, conn)) lose_connection(dispatcher, why);
 }
 
+/* ── giving back ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void release(const struct dispatcher_needs *needs, uint32_t index, int64_t now_ns)
+{
+    struct quern_job *job = slots_at(needs->slots, index);
+    job->outcome = OUTCOME_RELEASED;
+    job->started_ns = job->ended_ns = now_ns;
+    slot_move(job, SLOT_READY, SLOT_DONE);
+    done_push(needs->done, job);
+}
+
+/* What waits unstarted goes back at once; a worker may still take one of them, which is as well. */
+static void release_unstarted(struct dispatcher *dispatcher)
+{
+    uint32_t index;
+    int64_t now_ns = clock_now_ns();
+    while (ready_take(dispatcher->needs->ready, &index)) release(dispatcher->needs, index, now_ns);
+}
+
+/* Long jobs have taken every thread, and others wait behind them much longer than they should: another machine may have time. What
+ * waited for the end of a pause has not waited for a thread. */
+static void release_stale(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    int64_t now_ns = clock_now_ns(), least_ns = STALE_LEAST_MS * NS_PER_MS, limit_ns = 4 * needs->prefetch_ns;
+    uint32_t index, released = 0;
+    if (limit_ns < least_ns) limit_ns = least_ns;
+    if (ready_is_paused(needs->ready)) dispatcher->paused_ns = now_ns;
+    if (now_ns - dispatcher->paused_ns < limit_ns) return;
+    while (!ready_sleepers(needs->ready) && ready_peek(needs->ready, &index) &&
+           slots_at(needs->slots, index)->admitted_ns < now_ns - limit_ns && ready_pop(needs->ready, &index)) {
+        release(needs, index, now_ns);
+        released++;
+    }
+    if (released)
+        log_event(needs->log, LOG_INFO, "released", LOG_INT("jobs", released),
+                  LOG_TEXT("why", "they waited too long behind jobs that take long"));
+}
+
+/* ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* How long to wait at most, because of jobs that wait too: for a worker that sleeps although (the backlog was not thought worth a
+ * wake), or until they may have become stale. */
+static int64_t patience_ns(const struct dispatcher_needs *needs, bool *is_nudging)
+{
+    bool is_waiting = ready_length(needs->ready), is_asleep = ready_sleepers(needs->ready);
+    *is_nudging = is_waiting && is_asleep;
+    return *is_nudging ? NUDGE_MS * NS_PER_MS : is_waiting ? STALE_LOOK_MS * NS_PER_MS : NS_PER_S;
+}
+
 /* Nothing to read now, or no slots: sleeps until a worker, the settler, a resume or a stop wakes it. */
 static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *made)
 {
@@ -293,8 +355,8 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     atomic_store(needs->wants_slots, true);
     /* Armed first, then looked once more: what happened in between has found nobody to wake. */
     struct plan again = make_plan(dispatcher);
-    bool is_nudging = ready_length(needs->ready) && ready_sleepers(needs->ready);
-    int64_t wait_ns = is_nudging ? NUDGE_MS * NS_PER_MS : NS_PER_S;
+    bool is_nudging;
+    int64_t wait_ns = patience_ns(needs, &is_nudging);
     bool is_idle = !again.count || ready_is_paused(needs->ready);
     if (is_idle && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + wait_ns);
     if (is_nudging) ready_wake(needs->ready);
@@ -302,7 +364,7 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     atomic_store(needs->wants_slots, false);
 }
 
-/* A reply is on its way. While jobs wait and workers sleep (the backlog was not thought worth a wake), look again soon. */
+/* A reply is on its way. */
 static int wait_for_reply(struct dispatcher *dispatcher, struct conn *conn, quern_error *err)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
@@ -313,9 +375,9 @@ static int wait_for_reply(struct dispatcher *dispatcher, struct conn *conn, quer
     const struct read *oldest = &dispatcher->reads[0];
     int64_t limit_ns = clock_deadline_ns(oldest->sent_ns, oldest->is_blocking ? needs->block_ms : 0) +
                        dispatcher->link.options.conn.answer_ms * NS_PER_MS;
-    int64_t nudge_ns = clock_now_ns() + NUDGE_MS * NS_PER_MS;
-    bool is_nudging = ready_length(needs->ready) && ready_sleepers(needs->ready);
-    waker_wait(needs->waker, conn_fd(conn), is_nudging && nudge_ns < limit_ns ? nudge_ns : limit_ns);
+    bool is_nudging;
+    int64_t look_ns = clock_now_ns() + patience_ns(needs, &is_nudging);
+    waker_wait(needs->waker, conn_fd(conn), ready_length(needs->ready) && look_ns < limit_ns ? look_ns : limit_ns);
     if (is_nudging) ready_wake(needs->ready);
     if (clock_now_ns() < limit_ns) return QUERN_OK;
     return err_set(err, QUERN_E_TIMEOUT, "no answer to XREADGROUP in time");
@@ -343,6 +405,7 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
         return;
     }
+    release_stale(dispatcher);
     int code = adopt(dispatcher, conn, &why);
     if (!code && dispatcher->adopted_on != conn) return;
     if (!code) code = send_reads(dispatcher, conn, &made, &why);
@@ -351,21 +414,6 @@ static void dispatcher_step(struct dispatcher *dispatcher)
     else if (!code)
         wait_for_demand(dispatcher, &made);
     if (code) fail(dispatcher, conn, &why);
-}
-
-/* What waits unstarted goes back at once; a worker may still take one of them, which is as well. */
-static void release_unstarted(struct dispatcher *dispatcher)
-{
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    uint32_t index;
-    int64_t now_ns = clock_now_ns();
-    while (ready_take(needs->ready, &index)) {
-        struct quern_job *job = slots_at(needs->slots, index);
-        job->outcome = OUTCOME_RELEASED;
-        job->started_ns = job->ended_ns = now_ns;
-        slot_move(job, SLOT_READY, SLOT_DONE);
-        done_push(needs->done, job);
-    }
 }
 
 /* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. */

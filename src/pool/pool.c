@@ -213,6 +213,7 @@ char *quern_pool_stats(quern_pool *pool)
         .is_up = atomic_load(&pool->outage.links_down) == 0,
         .uptime_ms = (clock_now_ns() - pool->started_ns) / NS_PER_MS,
         .threads = crew.threads,
+        .threads_stuck = crew.stuck,
         .running = crew.running,
         .run_us = crew.run_ns / NS_PER_US,
         .waiting = ready_length(pool->ready),

@@ -75,6 +75,11 @@ bool ready_take(struct ready *ready, uint32_t *index)
     return true;
 }
 
+bool ready_peek(const struct ready *ready, uint32_t *index)
+{
+    return ring_peek(ready->ring, index);
+}
+
 uint32_t ready_length(const struct ready *ready)
 {
     return ring_length(ready->ring);

@@ -102,13 +102,22 @@ static quern_verdict call_handler(struct worker *worker, struct handler *handler
     return verdict;
 }
 
+/* From overdue_ns on others may look into the job, so it is written last; pairs with run/overdue. */
+static void set_deadline(struct worker *worker, const struct handler *handler, quern_job *job, int64_t now_ns)
+{
+    int64_t deadline_ns = clock_deadline_ns(now_ns, handler->policy.timeout_ms);
+    atomic_store_explicit(&job->deadline_ns, deadline_ns, memory_order_relaxed);
+    job->runner = worker;
+    atomic_store_explicit(&job->overdue_ns, clock_deadline_ns(deadline_ns, handler->policy.timeout_grace_ms),
+                          memory_order_release);
+}
+
 /* Runs a job from start to push. Returns when it ended, which is when the next one starts. */
 static int64_t run_job(struct worker *worker, struct handler *handler, quern_job *job, int64_t now_ns)
 {
     if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
-    if (handler->policy.timeout_ms)
-        atomic_store_explicit(&job->deadline_ns, clock_deadline_ns(now_ns, handler->policy.timeout_ms), memory_order_relaxed);
     job->started_ns = now_ns;
+    if (handler->policy.timeout_ms) set_deadline(worker, handler, job, now_ns);
     quern_verdict verdict = call_handler(worker, handler, job);
     if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
         quern_job_error(job, "the handler said pending, but took no ticket: nobody could ever finish it");
@@ -164,7 +173,7 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     int64_t now_ns = started_ns ? started_ns : clock_now_ns();
     if (!table_refresh(worker)) {
         quern_job_error(job, "no memory for this thread's handlers");
-        return end_unrun(worker, job, OUTCOME_RETRY, now_ns);
+        return end_unrun(worker, job, OUTCOME_RELEASED, now_ns); /* no attempt of the job's */
     }
     struct handler *handler = table_find(worker->table, job->message.event);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
@@ -178,7 +187,7 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
 static bool is_extra(void *given)
 {
     struct worker *worker = given;
-    return worker->needs->is_extra(worker->needs->crew, worker->number);
+    return worker->needs->is_extra(worker->needs->crew, worker);
 }
 
 /* Has it anything to do but jobs: to leave, or to move on to other handlers? */
@@ -190,7 +199,7 @@ static bool is_called(void *given)
 
 static bool may_leave(struct worker *worker)
 {
-    return worker->needs->may_leave(worker->needs->crew, worker->number);
+    return worker->needs->may_leave(worker->needs->crew, worker);
 }
 
 void worker_run(void *given)
@@ -211,5 +220,5 @@ void worker_run(void *given)
     worker->table = NULL;
     registry_thread_end();
     ready_wake(ready); /* a wake that was meant for this one goes on to another */
-    worker->needs->has_left(worker->needs->crew);
+    worker->needs->has_left(worker->needs->crew, worker);
 }

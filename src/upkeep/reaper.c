@@ -102,6 +102,7 @@ static int do_trim(const struct reaper_needs *needs, struct ward *ward, struct c
     bool has_more = false;
     if (needs->trims) atomic_store(needs->acked, 0);
     int code = needs->trims ? trim_step(&ward->trim, needs, ward->source, conn, &has_more, err) : QUERN_OK;
+    if (!code && !has_more) code = trim_private(ward->source, conn, err);
     *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
     return code;
 }
@@ -204,9 +205,10 @@ static void last_trim(struct reaper *reaper)
 /* Returns when to come again. */
 static int64_t work(struct reaper *reaper)
 {
-    int64_t now_ns = clock_now_ns();
+    int64_t now_ns = clock_now_ns(), watch_ns = reaper->needs->watch(reaper->needs->user, now_ns);
     hear(reaper, now_ns);
-    return reaper_step(reaper, now_ns);
+    int64_t next_ns = reaper_step(reaper, now_ns);
+    return watch_ns < next_ns ? watch_ns : next_ns;
 }
 
 void reaper_run(void *given)
