@@ -190,6 +190,17 @@ QUERN_PUBLIC int quern_pool_set_threads(quern_pool *pool, unsigned threads, quer
 QUERN_PUBLIC int quern_pool_pause(quern_pool *pool);
 QUERN_PUBLIC int quern_pool_resume(quern_pool *pool);
 
+/* Replaces, at once or not at all, what can change while jobs run: the handlers with their functions, users and policies, the
+ * per-event keys (timeouts, retries), unhandled, threads, drain_ms and log_level. All other keys must be those of the start; the
+ * callbacks of quern_config_observe() and quern_config_log() stay. Copies what it needs of the config. The next job that starts
+ * goes by the new one; a job that runs keeps its handler and policy until it ends. Each thread calls the old thread_close itself,
+ * soon, at the latest after its job. So what an old handler's user points to must stay valid until the pool has been freed.
+ * Waits for a moment of every thread (an RCU grace period), never for a handler or for Redis. Any thread, also in a handler, but
+ * not in thread_open or thread_close; two reloads take turns. On failure nothing has changed:
+ * QUERN_E_CONFIG: a key that cannot change differs (error names each, with both values), or the config is not valid;
+ * QUERN_E_GONE: the pool is stopping; QUERN_E_MEMORY: no memory, or no thread to be had. */
+QUERN_PUBLIC int quern_pool_reload(quern_pool *pool, const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
 /* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
 QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);
 

@@ -18,11 +18,14 @@
 enum { ECHO_MS = 100, TRY_AGAIN_MS = 1000, BEYOND_DRAIN_MS = 500 };
 
 struct run {
+    int argc;
+    char **argv;
     quern_config *config;
+    char *redis; /* as it was set before the private server took its place; NULL: not at all */
     struct modules modules;
     struct embed *embed;
-    int signals, ended; /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
-    bool is_paused;
+    int signals, ended;           /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
+    bool is_paused, wants_reload; /* wants_reload: as soon as there is a pool */
 };
 
 /* ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -49,6 +52,7 @@ static int open_descriptors(struct run *run)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGTSTP);
     sigaddset(&set, SIGCONT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -77,6 +81,45 @@ static bool is_stop(int signal)
     return signal == SIGINT || signal == SIGTERM;
 }
 
+/* What named the private server, or no server, means the one that it meant at the start. */
+static int take_server(const struct run *run, quern_config *asked, quern_error *err)
+{
+    bool is_same = run->redis && asked->redis ? strcmp(run->redis, asked->redis) == 0 : run->redis == asked->redis;
+    if (is_same) return quern_config_set(asked, "redis", run->config->redis, err);
+    return asked->redis ? QUERN_OK : quern_config_set(asked, "redis", "embedded:", err);
+}
+
+/* Reads anew what was read at the start, and opens its modules. What is wrong has been said. */
+static int read_again(struct run *run, quern_config *asked)
+{
+    quern_error err;
+    int rest, code = options_read(asked, run->argc, run->argv, &rest);
+    if (!code) code = guests_open(&run->modules, asked, run->argv + rest);
+    if (code) return code;
+    asked->connect_ms = run->config->connect_ms; /* start() has made it its own */
+    code = take_server(run, asked, &err);
+    if (code) say("%s", err.text);
+    return code;
+}
+
+/* All of it or nothing. The pool says in its log that it has reloaded. */
+static void reload(struct run *run, quern_pool *pool)
+{
+    quern_error err = {.text = "no memory"};
+    size_t before = run->modules.count;
+    quern_config *asked = quern_config_new();
+    bool is_read = asked && !read_again(run, asked);
+    if (is_read && !quern_pool_reload(pool, asked, &err)) {
+        quern_config_free(run->config);
+        run->config = asked;
+        return;
+    }
+    if (is_read || !asked) say("%s", err.text);
+    say("reload refused; nothing was changed");
+    module_unload(&run->modules, before);
+    quern_config_free(asked);
+}
+
 /* What asks for anything but the end. pool: NULL as long as it has not started. */
 static void hear(struct run *run, quern_pool *pool, int signal)
 {
@@ -86,6 +129,10 @@ static void hear(struct run *run, quern_pool *pool, int signal)
     } else if (signal == SIGCONT && run->is_paused && !(pool && quern_pool_resume(pool))) {
         run->is_paused = false;
         say("going on; to pause again: kill -TSTP %d", (int)getpid());
+    } else if (signal == SIGHUP && pool) {
+        reload(run, pool);
+    } else if (signal == SIGHUP) {
+        run->wants_reload = true;
     }
 }
 
@@ -171,15 +218,17 @@ static int serve(struct run *run)
     quern_config_observe(run->config, QUERN_NOTICE_STOPPED, observe, run);
     quern_pool *pool = start(run, &status);
     if (!pool) return status;
+    if (run->wants_reload) reload(run, pool);
     for (int signal; (signal = wait_signal(run, -1)) && !is_stop(signal);) hear(run, pool, signal);
     return drain(run, pool);
 }
 
-static int run_all(struct run *run, int argc, char **argv)
+static int run_all(struct run *run)
 {
-    int rest, code = options_read(run->config, argc, argv, &rest);
+    int rest, code = options_read(run->config, run->argc, run->argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
-    if (guests_open(&run->modules, run->config, argv + rest)) return EXIT_USAGE;
+    if (guests_open(&run->modules, run->config, run->argv + rest)) return EXIT_USAGE;
+    run->redis = quern_config_get(run->config, "redis");
     if (open_descriptors(run)) {
         say("no descriptors: is there a limit on open files?");
         return EXIT_FAILED;
@@ -191,14 +240,15 @@ static int run_all(struct run *run, int argc, char **argv)
 
 int verb_run(int argc, char **argv)
 {
-    struct run run = {.config = quern_config_new(), .signals = -1, .ended = -1};
+    struct run run = {.argc = argc, .argv = argv, .config = quern_config_new(), .signals = -1, .ended = -1};
     if (!run.config) {
         say("no memory");
         return EXIT_FAILED;
     }
-    int status = run_all(&run, argc, argv);
+    int status = run_all(&run);
     module_unload_all(&run.modules);
     embed_close(run.embed);
     quern_config_free(run.config);
+    quern_free(run.redis);
     return status;
 }

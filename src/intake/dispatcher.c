@@ -38,6 +38,7 @@ struct dispatcher {
     int64_t entry_bytes; /* of an entry, of late */
     int64_t mean_ns, jobs_before, run_ns_before;
     int64_t progress_ns; /* when it was last seen that a job had ended */
+    int64_t paused_ns;   /* when it was last seen that the pool was paused */
 };
 
 /* ── what to ask for ─────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -366,7 +367,7 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
         return;
     }
-    giveback_stale(needs);
+    giveback_stale(needs, &dispatcher->paused_ns);
     int code = adopt(dispatcher, conn, &why);
     if (!code && dispatcher->adopted_on != conn) return;
     if (!code) code = send_reads(dispatcher, conn, &made, &why);

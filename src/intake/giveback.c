@@ -30,12 +30,13 @@ static bool is_stale(const struct dispatcher_needs *needs, int64_t before_ns)
            slots_at(needs->slots, index)->admitted_ns < before_ns;
 }
 
-void giveback_stale(const struct dispatcher_needs *needs)
+void giveback_stale(const struct dispatcher_needs *needs, int64_t *paused_ns)
 {
     int64_t now_ns = clock_now_ns(), limit_ns = STALE_PREFETCHES * needs->prefetch_ns;
     uint32_t index, count = 0;
-    if (ready_is_paused(needs->ready)) return; /* what is held is kept */
     if (limit_ns < STALE_LEAST_MS * NS_PER_MS) limit_ns = STALE_LEAST_MS * NS_PER_MS;
+    if (ready_is_paused(needs->ready)) *paused_ns = now_ns;
+    if (now_ns - *paused_ns < limit_ns) return;
     for (; is_stale(needs, now_ns - limit_ns) && ready_take(needs->ready, &index); count++) give_back(needs, index, now_ns);
     if (count)
         log_event(needs->log, LOG_INFO, "given_back", LOG_INT("jobs", count),

@@ -15,7 +15,7 @@
 
 enum { FINISH_ERROR_MAX = 1000 };
 
-static int check_config(const quern_config *config, quern_error *err)
+int pool_check(const quern_config *config, quern_error *err)
 {
     if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
     if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
@@ -35,13 +35,15 @@ static int pool_open(quern_pool *pool, const quern_config *config, quern_error *
 
 quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
 {
-    if (check_config(config, err)) return NULL;
+    if (pool_check(config, err)) return NULL;
     quern_pool *pool = calloc(1, sizeof *pool);
     if (!pool) {
         err_set(err, QUERN_E_MEMORY, "no memory for a pool");
         return NULL;
     }
     pthread_mutex_init(&pool->join_lock, NULL);
+    pthread_mutex_init(&pool->reload_lock, NULL);
+    atomic_init(&pool->drain_ms, config->drain_ms);
     atomic_init(&pool->drain_ns, CLOCK_NEVER);
     atomic_init(&pool->due_ns, CLOCK_NEVER);
     pool->dispatcher_waker.fd = pool->reaper_waker.fd = pool->heartbeat_waker.fd = pool->ended_waker.fd = -1;
@@ -62,8 +64,7 @@ void quern_pool_stop(quern_pool *pool)
 {
     if (!pool) return;
     int64_t never = CLOCK_NEVER;
-    atomic_compare_exchange_strong(&pool->drain_ns, &never,
-                                   clock_deadline_ns(clock_now_ns(), pool->config ? pool->config->drain_ms : 0));
+    atomic_compare_exchange_strong(&pool->drain_ns, &never, clock_deadline_ns(clock_now_ns(), atomic_load(&pool->drain_ms)));
     atomic_store(&pool->is_stopping, true);
     waker_wake(&pool->dispatcher_waker);
     waker_wake(&pool->reaper_waker);

@@ -129,5 +129,6 @@ void rooms_close(quern_pool *pool)
     url_free(&pool->url);
     quern_config_free(pool->config);
     pthread_mutex_destroy(&pool->join_lock);
+    pthread_mutex_destroy(&pool->reload_lock);
     free(pool);
 }

@@ -200,6 +200,13 @@ static bool is_extra(void *given)
     return worker->needs->is_extra(worker->needs->crew, worker);
 }
 
+/* Has it anything to do but jobs: to leave, or to move on to other handlers? */
+static bool is_called(void *given)
+{
+    struct worker *worker = given;
+    return is_extra(worker) || (worker->table && !registry_is_current(worker->needs->registry, worker->table));
+}
+
 static bool may_leave(struct worker *worker)
 {
     return worker->needs->may_leave(worker->needs->crew, worker);
@@ -215,7 +222,8 @@ void worker_run(void *given)
         if (is_extra(worker) && may_leave(worker)) break;
         if ((at_ns = worker_step(worker, at_ns))) continue;
         if (ready_is_closed(ready) && ready_length(ready) == 0 && may_leave(worker)) break;
-        ready_sleep(ready, is_extra, worker);
+        if (worker->table) table_refresh(worker); /* so that what the old handlers opened is closed without a next job */
+        ready_sleep(ready, is_called, worker);
     }
     if (worker->table) contexts_close(worker, worker->table);
     registry_drop(worker->table);

@@ -51,6 +51,30 @@ static void a_pause_of_many_leases_redelivers_nothing_and_each_job_runs_once(voi
     assert_int_equal(other->started, 0);
 }
 
+/* What waits for a thread is given back after a while; what waits for the end of a pause is not. */
+static void a_pause_is_no_reason_to_give_jobs_back(void **state)
+{
+    enum { STALE_MS = 1000 }; /* at least, by the dispatcher */
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, SHORT_LEASE, "prefetch_ms", "200", "threads", "1", NULL);
+    atomic_store(&mill->work_us, 1000);
+    scene_publish(scene, 0, 20);
+    wait_for(mill_stat(mill, "jobs", "done") == 20);
+    atomic_store(&mill->work_us, 0);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(scene, 20, 6);
+    wait_for(mill->inside == 1 && mill_stat(mill, "jobs", "waiting") == 5);
+    assert_int_equal(quern_pool_pause(mill->pool), QUERN_OK);
+    stays(mill_stat(mill, "jobs", "waiting") == 5, 2 * STALE_MS);
+    assert_int_equal(quern_pool_resume(mill->pool), QUERN_OK); /* its only thread is still busy */
+    stays(mill_stat(mill, "jobs", "waiting") == 5, STALE_MS / 2);
+    atomic_store(&mill->is_shut, false);
+    wait_for(mill_stat(mill, "jobs", "done") == 26);
+    assert_int_equal(mill_stat(mill, "jobs", "released"), 0);
+    assert_true(mill_has_seen_once(mill, 0, 26));
+    mill_stop(mill);
+}
+
 static void a_paused_pool_leaves_new_jobs_to_others(void **state)
 {
     struct scene *scene = *state;
@@ -188,6 +212,7 @@ int main(void)
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
     const struct CMUnitTest tests[] = {
         SCENE(a_pause_of_many_leases_redelivers_nothing_and_each_job_runs_once),
+        SCENE(a_pause_is_no_reason_to_give_jobs_back),
         SCENE(a_paused_pool_leaves_new_jobs_to_others),
         SCENE(a_stop_while_paused_releases_what_waits_and_finishes_what_runs),
         SCENE(the_number_of_threads_changes_while_paused),
