@@ -136,13 +136,14 @@ QUERN_PUBLIC int quern_config_on(quern_config *config, const quern_handler *hand
 
 /* What a notice tells; one bit each. */
 enum quern_what {
-    QUERN_NOTICE_JOB = 1,     /* a job has ended here; outcome holds its verdict */
-    QUERN_NOTICE_LOST = 2,    /* the lease of a job was lost while it was held here */
-    QUERN_NOTICE_OUTAGE = 4,  /* Redis is out of reach; text says why */
-    QUERN_NOTICE_BACK = 8,    /* Redis answers again */
-    QUERN_NOTICE_STOPPED = 16 /* the pool has stopped: nothing of it runs any more but this thread */
+    QUERN_NOTICE_JOB = 1,      /* a job has ended here; outcome holds its verdict */
+    QUERN_NOTICE_LOST = 2,     /* the lease of a job was lost while it was held here */
+    QUERN_NOTICE_OUTAGE = 4,   /* Redis is out of reach; text says why */
+    QUERN_NOTICE_BACK = 8,     /* Redis answers again */
+    QUERN_NOTICE_STOPPED = 16, /* the pool has stopped: nothing of it runs any more but this thread */
+    QUERN_NOTICE_STUCK = 32    /* a handler did not return within timeout_ms and timeout_grace_ms: its job counts as failed */
 };
-enum { QUERN_NOTICE_ALL = 31 };
+enum { QUERN_NOTICE_ALL = 63 };
 
 typedef struct {
     size_t size;
@@ -181,6 +182,24 @@ QUERN_PUBLIC int quern_pool_free(quern_pool *pool);
 /* Changes the number of worker threads of a running pool, 1 to 1024. Down: a thread ends after the job it is at.
  * Never waits for a job. QUERN_E_MEMORY: fewer were started than asked for. QUERN_E_GONE: the pool is stopping. */
 QUERN_PUBLIC int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *error) QUERN_MUST_USE;
+
+/* Pause: no more jobs are asked for and none is started; those that run are finished and settled. What was fetched keeps its lease,
+ * however long it waits: a read that is under way may still bring some. until_empty does not end a paused pool. A stop works as
+ * ever: unstarted jobs go back at once. Resume: goes on. Neither waits; both from any thread, also in a handler, and again; a job
+ * that a thread is just taking may still start after the pause. QUERN_E_GONE: the pool is stopping; nothing has changed. */
+QUERN_PUBLIC int quern_pool_pause(quern_pool *pool);
+QUERN_PUBLIC int quern_pool_resume(quern_pool *pool);
+
+/* Replaces, at once or not at all, what can change while jobs run: the handlers with their functions, users and policies, the
+ * per-event keys (timeouts, retries), unhandled, threads, drain_ms and log_level. All other keys must be those of the start; the
+ * callbacks of quern_config_observe() and quern_config_log() stay. Copies what it needs of the config. The next job that starts
+ * goes by the new one; a job that runs keeps its handler and policy until it ends. Each thread calls the old thread_close itself,
+ * soon, at the latest after its job. So what an old handler's user points to must stay valid until the pool has been freed.
+ * Waits for a moment of every thread (an RCU grace period), never for a handler or for Redis. Any thread, also in a handler, but
+ * not in thread_open or thread_close; two reloads take turns. On failure nothing has changed:
+ * QUERN_E_CONFIG: a key that cannot change differs (error names each, with both values), or the config is not valid;
+ * QUERN_E_GONE: the pool is stopping; QUERN_E_MEMORY: no memory, or no thread to be had. */
+QUERN_PUBLIC int quern_pool_reload(quern_pool *pool, const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
 QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ struct recent {
 };
 
 struct log {
-    struct log_options options;
+    struct log_options options; /* its level is that of the beginning */
+    _Atomic int level;
     pthread_mutex_t lock; /* guards recent */
     struct recent recent[RECENT];
 };
@@ -34,6 +36,7 @@ struct log *log_open(const struct log_options *options)
     struct log *log = calloc(1, sizeof *log);
     if (!log) return NULL;
     log->options = *options;
+    atomic_init(&log->level, (int)options->level);
     pthread_mutex_init(&log->lock, NULL);
     return log;
 }
@@ -43,6 +46,11 @@ void log_close(struct log *log)
     if (!log) return;
     pthread_mutex_destroy(&log->lock);
     free(log);
+}
+
+void log_set_level(struct log *log, enum log_level level)
+{
+    atomic_store_explicit(&log->level, (int)level, memory_order_relaxed); /* nothing hangs on when it is seen */
 }
 
 /* All of it or nothing: half a key, number or escape would break the line. */
@@ -161,7 +169,7 @@ static bool is_due(struct log *log, uint64_t hash, unsigned *repeated)
 void log_write(struct log *log, enum log_level level, const char *name, const struct log_field *fields)
 {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
-    if (!log || level > log->options.level || !log->options.sink) return;
+    if (!log || (int)level > atomic_load_explicit(&log->level, memory_order_relaxed) || !log->options.sink) return;
     struct line line = {.format = log->options.format, .max = LOG_LINE_MAX - END_BYTES};
     char when[CLOCK_ISO_SIZE];
     clock_iso(clock_unix_us(), when);

@@ -33,6 +33,8 @@ struct log_options {
 /* Gives; NULL: no memory. options is copied. */
 struct log *log_open(const struct log_options *options);
 void log_close(struct log *log);
+/* From now on. Any thread. */
+void log_set_level(struct log *log, enum log_level level);
 
 /* One field of an event. */
 struct log_field {

@@ -86,6 +86,15 @@ bool ring_pop(struct ring *ring, uint32_t *value)
     }
 }
 
+bool ring_peek(const struct ring *ring, uint32_t *value)
+{
+    uint32_t at = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    const struct cell *cell = &ring->cells[at & ring->mask];
+    if (atomic_load_explicit(&cell->number, memory_order_acquire) != at + 1) return false;
+    *value = cell->value;
+    return true;
+}
+
 uint32_t ring_length(const struct ring *ring)
 {
     uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);

@@ -17,7 +17,8 @@ static const struct verb table[] = {
      "when it can never be, with anything else when another try may help.\n\n"
      "The first SIGINT or SIGTERM: no new jobs, the unstarted ones go back at once, the running ones are finished. The second "
      "one:\n"
-     "out. A server that is down is waited for.\n\n"
+     "out. SIGTSTP pauses: nothing more is started, what was fetched stays ours; SIGCONT goes on. SIGHUP reads file, environment and\n"
+     "options again, and opens the modules anew, while jobs run: all of it or nothing. A server that is down is waited for.\n\n"
      "  quern run image.resize -- ./resize.sh\n"
      "  quern run -c config/quern.json --redis redis://10.0.0.5 --threads 8\n"
      "  quern run -c quern.json --until-empty\n"},

@@ -27,7 +27,7 @@ struct module_file {
 
 struct module_use {
     const quern_module *entry;
-    quern_handler handler;
+    quern_handler handler; /* its event is a copy of ours, its policy NULL: configurations come and go */
 };
 
 static struct module_file *loaded; /* main thread */
@@ -187,16 +187,25 @@ static const quern_module *module_find(const char *directory, const char *name, 
 
 static void use_close(struct module_use *use)
 {
+    char *event = (char *)use->handler.event;
     if (use->entry->close) use->entry->close(&use->handler);
+    free(event);
 }
 
 static int use_open(struct module_use *use, const struct config_worker *worker, quern_config *config, quern_error *err)
 {
-    use->handler = (quern_handler){.size = sizeof use->handler, .event = worker->event, .policy = worker->policy};
+    char *event = strdup(worker->event);
+    if (!event) return err_set(err, QUERN_E_MEMORY, "no memory");
+    use->handler = (quern_handler){.size = sizeof use->handler, .event = event, .policy = worker->policy};
     int code = use->entry->open(worker->options ? worker->options : "{}", &use->handler, err);
-    if (code != QUERN_OK) return err->text[0] ? code : err_set(err, code, "it does not open, and does not say why");
+    use->handler.event = event; /* a guest may have written over it */
+    if (code != QUERN_OK) {
+        free(event);
+        return err->text[0] ? code : err_set(err, code, "it does not open, and does not say why");
+    }
     if (!use->handler.run) code = err_set(err, QUERN_E_CONFIG, "it has opened without a function to run");
     if (code == QUERN_OK) code = quern_config_on(config, &use->handler, err);
+    use->handler.policy = NULL;
     if (code != QUERN_OK) use_close(use);
     return code;
 }
@@ -222,9 +231,14 @@ int module_load(struct modules *modules, const char *directory, const struct con
     return QUERN_OK;
 }
 
+void module_unload(struct modules *modules, size_t kept)
+{
+    while (modules->count > kept) use_close(&modules->at[--modules->count]);
+}
+
 void module_unload_all(struct modules *modules)
 {
-    while (modules->count > 0) use_close(&modules->at[--modules->count]);
+    module_unload(modules, 0);
     free(modules->at);
     *modules = (struct modules){0};
 }

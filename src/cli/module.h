@@ -8,7 +8,9 @@
  *            instead); its mode lets neither group nor others write, whoever is in that group: root's too. A sticky directory
  *            (/tmp) may lie above, as nobody can replace there what is not his; but no module directly in it. No part is a
  *            symbolic link.
- * Threads    the program's main thread, before any pool: loading runs the modules' constructors.
+ * Reload     opens modules anew while a pool runs. What was opened before stays open until the pool has been freed: jobs may run
+ *            there still. So each reload costs what an open module holds. A file that was replaced is another file: both stay.
+ * Threads    the program's main thread: loading runs the modules' constructors.
  * Never      unloads code: threads may end in it later. */
 #ifndef QUERN_CLI_MODULE_H
 #define QUERN_CLI_MODULE_H
@@ -29,7 +31,11 @@ struct modules {
 int module_load(struct modules *modules, const char *directory, const struct config_worker *worker, quern_config *config,
                 quern_error *err) QUERN_MUST_USE;
 
-/* Closes every handler, last first. Only after the pool has been freed. */
+/* Closes all handlers but the first kept, last first. Only what no pool has ever taken (a reload was refused), or after the pool has
+ * been freed. */
+void module_unload(struct modules *modules, size_t kept);
+
+/* Closes every handler and frees the list. Only after the pool has been freed. */
 void module_unload_all(struct modules *modules);
 
 #endif

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <jansson.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -13,89 +11,22 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/module.h"
+#include "cli/guests.h"
 #include "config/config.h"
 #include "embed/embed.h"
 
 enum { ECHO_MS = 100, TRY_AGAIN_MS = 1000, BEYOND_DRAIN_MS = 500 };
 
 struct run {
+    int argc;
+    char **argv;
     quern_config *config;
+    char *redis; /* as it was set before the private server took its place; NULL: not at all */
     struct modules modules;
     struct embed *embed;
-    char module_path[PATH_MAX];
-    int signals, ended; /* descriptors: SIGINT and SIGTERM; the pool has stopped by itself */
+    int signals, ended;           /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
+    bool is_paused, wants_reload; /* wants_reload: as soon as there is a pool */
 };
-
-/* ── workers ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* Modules lie beside the program where it was built, in the libraries' folder where it was installed. */
-static const char *module_directory(struct run *run)
-{
-    static const char *const places[] = {"workers", INSTALLED_MODULES};
-    char self[PATH_MAX - 64], place[PATH_MAX];
-    if (run->config->module_path) return run->config->module_path;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0) return "/usr/lib/quern/workers";
-    self[n] = 0;
-    *strrchr(self, '/') = 0;
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        snprintf(place, sizeof place, "%s/%s", self, places[i]);
-        if (realpath(place, run->module_path)) return run->module_path;
-    }
-    snprintf(run->module_path, sizeof run->module_path, "%s/workers", self);
-    return run->module_path;
-}
-
-/* {"command": [...]} */
-static char *command_options(char **command)
-{
-    json_t *words = json_array();
-    for (; *command; command++) json_array_append_new(words, json_string(*command));
-    json_t *options = json_pack("{s:o}", "command", words);
-    char *text = options ? json_dumps(options, JSON_COMPACT) : NULL;
-    json_decref(options);
-    return text;
-}
-
-/* EVENT -- COMMAND …: an exec worker beside those of the file. */
-static int load_command(struct run *run, char **arguments, quern_error *err)
-{
-    char *options = command_options(arguments + 2);
-    if (!options) {
-        snprintf(err->text, sizeof err->text, "the command is not UTF-8");
-        return QUERN_E_ARGUMENT;
-    }
-    struct config_worker worker = {.event = arguments[0], .module = "exec", .options = options, .policy = "{}"};
-    int code = module_load(&run->modules, module_directory(run), &worker, run->config, err);
-    free(options);
-    return code;
-}
-
-static int load_workers(struct run *run, char **arguments)
-{
-    quern_error err;
-    int code = QUERN_OK;
-    const struct config_workers *workers = &run->config->workers;
-    bool has_command = arguments[0] && arguments[1] && strcmp(arguments[1], "--") == 0 && arguments[2];
-    if (arguments[0] && !has_command) {
-        say("after the options comes EVENT -- COMMAND ..., as in: quern run image.resize -- ./resize.sh");
-        return QUERN_E_ARGUMENT;
-    }
-    for (size_t i = 0; i < workers->count; i++) {
-        if (!module_load(&run->modules, module_directory(run), &workers->at[i], run->config, &err)) continue;
-        say("%s", err.text);
-        code = QUERN_E_CONFIG; /* and the others? All that is wrong is told at once */
-    }
-    if (has_command && load_command(run, arguments, &err)) {
-        say("%s", err.text);
-        code = QUERN_E_CONFIG;
-    }
-    if (code) return code;
-    if (run->config->handlers.count) return QUERN_OK;
-    say("nothing to run: name workers in a file (-c) or a command (EVENT -- COMMAND ...)");
-    return QUERN_E_CONFIG;
-}
 
 /* ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -119,6 +50,9 @@ static int open_descriptors(struct run *run)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGTSTP);
+    sigaddset(&set, SIGCONT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -133,13 +67,84 @@ static int64_t now_ms(void)
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* Waits for a signal or the pool's own end. Was it a signal? */
-static bool wait_signal(struct run *run, int timeout_ms)
+/* Waits for a signal or the pool's own end. Which signal? 0: none. */
+static int wait_signal(struct run *run, int timeout_ms)
 {
     struct pollfd at[] = {{.fd = run->signals, .events = POLLIN}, {.fd = run->ended, .events = POLLIN}};
     struct signalfd_siginfo which;
     while (poll(at, 2, timeout_ms) < 0 && errno == EINTR) continue;
-    return at[0].revents && read(run->signals, &which, sizeof which) == (ssize_t)sizeof which;
+    return at[0].revents && read(run->signals, &which, sizeof which) == (ssize_t)sizeof which ? (int)which.ssi_signo : 0;
+}
+
+static bool is_stop(int signal)
+{
+    return signal == SIGINT || signal == SIGTERM;
+}
+
+/* What named the private server, or no server, means the one that it meant at the start. */
+static int take_server(const struct run *run, quern_config *asked, quern_error *err)
+{
+    bool is_same = run->redis && asked->redis ? strcmp(run->redis, asked->redis) == 0 : run->redis == asked->redis;
+    if (is_same) return quern_config_set(asked, "redis", run->config->redis, err);
+    return asked->redis ? QUERN_OK : quern_config_set(asked, "redis", "embedded:", err);
+}
+
+/* Reads anew what was read at the start, and opens its modules. What is wrong has been said. */
+static int read_again(struct run *run, quern_config *asked)
+{
+    quern_error err;
+    int rest, code = options_read(asked, &(struct verb_options){0}, run->argc, run->argv, &rest);
+    if (!code) code = guests_open(&run->modules, asked, run->argv + rest);
+    if (code) return code;
+    asked->connect_ms = run->config->connect_ms; /* start() has made it its own */
+    code = take_server(run, asked, &err);
+    if (code) say("%s", err.text);
+    return code;
+}
+
+/* All of it or nothing. The pool says in its log that it has reloaded. */
+static void reload(struct run *run, quern_pool *pool)
+{
+    quern_error err = {.text = "no memory"};
+    size_t before = run->modules.count;
+    quern_config *asked = quern_config_new();
+    bool is_read = asked && !read_again(run, asked);
+    if (is_read && !quern_pool_reload(pool, asked, &err)) {
+        quern_config_free(run->config);
+        run->config = asked;
+        return;
+    }
+    if (is_read || !asked) say("%s", err.text);
+    say("reload refused; nothing was changed");
+    module_unload(&run->modules, before);
+    quern_config_free(asked);
+}
+
+/* What asks for anything but the end. pool: NULL as long as it has not started. */
+static void hear(struct run *run, quern_pool *pool, int signal)
+{
+    if (signal == SIGTSTP && !run->is_paused && !(pool && quern_pool_pause(pool))) {
+        run->is_paused = true;
+        say("paused: what runs is finished, nothing else is started; to go on: kill -CONT %d", (int)getpid());
+    } else if (signal == SIGCONT && run->is_paused && !(pool && quern_pool_resume(pool))) {
+        run->is_paused = false;
+        say("going on; to pause again: kill -TSTP %d", (int)getpid());
+    } else if (signal == SIGHUP && pool) {
+        reload(run, pool);
+    } else if (signal == SIGHUP) {
+        run->wants_reload = true;
+    }
+}
+
+/* Until the next attempt to start, which a pause holds back. false: it is to end. */
+static bool wait_to_start(struct run *run)
+{
+    do {
+        int signal = wait_signal(run, run->is_paused ? -1 : TRY_AGAIN_MS);
+        if (is_stop(signal)) return false;
+        hear(run, NULL, signal);
+    } while (run->is_paused);
+    return true;
 }
 
 /* A server that is down is waited for: one line when it is, one when it is back. The waiting is done here, between single
@@ -155,7 +160,7 @@ static quern_pool *start(struct run *run, int *status)
         if (!was_down || !may_come) say("%s%s", err.text, may_come ? "; waiting for it" : "");
         *status = err.code == QUERN_E_CONFIG || err.code == QUERN_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
         if (!may_come) return NULL;
-        if (wait_signal(run, TRY_AGAIN_MS)) {
+        if (!wait_to_start(run)) {
             *status = EXIT_DONE;
             return NULL;
         }
@@ -192,7 +197,7 @@ static int drain(struct run *run, quern_pool *pool)
     quern_pool_stop(pool);
     forget_echo(run);
     while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && now_ms() < end_ms) {
-        if (!wait_signal(run, 20)) continue;
+        if (!is_stop(wait_signal(run, 20))) continue;
         say("second signal: leaving at once; %s", err.text);
         _exit(EXIT_FAILED);
     }
@@ -213,15 +218,17 @@ static int serve(struct run *run)
     quern_config_observe(run->config, QUERN_NOTICE_STOPPED, observe, run);
     quern_pool *pool = start(run, &status);
     if (!pool) return status;
-    wait_signal(run, -1);
+    if (run->wants_reload) reload(run, pool);
+    for (int signal; (signal = wait_signal(run, -1)) && !is_stop(signal);) hear(run, pool, signal);
     return drain(run, pool);
 }
 
-static int run_all(struct run *run, int argc, char **argv)
+static int run_all(struct run *run)
 {
-    int rest, code = options_read(run->config, &(struct verb_options){0}, argc, argv, &rest);
+    int rest, code = options_read(run->config, &(struct verb_options){0}, run->argc, run->argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
-    if (load_workers(run, argv + rest)) return EXIT_USAGE;
+    if (guests_open(&run->modules, run->config, run->argv + rest)) return EXIT_USAGE;
+    run->redis = quern_config_get(run->config, "redis");
     if (open_descriptors(run)) {
         say("no descriptors: is there a limit on open files?");
         return EXIT_FAILED;
@@ -233,14 +240,15 @@ static int run_all(struct run *run, int argc, char **argv)
 
 int verb_run(int argc, char **argv)
 {
-    struct run run = {.config = quern_config_new(), .signals = -1, .ended = -1};
+    struct run run = {.argc = argc, .argv = argv, .config = quern_config_new(), .signals = -1, .ended = -1};
     if (!run.config) {
         say("no memory");
         return EXIT_FAILED;
     }
-    int status = run_all(&run, argc, argv);
+    int status = run_all(&run);
     module_unload_all(&run.modules);
     embed_close(run.embed);
     quern_config_free(run.config);
+    quern_free(run.redis);
     return status;
 }

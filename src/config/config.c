@@ -160,9 +160,10 @@ int config_check(const quern_config *config, quern_error *err)
                        "%lld, or null for a sixth",
                        (long long)config->heartbeat_ms, (long long)config->lease_ms, (long long)(config->lease_ms + 1) / 2);
     if (config->dead_letter_stream && !strcmp(config->dead_letter_stream, config->stream))
-        return err_set(err, QUERN_E_CONFIG,
-                       "dead_letter_stream: \"%s\" is the stream itself, so that dead jobs would run again; use another, or null",
-                       config->stream);
+        return err_set(
+            err, QUERN_E_CONFIG,
+            "dead_letter_stream: \"%s\" is the stream itself, so that dead jobs would run again; use another, or null",
+            config->stream);
     if (list_has(&config->ignored_groups, config->group))
         return err_set(err, QUERN_E_CONFIG,
                        "ignored_groups: \"%s\" is the group of this pool, whose own jobs would be trimmed; remove it there",

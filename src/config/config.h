@@ -51,8 +51,8 @@ struct quern_config {
     int64_t lease_ms, heartbeat_ms, reap_ms; /* heartbeat_ms 0: a sixth of the lease */
     int delivery;                            /* enum delivery */
     /* what becomes of a job that does not go well; the first six also per event (config/policy) */
-    int64_t timeout_ms, timeout_grace_ms;    /* timeout 0: none */
-    int64_t retry_limit;                     /* -1: for ever */
+    int64_t timeout_ms, timeout_grace_ms; /* timeout 0: none */
+    int64_t retry_limit;                  /* -1: for ever */
     int64_t retry_base_ms, retry_factor, retry_max_ms;
     int unhandled;            /* enum unhandled */
     char *dead_letter_stream; /* NULL: <stream>:failed */

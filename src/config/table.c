@@ -12,7 +12,7 @@
 #include "config/policy.h"
 
 #define KEY(member)    .name = #member, .at = offsetof(struct quern_config, member)
-#define PER_EVENT(key) .flags = CONFIG_PER_EVENT, .policy_at = offsetof(struct policy, key)
+#define PER_EVENT(key) .flags = CONFIG_PER_EVENT | CONFIG_LIVE, .policy_at = offsetof(struct policy, key)
 
 enum { DAY_MS = 86400000, HOUR_MS = 3600000, MINUTE_MS = 60000 };
 static const int64_t MIB = 1048576;
@@ -31,7 +31,7 @@ static const struct config_row rows[] = {
      .sentence = "where a new group begins: 0 the oldest entry, $ what comes from now on, or behind an entry id"},
     {KEY(consumer), .type = CONFIG_NAME, .min = 1, .max = 128,
      .sentence = "how the consumer's name begins; its end is always random"},
-    {KEY(threads), .type = CONFIG_THREADS, .min = 1, .max = 1024, .fallback = "auto",
+    {KEY(threads), .type = CONFIG_THREADS, .flags = CONFIG_LIVE, .min = 1, .max = 1024, .fallback = "auto",
      .sentence = "worker threads; auto: as many as cores may be used"},
     {KEY(lease_ms), .alias = "claim_idle_ms", .type = CONFIG_NUMBER, .min = 100, .max = DAY_MS, .fallback = "30000",
      .sentence = "how long a job is ours without renewal"},
@@ -42,7 +42,8 @@ static const struct config_row rows[] = {
     {KEY(timeout_ms), PER_EVENT(timeout_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "0",
      .sentence = "how long a handler may take until its job counts as cancelled; 0: no limit"},
     {KEY(timeout_grace_ms), PER_EVENT(timeout_grace_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "5000",
-     .sentence = "how long after that a handler may still return; then its job is taken from it as failed, its thread replaced"},
+     .sentence =
+         "how long after that a handler may still return; then its job is taken from it as failed, its thread replaced"},
     {KEY(delivery), .type = CONFIG_CHOICE, .choices = "at-least-once|at-most-once", .fallback = "at-least-once",
      .sentence = "at-most-once: a job is given up when it is read, and lost with a process that dies"},
     {KEY(retry_limit), PER_EVENT(retry_limit), .type = CONFIG_NUMBER, .min = -1, .max = 1000000, .fallback = "3",
@@ -53,7 +54,7 @@ static const struct config_row rows[] = {
      .sentence = "by how much each further retry waits longer"},
     {KEY(retry_max_ms), PER_EVENT(retry_max_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "3600000",
      .sentence = "how long a retry waits at most"},
-    {KEY(unhandled), .type = CONFIG_CHOICE, .choices = "retry|dead|ack", .fallback = "retry",
+    {KEY(unhandled), .type = CONFIG_CHOICE, .flags = CONFIG_LIVE, .choices = "retry|dead|ack", .fallback = "retry",
      .sentence = "what becomes of a job whose event has no handler here: retried and then dead, dead at once, or acknowledged"},
     {KEY(dead_letter_stream), .type = CONFIG_NAME, .min = 1, .max = 512,
      .sentence = "the stream of dead letters; null: <stream>:failed"},
@@ -79,7 +80,7 @@ static const struct config_row rows[] = {
      .sentence = "nothing is trimmed while one of these groups is missing"},
     {KEY(ignored_groups), .type = CONFIG_GROUPS, .max = 64, .fallback = "[]",
      .sentence = "groups that trimming does not wait for"},
-    {KEY(drain_ms), .type = CONFIG_NUMBER, .min = 0, .max = DAY_MS, .fallback = "25000",
+    {KEY(drain_ms), .type = CONFIG_NUMBER, .flags = CONFIG_LIVE, .min = 0, .max = DAY_MS, .fallback = "25000",
      .sentence = "how long a stop waits for the jobs that run"},
     {KEY(connect_ms), .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
      .sentence = "how long a start waits for Redis; 0: one attempt"},
@@ -90,12 +91,12 @@ static const struct config_row rows[] = {
     {KEY(until_empty), .type = CONFIG_BOOL, .fallback = "false", .sentence = "stop when nothing is left to take"},
     {KEY(state_dir), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM, .min = 1, .max = 4095,
      .sentence = "folder of the embedded server and other state; null: $STATE_DIRECTORY, else below the XDG state folder"},
-    {KEY(module_path), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM, .min = 1, .max = 4095,
+    {KEY(module_path), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM | CONFIG_LIVE, .min = 1, .max = 4095,
      .sentence = "folder of the worker modules; null: the one that came with the program"},
-    {KEY(log_level), .type = CONFIG_CHOICE, .choices = "error|warning|info|debug", .fallback = "info",
+    {KEY(log_level), .type = CONFIG_CHOICE, .flags = CONFIG_LIVE, .choices = "error|warning|info|debug", .fallback = "info",
      .sentence = "the least important lines that are still logged"},
     {KEY(log_format), .type = CONFIG_CHOICE, .choices = "text|json", .fallback = "text", .sentence = "what a log line is"},
-    {KEY(workers), .type = CONFIG_WORKERS, .flags = CONFIG_PROGRAM, .min = 1, .max = 1024,
+    {KEY(workers), .type = CONFIG_WORKERS, .flags = CONFIG_PROGRAM | CONFIG_LIVE, .min = 1, .max = 1024,
      .sentence = "which module handles which event: a list of {\"event\", \"module\", \"options\", keys for this event}"},
 };
 

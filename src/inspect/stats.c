@@ -81,8 +81,10 @@ char *stats_text(const struct stats *stats)
     json_t *root = json_pack("{s:s, s:s, s:s}", "stream", stats->stream, "group", stats->group, "consumer", stats->consumer);
     bool is_whole = root &&
                     put_numbers(root, (struct number[]){{"stopping", stats->is_stopping},
+                                                        {"paused", stats->is_paused},
                                                         {"uptime_ms", stats->uptime_ms},
                                                         {"threads", stats->threads},
+                                                        {"threads_stuck", stats->threads_stuck},
                                                         {"run_us", stats->run_us},
                                                         {"slots", stats->slots},
                                                         {"reply_bytes", stats->reply_bytes},

@@ -11,10 +11,11 @@
 
 struct stats {
     const char *stream, *group, *consumer;
-    bool is_stopping, is_up;
-    int64_t uptime_ms, threads, run_us, slots, reply_bytes, notices_dropped;
+    bool is_stopping, is_paused, is_up;
+    int64_t uptime_ms, threads, threads_stuck, run_us, slots, reply_bytes, notices_dropped;
     /* jobs */
-    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, unhandled, released, left, unsettled;
+    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, unhandled,
+        released, left, unsettled;
     /* leases */
     int64_t renewed, lost, ambiguous;
     /* upkeep */

@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "intake/admit.h"
 #include "intake/adopt.h"
+#include "intake/giveback.h"
 #include "intake/heal.h"
 #include "intake/plan.h"
 
@@ -36,6 +37,8 @@ struct dispatcher {
     bool was_short;      /* the last reply held less than was asked for: block the next time */
     int64_t entry_bytes; /* of an entry, of late */
     int64_t mean_ns, jobs_before, run_ns_before;
+    int64_t progress_ns; /* when it was last seen that a job had ended */
+    int64_t paused_ns;   /* when it was last seen that the pool was paused */
 };
 
 /* ── what to ask for ─────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -50,10 +53,20 @@ static uint32_t measure(struct dispatcher *dispatcher)
         dispatcher->mean_ns =
             dispatcher->mean_ns ? dispatcher->mean_ns + (of_late_ns - dispatcher->mean_ns) / MEAN_WEIGHT : of_late_ns;
         if (dispatcher->mean_ns < 1) dispatcher->mean_ns = 1;
+        dispatcher->progress_ns = clock_now_ns();
     }
     dispatcher->jobs_before = jobs;
     dispatcher->run_ns_before = run_ns;
     return threads;
+}
+
+/* What a job takes. Where every thread is busy and none has ended a job for a while, it takes at least so long by now, whatever the
+ * jobs before it took: what is fetched then would only wait. */
+static int64_t expected_ns(const struct dispatcher *dispatcher)
+{
+    if (!dispatcher->mean_ns || ready_sleepers(dispatcher->needs->ready)) return dispatcher->mean_ns;
+    int64_t standing_ns = clock_now_ns() - dispatcher->progress_ns;
+    return standing_ns > dispatcher->mean_ns ? standing_ns : dispatcher->mean_ns;
 }
 
 static uint32_t asked(const struct dispatcher *dispatcher)
@@ -79,7 +92,7 @@ static struct plan make_plan(struct dispatcher *dispatcher)
         .waiting = ready_length(needs->ready) + dispatcher->admitting,
         .asked = in_flight,
         .free = slots_free_count(needs->slots) + spare,
-        .mean_ns = dispatcher->mean_ns,
+        .mean_ns = expected_ns(dispatcher),
         .prefetch_ns = needs->is_unpended ? 0 : needs->prefetch_ns,
         .prefetch_max = needs->prefetch_max,
         .batch_size = needs->batch_size,
@@ -168,11 +181,17 @@ static int send_read(struct dispatcher *dispatcher, struct conn *conn, uint32_t 
     return conn_send(conn, conn_answer_deadline(conn), err);
 }
 
+/* Nothing is read for a pool that is paused or stops. */
+static bool may_read(const struct dispatcher_needs *needs)
+{
+    return !ready_is_paused(needs->ready) && !atomic_load(needs->is_stopping);
+}
+
 /* Sends what the plan allows: two reads at most; one if the last reply was short. */
 static int send_reads(struct dispatcher *dispatcher, struct conn *conn, struct plan *made, quern_error *err)
 {
     int code = QUERN_OK;
-    while (!code && !atomic_load(dispatcher->needs->is_stopping)) {
+    while (!code && may_read(dispatcher->needs)) {
         uint32_t most = dispatcher->was_short ? 1 : READS;
         *made = make_plan(dispatcher);
         if (dispatcher->read_count >= most || !made->count || !reserve_for(dispatcher, made->count)) break;
@@ -232,7 +251,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     uint32_t fullest;
     dispatcher->admitting = count_entries(reply, &fullest);
     dispatcher->was_short = fullest < read.count;
-    if (needs->until_empty && read.is_blocking && reply->type == REPLY_NIL && nothing_held(dispatcher))
+    if (needs->until_empty && may_read(needs) && read.is_blocking && reply->type == REPLY_NIL && nothing_held(dispatcher))
         needs->stop(needs->pool);
     int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
     admit_reply(dispatcher, &read, reply);
@@ -279,7 +298,18 @@ static void fail(struct dispatcher *dispatcher, struct conn *conn, const quern_e
     if (why->code != QUERN_E_GONE || !has_healed(dispatcher, conn)) lose_connection(dispatcher, why);
 }
 
-/* Nothing to read now, or no slots: sleeps until a worker, the settler or a stop wakes it. */
+/* ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* How long to wait at most, because of jobs that wait too: for a worker that sleeps although (the backlog was not thought worth a
+ * wake), or until they may have become stale. */
+static int64_t patience_ns(const struct dispatcher_needs *needs, bool *is_nudging)
+{
+    bool is_waiting = ready_length(needs->ready), is_asleep = ready_sleepers(needs->ready);
+    *is_nudging = is_waiting && is_asleep;
+    return *is_nudging ? NUDGE_MS * NS_PER_MS : is_waiting ? GIVEBACK_LOOK_MS * NS_PER_MS : NS_PER_S;
+}
+
+/* Nothing to read now, or no slots: sleeps until a worker, the settler, a resume or a stop wakes it. */
 static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *made)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
@@ -287,15 +317,16 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     atomic_store(needs->wants_slots, true);
     /* Armed first, then looked once more: what happened in between has found nobody to wake. */
     struct plan again = make_plan(dispatcher);
-    bool is_nudging = ready_length(needs->ready) && ready_sleepers(needs->ready);
-    int64_t wait_ns = is_nudging ? NUDGE_MS * NS_PER_MS : NS_PER_S;
-    if (!again.count && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + wait_ns);
+    bool is_nudging;
+    int64_t wait_ns = patience_ns(needs, &is_nudging);
+    bool is_idle = !again.count || ready_is_paused(needs->ready);
+    if (is_idle && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + wait_ns);
     if (is_nudging) ready_wake(needs->ready);
     ready_disarm_refill(needs->ready);
     atomic_store(needs->wants_slots, false);
 }
 
-/* A reply is on its way. While jobs wait and workers sleep (the backlog was not thought worth a wake), look again soon. */
+/* A reply is on its way. */
 static int wait_for_reply(struct dispatcher *dispatcher, struct conn *conn, quern_error *err)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
@@ -306,9 +337,9 @@ static int wait_for_reply(struct dispatcher *dispatcher, struct conn *conn, quer
     const struct read *oldest = &dispatcher->reads[0];
     int64_t limit_ns = clock_deadline_ns(oldest->sent_ns, oldest->is_blocking ? needs->block_ms : 0) +
                        dispatcher->link.options.conn.answer_ms * NS_PER_MS;
-    int64_t nudge_ns = clock_now_ns() + NUDGE_MS * NS_PER_MS;
-    bool is_nudging = ready_length(needs->ready) && ready_sleepers(needs->ready);
-    waker_wait(needs->waker, conn_fd(conn), is_nudging && nudge_ns < limit_ns ? nudge_ns : limit_ns);
+    bool is_nudging;
+    int64_t look_ns = clock_now_ns() + patience_ns(needs, &is_nudging);
+    waker_wait(needs->waker, conn_fd(conn), ready_length(needs->ready) && look_ns < limit_ns ? look_ns : limit_ns);
     if (is_nudging) ready_wake(needs->ready);
     if (clock_now_ns() < limit_ns) return QUERN_OK;
     return err_set(err, QUERN_E_TIMEOUT, "no answer to XREADGROUP in time");
@@ -336,6 +367,7 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
         return;
     }
+    giveback_stale(needs, &dispatcher->paused_ns);
     int code = adopt(dispatcher, conn, &why);
     if (!code && dispatcher->adopted_on != conn) return;
     if (!code) code = send_reads(dispatcher, conn, &made, &why);
@@ -344,21 +376,6 @@ static void dispatcher_step(struct dispatcher *dispatcher)
     else if (!code)
         wait_for_demand(dispatcher, &made);
     if (code) fail(dispatcher, conn, &why);
-}
-
-/* What waits unstarted goes back at once; a worker may still take one of them, which is as well. */
-static void release_unstarted(struct dispatcher *dispatcher)
-{
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    uint32_t index;
-    int64_t now_ns = clock_now_ns();
-    while (ready_pop(needs->ready, &index)) {
-        struct quern_job *job = slots_at(needs->slots, index);
-        job->outcome = OUTCOME_RELEASED;
-        job->started_ns = job->ended_ns = now_ns;
-        slot_move(job, SLOT_READY, SLOT_DONE);
-        done_push(needs->done, job);
-    }
 }
 
 /* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. */
@@ -380,7 +397,7 @@ void dispatcher_run(void *given)
     dispatcher.high = calloc(STREAMS * start->needs->source_count, sizeof *dispatcher.high);
     while (dispatcher.reserve.jobs && dispatcher.high && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);
-    release_unstarted(&dispatcher);
+    giveback_all(start->needs);
     reserve_shrink(&dispatcher);
     link_close(&dispatcher.link);
     free(dispatcher.reserve.jobs);

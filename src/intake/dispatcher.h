@@ -11,6 +11,7 @@
  * Invariant  with no connection there is no read in flight; after each connect, what Redis says is ours but lies in no slot is
  *            claimed (adopt) before anything else is read.
  * Threads    dispatcher_run is the thread
+ * Paused     no new read; what those in flight bring waits in ready
  * At a stop  no new read; what the last ones bring, and what is unstarted, is released; ready is closed. */
 #ifndef QUERN_INTAKE_DISPATCHER_H
 #define QUERN_INTAKE_DISPATCHER_H

@@ -8,9 +8,11 @@
 #include "job/source.h"
 #include "wire/conn.h"
 
-/* Deletes the consumer leaver, or (NULL) all that were silent for silence_ms: of those who hold nothing. With the last one goes the
- * empty retry stream. */
-int consumers_sweep(struct conn *conn, const struct source *source, int64_t silence_ms, const char *leaver, int64_t *swept,
+/* consumer says that it is there; others that were silent for silence_ms, and hold nothing, are deleted. */
+int consumers_sweep(struct conn *conn, const struct source *source, const char *consumer, int64_t silence_ms, int64_t *swept,
                     quern_error *err) QUERN_MUST_USE;
+
+/* consumer takes its leave. With the last one of the group goes the empty retry stream. */
+int consumers_leave(struct conn *conn, const struct source *source, const char *consumer, quern_error *err) QUERN_MUST_USE;
 
 #endif

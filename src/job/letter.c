@@ -87,9 +87,10 @@ static bool put_facts(json_t *record, const struct quern_job *job, const struct 
     char seen[CLOCK_ISO_SIZE];
     int64_t held_us = (clock_now_ns() - job->admitted_ns) / NS_PER_US;
     clock_iso(job->message.first_seen_ms ? job->message.first_seen_ms * 1000 : facts->unix_us - held_us, seen);
-    json_t *more = json_pack("{s:s, s:s, s:s, s:i, s:s, s:f, s:n, s:n}", "reason", facts->reason, "group", facts->group, "consumer",
-                             facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen", seen, "duration_ms",
-                             (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000, "signal", "backtrace");
+    json_t *more =
+        json_pack("{s:s, s:s, s:s, s:i, s:s, s:f, s:n, s:n}", "reason", facts->reason, "group", facts->group, "consumer",
+                  facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen", seen, "duration_ms",
+                  (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000, "signal", "backtrace");
     bool is_put = more && !json_object_update(record, more);
     json_decref(more);
     return is_put && put_words(record, "error", job->error ? job->error : facts->error);

@@ -11,6 +11,7 @@
 #include "job/codec.h"
 
 #define YEAR_9999_MS UINT64_C(253402300799999) /* what comes later cannot be written as a date */
+#define PACKED       "quern_packed"            /* all fields of a job that has more of them than a script can move */
 enum { RETRIES_MAX = 1000000000, NOTES = 5 /* that the scripts may add to a job's own fields */ };
 
 static quern_bytes text_at(const struct message *message, uint32_t i)
@@ -68,6 +69,9 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
         if (!number_field(value, INT64_MAX, &number))
             return err_set(err, QUERN_E_ARGUMENT, "the field expire_at is not a time in Unix milliseconds");
         message->expire_at_ms = (int64_t)number;
+    } else if (message->is_private && bytes_is(name, PACKED)) {
+        return err_set(err, QUERN_E_ARGUMENT,
+                       "the entry has more fields than can be moved; they are kept as one, in MessagePack");
     }
     return QUERN_OK;
 }
@@ -75,7 +79,7 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
 bool message_is_note(const struct message *message, uint32_t i)
 {
     quern_bytes name = text_at(message, i);
-    return message->is_private && name.len > 6 && memcmp(name.at, "quern_", 6) == 0;
+    return message->is_private && name.len > 6 && memcmp(name.at, "quern_", 6) == 0 && !bytes_is(name, PACKED);
 }
 
 size_t message_bytes(const struct message *message)
@@ -86,7 +90,7 @@ size_t message_bytes(const struct message *message)
 }
 
 /* What the scripts wrote beside the job's own fields. They are ours, so a wrong one is merely not believed. */
-static int take_ours(struct message *message, quern_bytes name, quern_bytes value, quern_error *err)
+static void take_ours(struct message *message, quern_bytes name, quern_bytes value)
 {
     uint64_t number;
     if (bytes_is(name, "quern_entry"))
@@ -98,9 +102,7 @@ static int take_ours(struct message *message, quern_bytes name, quern_bytes valu
     else if (bytes_is(name, "quern_retries") && number_field(value, RETRIES_MAX, &number)) {
         message->retries_noted = (uint32_t)number;
         message->has_retries = true;
-    } else if (bytes_is(name, "quern_packed"))
-        return err_set(err, QUERN_E_ARGUMENT, "the entry has more fields than can be moved; they are kept as one, in MessagePack");
-    return QUERN_OK;
+    }
 }
 
 /* All notes are taken, also those behind a field that is wrong: a dead letter says where the job came from. */
@@ -112,10 +114,12 @@ static int take_fields(struct message *message, quern_error *err)
     for (uint32_t i = 0; i + 1 < message->fields_count; i += 2) {
         quern_bytes name = text_at(message, i), value = text_at(message, i + 1);
         bool is_note = message_is_note(message, i);
-        int wrong = is_note ? take_ours(message, name, value, code ? NULL : err)
-                            : take_field(message, name, value, code ? NULL : err);
+        if (is_note) {
+            take_ours(message, name, value);
+            continue;
+        }
+        int wrong = take_field(message, name, value, code ? NULL : err);
         if (!code) code = wrong;
-        if (is_note) continue;
         last = value;
         own++;
     }
@@ -143,10 +147,8 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
 
 int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max, quern_error *err)
 {
-    *message = (struct message){.entry = entry->id,
-                                .fields = entry->fields->items,
-                                .fields_count = entry->fields->count,
-                                .is_private = is_private};
+    *message = (struct message){
+        .entry = entry->id, .fields = entry->fields->items, .fields_count = entry->fields->count, .is_private = is_private};
     entry_id_text(entry->id, message->entry_text);
     if (entry->fields->type != REPLY_ARRAY) {
         message->fields_count = 0;

@@ -22,7 +22,7 @@ struct message {
     uint32_t fields_count;                   /* names and values together */
     uint32_t retries;
     char entry_text[ENTRY_ID_SIZE];
-    int64_t expire_at_ms;                    /* Unix; 0: never */
+    int64_t expire_at_ms; /* Unix; 0: never */
     /* what the private streams add: where the job came from */
     quern_bytes first_entry; /* at NULL: this entry is its first */
     int64_t first_seen_ms;   /* 0: now */

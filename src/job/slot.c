@@ -10,6 +10,7 @@
 
 struct slots {
     uint32_t count;
+    _Atomic uint32_t ghosts;
     struct ring *free; /* the numbers of free slots */
     struct quern_job at[];
 };
@@ -104,6 +105,7 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     atomic_store_explicit(&job->origin, admission->origin, memory_order_relaxed);
     atomic_store_explicit(&job->granted_ns, admission->granted_ns, memory_order_relaxed);
     atomic_store_explicit(&job->deadline_ns, CLOCK_NEVER, memory_order_relaxed);
+    atomic_store_explicit(&job->overdue_ns, CLOCK_NEVER, memory_order_relaxed);
     job->admitted_ns = admission->now_ns;
     job->started_ns = job->ended_ns = 0;
     job->outcome = OUTCOME_NONE;
@@ -184,18 +186,73 @@ bool slot_said(struct quern_job *job)
 void slot_merge(struct quern_job *job)
 {
     bool is_late = job->said.ended_ns >= atomic_load_explicit(&job->deadline_ns, memory_order_relaxed);
-    job->outcome = job->is_not_json                                   ? OUTCOME_MALFORMED
-                   : is_late && job->said.outcome == OUTCOME_RETRY    ? OUTCOME_TIMEOUT
-                                                                      : job->said.outcome;
+    job->outcome = job->said.outcome;
     job->ended_ns = job->said.ended_ns;
+    if (job->outcome == OUTCOME_SEIZED) return;
+    if (is_late && job->outcome == OUTCOME_RETRY) job->outcome = OUTCOME_TIMEOUT;
+    if (job->is_not_json) job->outcome = OUTCOME_MALFORMED;
     if (!job->said.error) return;
     free(job->error);
     job->error = job->said.error;
     job->said.error = NULL;
 }
 
+bool slot_seize(struct quern_job *job, uint32_t generation)
+{
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    do {
+        bool is_held = state_of(word) == SLOT_RUNNING || state_of(word) == SLOT_PENDING;
+        if (generation_of(word) != generation || !is_held || (word & SLOT_CLAIMED)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_CLAIMED, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+/* Reads only what was written before the handler began, and what it cannot write. */
+struct quern_job *slots_ghost(struct slots *slots, struct quern_job *job)
+{
+    const struct message *message = &job->message;
+    struct reply fields = {REPLY_ARRAY, message->fields_count, {.items = message->fields}};
+    struct entry entry = {.id = message->entry, .fields = &fields};
+    struct quern_job *ghost = slots_ghost_count(slots) < slots->count ? calloc(1, sizeof *ghost) : NULL;
+    if (!ghost) return NULL;
+    ghost->body = job;
+    ghost->body_generation = generation_of(atomic_load_explicit(&job->word, memory_order_relaxed));
+    atomic_init(&ghost->word, SLOT_DONE);
+    atomic_init(&ghost->deliveries, atomic_load_explicit(&job->deliveries, memory_order_relaxed));
+    atomic_init(&ghost->origin, atomic_load_explicit(&job->origin, memory_order_relaxed));
+    if (slot_has(job, SLOT_GONE)) atomic_store_explicit(&ghost->word, SLOT_DONE | SLOT_GONE, memory_order_relaxed);
+    ghost->admitted_ns = job->admitted_ns;
+    ghost->started_ns = job->started_ns;
+    ghost->policy = job->policy;
+    ghost->retry_after_ms = -1;
+    atomic_fetch_add(&slots->ghosts, 1);
+    if (!message_read(&ghost->message, &entry, message->is_private, UINT32_MAX / 2, NULL) && message_detach(&ghost->message))
+        return ghost;
+    slots_ghost_free(slots, ghost);
+    return NULL;
+}
+
+void slots_ghost_free(struct slots *slots, struct quern_job *ghost)
+{
+    message_free(&ghost->message);
+    free(ghost->error);
+    free(ghost);
+    atomic_fetch_sub(&slots->ghosts, 1);
+}
+
+uint32_t slots_ghost_count(const struct slots *slots)
+{
+    return atomic_load(&slots->ghosts);
+}
+
 void slots_free(struct slots *slots, struct quern_job *job)
 {
+    if (job->body) {
+        slot_mark(job->body, job->body_generation, SLOT_LOST);
+        slots_ghost_free(slots, job);
+        return;
+    }
     span_release(&job->span);
     message_free(&job->message);
     codec_drop(job->json);
@@ -213,7 +270,7 @@ void slots_free(struct slots *slots, struct quern_job *job)
     slots_unreserve(slots, job);
 }
 
-static bool lease_of(struct quern_job *job, struct lease *lease)
+bool slot_look(struct quern_job *job, struct lease *lease)
 {
     uint64_t before = atomic_load_explicit(&job->word, memory_order_acquire); /* pairs with slot_move() */
     if (state_of(before) == SLOT_FREE) return false;
@@ -234,14 +291,15 @@ static bool lease_of(struct quern_job *job, struct lease *lease)
 
 bool slot_lease_of(struct quern_job *job, struct lease *lease)
 {
-    return !slot_has(job, SLOT_LOST) && !slot_has(job, SLOT_GONE) && lease_of(job, lease);
+    return !slot_has(job, SLOT_LOST) && !slot_has(job, SLOT_GONE) && slot_look(job, lease);
 }
 
 bool slots_hold(struct slots *slots, uint32_t origin, struct entry_id entry)
 {
     struct lease lease;
     for (uint32_t i = 0; i < slots->count; i++)
-        if (lease_of(&slots->at[i], &lease) && lease.origin == origin && entry_id_compare(lease.entry, entry) == 0) return true;
+        if (slot_look(&slots->at[i], &lease) && lease.origin == origin && entry_id_compare(lease.entry, entry) == 0)
+            return true;
     return false;
 }
 

@@ -32,7 +32,7 @@ enum slot_mark {
     SLOT_TICKET = 1 << 9,   /* a ticket was given out: it may be finished from elsewhere */
     SLOT_CLAIMED = 1 << 10, /* somebody finishes it by ticket and writes its verdict */
     SLOT_SAID = 1 << 11,    /* that verdict is written */
-    SLOT_GONE = 1 << 12     /* its entry was deleted from the stream, or was never pending: nobody has its lease, nor ever will */
+    SLOT_GONE = 1 << 12 /* its entry was deleted from the stream, or was never pending: nobody has its lease, nor ever will */
 };
 
 /* What became of a job here; decides what is asked of Redis. */
@@ -49,6 +49,7 @@ enum slot_outcome {
     OUTCOME_UNWANTED,  /* likewise, and it is not to be tried again */
     OUTCOME_PASSED,    /* likewise, and it is not to be missed */
     OUTCOME_RELEASED,  /* not started: back to the group at no cost */
+    OUTCOME_SEIZED,    /* its handler has outstayed its time: a ghost was settled in its place */
     OUTCOMES
 };
 
@@ -67,7 +68,9 @@ struct quern_job {
     _Atomic uint32_t origin;     /* index of the source × 2, + 1 if from the private retry stream */
     _Atomic int64_t granted_ns;  /* taken before the command that granted or renewed it was sent */
     _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
+    _Atomic int64_t overdue_ns;  /* and its grace: from then on the job may be seized; written last before the handler runs */
     _Atomic int64_t *drain_ns;   /* the pool's: when drain is over, CLOCK_NEVER until a stop */
+    void *runner;                /* the worker that runs it; written before overdue_ns */
 
     /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
     uint32_t index;
@@ -78,10 +81,12 @@ struct quern_job {
     struct policy policy;   /* of its event; set before it runs or ends unrun */
     int64_t retry_after_ms; /* as its handler asked for; -1: it did not */
     int64_t delay_ms;       /* settler's: until it is tried again */
-    bool is_unreadable;     /* the entry: there is no event, or no data, to show */
-    bool is_gone;      /* its entry is no longer in the stream: the fields are sent when it is put back */
-    bool is_ambiguous; /* an acknowledgement was sent and not answered */
-    bool is_not_json;  /* the handler asked for JSON and there was none */
+    struct quern_job *body; /* of a ghost: the job it stands for */
+    uint32_t body_generation;
+    bool is_unreadable; /* the entry: there is no event, or no data, to show */
+    bool is_gone;       /* its entry is no longer in the stream: the fields are sent when it is put back */
+    bool is_ambiguous;  /* an acknowledgement was sent and not answered */
+    bool is_not_json;   /* the handler asked for JSON and there was none */
     struct json_t *json;
     struct slot_said {
         enum slot_outcome outcome;
@@ -149,7 +154,18 @@ bool slot_said(struct quern_job *job);
 /* The ticket's word becomes the job's; the handler has returned by then. Whoever was told that the slot is DONE, before the push. */
 void slot_merge(struct quern_job *job);
 
-/* After it was settled: drops what it holds, begins the next generation, makes it free. Settler. */
+/* Seizing: a job is taken from a handler that has outstayed its time, as by a ticket that it has not given out.
+ * slot_seize(): true: no other verdict counts any more. Then either slot_said() is true (the handler has returned: the caller
+ * writes the outcome and pushes the job) or it runs on: a ghost, which holds all that is needed to settle the job, is pushed in
+ * its place, and the slot is freed when the handler returns. Reaper. */
+bool slot_seize(struct quern_job *job, uint32_t generation);
+/* Gives; the settler frees it by slots_free(). NULL: no memory, or as many as there are slots. The job must be seized. */
+struct quern_job *slots_ghost(struct slots *slots, struct quern_job *job);
+void slots_ghost_free(struct slots *slots, struct quern_job *ghost);
+/* Ghosts that were not freed yet. */
+uint32_t slots_ghost_count(const struct slots *slots);
+
+/* After it was settled: drops what it holds, begins the next generation, makes it free. A ghost's body loses its lease. Settler. */
 void slots_free(struct slots *slots, struct quern_job *job);
 
 /* For the heartbeat: one consistent look at a slot that may move on at any time. */
@@ -159,6 +175,8 @@ struct lease {
     int64_t granted_ns;
 };
 /* false: nothing is held there. */
+bool slot_look(struct quern_job *job, struct lease *lease);
+/* The same, but false also where there is nothing to renew: the lease is lost, or the entry gone. */
 bool slot_lease_of(struct quern_job *job, struct lease *lease);
 /* Is this entry held in any slot, whoever has its lease by now? */
 bool slots_hold(struct slots *slots, uint32_t origin, struct entry_id entry);

@@ -22,7 +22,8 @@ struct source {
 
 /* QUERN_OK or QUERN_E_MEMORY. */
 /* dead: the stream of dead letters; NULL: S:failed. */
-int source_open(struct source *source, const char *stream, const char *group, const char *dead, quern_error *err) QUERN_MUST_USE;
+int source_open(struct source *source, const char *stream, const char *group, const char *dead,
+                quern_error *err) QUERN_MUST_USE;
 void source_close(struct source *source);
 
 /* The stream that entries of one origin lie in. */

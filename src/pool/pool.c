@@ -15,7 +15,7 @@
 
 enum { FINISH_ERROR_MAX = 1000 };
 
-static int check_config(const quern_config *config, quern_error *err)
+int pool_check(const quern_config *config, quern_error *err)
 {
     if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
     if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
@@ -35,13 +35,15 @@ static int pool_open(quern_pool *pool, const quern_config *config, quern_error *
 
 quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
 {
-    if (check_config(config, err)) return NULL;
+    if (pool_check(config, err)) return NULL;
     quern_pool *pool = calloc(1, sizeof *pool);
     if (!pool) {
         err_set(err, QUERN_E_MEMORY, "no memory for a pool");
         return NULL;
     }
     pthread_mutex_init(&pool->join_lock, NULL);
+    pthread_mutex_init(&pool->reload_lock, NULL);
+    atomic_init(&pool->drain_ms, config->drain_ms);
     atomic_init(&pool->drain_ns, CLOCK_NEVER);
     atomic_init(&pool->due_ns, CLOCK_NEVER);
     pool->dispatcher_waker.fd = pool->reaper_waker.fd = pool->heartbeat_waker.fd = pool->ended_waker.fd = -1;
@@ -62,8 +64,7 @@ void quern_pool_stop(quern_pool *pool)
 {
     if (!pool) return;
     int64_t never = CLOCK_NEVER;
-    atomic_compare_exchange_strong(&pool->drain_ns, &never,
-                                   clock_deadline_ns(clock_now_ns(), pool->config ? pool->config->drain_ms : 0));
+    atomic_compare_exchange_strong(&pool->drain_ns, &never, clock_deadline_ns(clock_now_ns(), atomic_load(&pool->drain_ms)));
     atomic_store(&pool->is_stopping, true);
     waker_wake(&pool->dispatcher_waker);
     waker_wake(&pool->reaper_waker);
@@ -112,6 +113,23 @@ int quern_pool_set_threads(quern_pool *pool, unsigned threads, quern_error *err)
     int code = crew_set(pool->crew, threads, err);
     waker_wake(&pool->dispatcher_waker); /* it may ask for more now */
     return code;
+}
+
+int quern_pool_pause(quern_pool *pool)
+{
+    if (!pool) return QUERN_E_ARGUMENT;
+    if (atomic_load(&pool->is_stopping)) return QUERN_E_GONE;
+    if (ready_pause(pool->ready)) log_event(pool->log, LOG_DEBUG, "paused", LOG_INT("waiting", ready_length(pool->ready)));
+    return QUERN_OK;
+}
+
+int quern_pool_resume(quern_pool *pool)
+{
+    if (!pool) return QUERN_E_ARGUMENT;
+    if (atomic_load(&pool->is_stopping)) return QUERN_E_GONE;
+    if (ready_resume(pool->ready)) log_event(pool->log, LOG_DEBUG, "resumed");
+    waker_wake(&pool->dispatcher_waker);
+    return QUERN_OK;
 }
 
 static enum slot_outcome outcome_of(quern_verdict verdict)
@@ -191,9 +209,11 @@ char *quern_pool_stats(quern_pool *pool)
         .group = pool->source.group,
         .consumer = pool->consumer,
         .is_stopping = atomic_load(&pool->is_stopping),
+        .is_paused = ready_is_paused(pool->ready),
         .is_up = atomic_load(&pool->outage.links_down) == 0,
         .uptime_ms = (clock_now_ns() - pool->started_ns) / NS_PER_MS,
         .threads = crew.threads,
+        .threads_stuck = crew.stuck,
         .running = crew.running,
         .run_us = crew.run_ns / NS_PER_US,
         .waiting = ready_length(pool->ready),

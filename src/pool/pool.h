@@ -10,12 +10,13 @@
  *   tell/         notices: the host's callbacks
  *
  * Shared state, all of it (who writes → who reads; atomics unless said):
- *   slots         see job/slot.h                               ready, done    see queue/
+ *   slots         see job/slot.h                               ready, done    see queue/ (ready: also whether it is paused)
  *   is_stopping   stop → dispatcher, reaper                    drain_ns       stop → handlers, settler
  *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
  *   acked, due_ns settler → reaper                             blocked_id     dispatcher → reaper
  *   deletes       reaper → settler
- *   counters      each its own thread → inspect                registry       host → workers (RCU)
+ *   counters      each its own thread → inspect                registry       reload → workers (RCU)
+ *   drain_ms      reload → stop
  *
  * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
  * a stop tells dispatcher and reaper; the dispatcher closes ready, the last worker closes done, the settler ends when every slot
@@ -37,7 +38,7 @@
 enum { CONN_DISPATCHER, CONN_SETTLER, CONN_HEARTBEAT, CONN_REAPER, CONNS };
 
 struct quern_pool {
-    quern_config *config;
+    quern_config *config; /* of the start: it never changes; what a reload changes lives elsewhere (pool/reload) */
     struct url url;
     char *consumer;
     char *conn_names[CONNS];
@@ -56,7 +57,8 @@ struct quern_pool {
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
     _Atomic bool is_stopping, has_settled, wants_slots, deletes, has_ended;
-    _Atomic int finishing; /* calls inside quern_pool_finish() */
+    _Atomic int finishing;    /* calls inside quern_pool_finish() */
+    _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */
     _Atomic int64_t drain_ns, acked, due_ns, blocked_id;
     struct intake_counters intake_counters;
     struct settle_counters settle_counters;
@@ -71,8 +73,12 @@ struct quern_pool {
     pthread_t dispatcher, settler, heartbeat, reaper;
     bool has_dispatcher, has_settler, has_heartbeat, has_reaper;
     pthread_mutex_t join_lock;
-    bool is_joined; /* under join_lock */
+    bool is_joined;              /* under join_lock */
+    pthread_mutex_t reload_lock; /* one reload at a time; the crew's lock is taken under it, nothing else */
 };
+
+/* Can a pool be run by it? */
+int pool_check(const quern_config *config, quern_error *err) QUERN_MUST_USE;
 
 /* pool/rooms: names, queues, tables. rooms_close() takes what is half-built, and frees the pool; no thread may run. */
 int rooms_open(quern_pool *pool, quern_error *err) QUERN_MUST_USE;

@@ -90,7 +90,13 @@ static int open_queues(quern_pool *pool, quern_error *err)
     int code = rooms_registry(pool->config, open_registry, pool, err);
     if (code) return code;
     pool->crew = crew_open(&(struct worker_needs){
-        .ready = pool->ready, .done = pool->done, .slots = pool->slots, .registry = pool->registry, .log = pool->log});
+        .ready = pool->ready,
+        .done = pool->done,
+        .slots = pool->slots,
+        .registry = pool->registry,
+        .log = pool->log,
+        .lease_ns = pool->config->lease_ms * NS_PER_MS,
+    });
     return pool->crew ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the workers");
 }
 
@@ -123,5 +129,6 @@ void rooms_close(quern_pool *pool)
     url_free(&pool->url);
     quern_config_free(pool->config);
     pthread_mutex_destroy(&pool->join_lock);
+    pthread_mutex_destroy(&pool->reload_lock);
     free(pool);
 }

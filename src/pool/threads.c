@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "pool/pool.h"
 #include "run/cores.h"
+#include "run/overdue.h"
 #include "upkeep/trim.h"
 
 static void run_dispatcher(void *given)
@@ -55,6 +56,12 @@ static void read_crew(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run
     *threads = sums.threads;
     *jobs = sums.jobs;
     *run_ns = sums.run_ns;
+}
+
+static int64_t watch_handlers(void *given, int64_t now_ns)
+{
+    quern_pool *pool = given;
+    return overdue_step(&(struct overdue_needs){pool->slots, pool->done, pool->crew, pool->log, pool->notices}, now_ns);
 }
 
 static void stop_pool(void *pool)
@@ -147,6 +154,8 @@ static void fill_reaper(quern_pool *pool)
         .sources = &pool->source,
         .source_count = 1,
         .consumer = pool->consumer,
+        .watch = watch_handlers,
+        .user = pool,
         .slots = pool->slots,
         .link = link_options(pool, CONN_REAPER),
         .period_ns = pool->config->reap_ms * NS_PER_MS,

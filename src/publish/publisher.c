@@ -222,10 +222,8 @@ int quern_message_check(const quern_config *config, const quern_message *message
 static quern_receipt *prepare(quern_receipt *receipts, size_t n)
 {
     quern_receipt *all = receipts ? receipts : malloc(n * sizeof *all);
-    for (size_t i = 0; all && i < n; i++) {
-        all[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
-        uuid_text(all[i].id);
-    }
+    for (size_t i = 0; all && i < n; i++) all[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
+    if (all) uuid_texts(all[0].id, sizeof *all, n);
     return all;
 }
 

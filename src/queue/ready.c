@@ -17,7 +17,7 @@ struct ready {
     _Atomic uint32_t sleepers;
     _Atomic uint32_t is_waking; /* a wake is on its way */
     _Atomic uint32_t worth;
-    _Atomic bool is_closed;
+    _Atomic bool is_closed, is_paused;
     _Alignas(64) _Atomic int64_t refill_at; /* -1: not armed */
 };
 
@@ -63,11 +63,21 @@ static void refill_if_low(struct ready *ready)
 
 bool ready_pop(struct ready *ready, uint32_t *index)
 {
+    return !ready_is_paused(ready) && ready_take(ready, index);
+}
+
+bool ready_take(struct ready *ready, uint32_t *index)
+{
     if (!ring_pop(ready->ring, index)) return false;
     refill_if_low(ready);
     uint32_t worth = atomic_load_explicit(&ready->worth, memory_order_relaxed);
     if (atomic_load_explicit(&ready->sleepers, memory_order_relaxed) && ring_length(ready->ring) >= worth) ready_wake(ready);
     return true;
+}
+
+bool ready_peek(const struct ready *ready, uint32_t *index)
+{
+    return ring_peek(ready->ring, index);
 }
 
 uint32_t ready_length(const struct ready *ready)
@@ -77,7 +87,7 @@ uint32_t ready_length(const struct ready *ready)
 
 uint32_t ready_sleepers(const struct ready *ready)
 {
-    return atomic_load_explicit(&ready->sleepers, memory_order_relaxed);
+    return ready_is_paused(ready) ? 0 : atomic_load_explicit(&ready->sleepers, memory_order_relaxed);
 }
 
 void ready_sleep(struct ready *ready, bool (*is_leaving)(void *user), void *user)
@@ -87,8 +97,8 @@ void ready_sleep(struct ready *ready, bool (*is_leaving)(void *user), void *user
     refill_if_low(ready); /* counted first: a dispatcher that runs at once must see that somebody is idle */
     atomic_store(&ready->is_waking, 0);
     atomic_thread_fence(memory_order_seq_cst); /* counted before it looks; pairs with ready_wake() */
-    if (ring_length(ready->ring) == 0 && !atomic_load(&ready->is_closed) && !is_leaving(user))
-        futex_wait(&ready->signal, seen, CLOCK_NEVER);
+    bool is_idle = ring_length(ready->ring) == 0 || atomic_load(&ready->is_paused);
+    if (is_idle && !atomic_load(&ready->is_closed) && !is_leaving(user)) futex_wait(&ready->signal, seen, CLOCK_NEVER);
     atomic_fetch_sub(&ready->sleepers, 1);
     atomic_store(&ready->is_waking, 0); /* it is here: the next push wakes the next one */
 }
@@ -97,6 +107,23 @@ void ready_wake_all(struct ready *ready)
 {
     atomic_fetch_add(&ready->signal, 1);
     futex_wake(&ready->signal, INT32_MAX);
+}
+
+bool ready_pause(struct ready *ready)
+{
+    return !atomic_exchange(&ready->is_paused, true);
+}
+
+bool ready_resume(struct ready *ready)
+{
+    bool was_paused = atomic_exchange(&ready->is_paused, false);
+    ready_wake_all(ready); /* after the exchange; pairs with ready_sleep(), which reads the word before it looks for a pause */
+    return was_paused;
+}
+
+bool ready_is_paused(const struct ready *ready)
+{
+    return atomic_load(&ready->is_paused) && !atomic_load(&ready->is_closed);
 }
 
 void ready_set_worth(struct ready *ready, uint32_t jobs)

@@ -7,14 +7,16 @@
  *                dispatcher ──push──▶ [7 3 9 4 ····] ──pop──▶ worker 1 … N
  *                     ▲                     └─ runs low: the dispatcher is woken to refill
  *
- * Invariant  what goes in comes out once. After close nothing enters; all that is in still comes out.
- * Threads    push, wake: dispatcher, reaper · pop, sleep: workers (pop also the dispatcher, to release) · open, close, free: owner
+ * Invariant  what goes in comes out once. After close nothing enters; all that is in still comes out, paused or not.
+ * Threads    push, wake, peek: dispatcher · pop, sleep: workers · take: the dispatcher, to release · pause, resume: any ·
+ *            open, close, free: owner
  *
  *                      push               pop                sleep
  *            push      ring's CAS         ring's CAS         A
  *            sleep     A                  –                  –
  *            A: sleeper counts itself, then looks; pusher pushes, then looks for sleepers. Both looks lie behind a full fence, so
- *               at least one sees the other.
+ *               at least one sees the other. A resume needs no such look: it wakes all, and moves the word they sleep on only
+ *               after the pause is over; whoever saw the pause has read the word before that, and does not fall asleep on it.
  *
  * What can   a pusher skips its wake because another one is on its way, and the woken worker has looked already: it cannot,
  * go wrong   since a worker takes the "on its way" back before it looks.
@@ -36,14 +38,25 @@ void ready_free(struct ready *ready);
 void ready_push(struct ready *ready, uint32_t index);
 /* After one or more pushes: sees to it that a worker comes, if one sleeps. */
 void ready_wake(struct ready *ready);
-/* false: nothing there. */
+/* false: nothing there, or paused. */
 bool ready_pop(struct ready *ready, uint32_t *index);
+/* The same, but what a pause holds back comes out too. */
+bool ready_take(struct ready *ready, uint32_t *index);
+/* The oldest one, which a worker may take meanwhile. Dispatcher, who alone pushes. */
+bool ready_peek(const struct ready *ready, uint32_t *index);
 uint32_t ready_length(const struct ready *ready);
+/* How many would take a job at once; while paused nobody would. */
 uint32_t ready_sleepers(const struct ready *ready);
 
 /* Sleeps until there may be something, the ready is closed, or ready_wake_all(). */
 void ready_sleep(struct ready *ready, bool (*is_leaving)(void *user), void *user);
 void ready_wake_all(struct ready *ready);
+
+/* From now on nothing is popped, whatever is pushed, until it is resumed or closed; a pop that has begun may still take one. Each
+ * says whether it changed anything. A resume wakes all sleepers. */
+bool ready_pause(struct ready *ready);
+bool ready_resume(struct ready *ready);
+bool ready_is_paused(const struct ready *ready); /* what is closed is not */
 
 /* A backlog of this many jobs is worth waking another worker for; at least 1. */
 void ready_set_worth(struct ready *ready, uint32_t jobs);

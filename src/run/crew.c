@@ -13,28 +13,31 @@ struct crew {
     _Atomic uint32_t wanted;
     _Atomic uint32_t alive;  /* threads that have not run to their end */
     _Atomic uint32_t places; /* how many of workers were ever used */
-    struct worker *workers[WORKERS_MAX];
+    _Atomic uint32_t stuck;
+    struct worker *_Atomic replaced; /* a list that only grows, at its head */
+    struct worker *_Atomic workers[WORKERS_MAX];
 };
 
-static bool is_extra(void *given, uint32_t number)
+static bool is_extra(void *given, const struct worker *worker)
 {
     struct crew *crew = given;
-    return number >= atomic_load(&crew->wanted);
+    return worker->number >= atomic_load(&crew->wanted) || atomic_load(&worker->is_replaced);
 }
 
-static bool may_leave(void *given, uint32_t number)
+static bool may_leave(void *given, struct worker *worker)
 {
     struct crew *crew = given;
     pthread_mutex_lock(&crew->lock);
-    bool leaves = number >= atomic_load(&crew->wanted) || ready_is_closed(crew->needs.ready);
-    if (leaves) crew->workers[number]->is_alive = false;
+    bool leaves = is_extra(crew, worker) || ready_is_closed(crew->needs.ready);
+    if (leaves) worker->is_alive = false;
     pthread_mutex_unlock(&crew->lock);
     return leaves;
 }
 
-static void has_left(void *given)
+static void has_left(void *given, struct worker *worker)
 {
     struct crew *crew = given;
+    if (atomic_load(&worker->is_replaced)) atomic_fetch_sub(&crew->stuck, 1);
     if (atomic_fetch_sub(&crew->alive, 1) == 1 && ready_is_closed(crew->needs.ready)) done_close(crew->needs.done);
 }
 
@@ -51,36 +54,79 @@ struct crew *crew_open(const struct worker_needs *needs)
     return crew;
 }
 
-/* Makes a place fit for a thread: allocated, and its last thread joined. */
-static struct worker *place_prepare(struct crew *crew, uint32_t number)
+static struct worker *worker_open(struct crew *crew, uint32_t number)
 {
-    struct worker *worker = crew->workers[number];
-    if (!worker) {
-        if (!(worker = aligned_alloc(64, sizeof *worker))) return NULL;
-        *worker = (struct worker){.needs = &crew->needs, .number = number};
-        crew->workers[number] = worker;
-        atomic_store(&crew->places, number + 1);
-    }
-    if (worker->is_started && !worker->is_alive) {
-        pthread_join(worker->thread, NULL);
-        worker->is_started = false;
-    }
+    struct worker *worker = aligned_alloc(64, sizeof *worker);
+    if (worker) *worker = (struct worker){.needs = &crew->needs, .number = number};
     return worker;
 }
 
-static int place_start(struct crew *crew, uint32_t number, quern_error *err)
+static void join_if_gone(struct worker *worker)
+{
+    if (!worker->is_started || worker->is_alive) return;
+    pthread_join(worker->thread, NULL);
+    worker->is_started = false;
+}
+
+/* Makes a place fit for a thread: allocated, and its last thread joined. */
+static struct worker *place_prepare(struct crew *crew, uint32_t number)
+{
+    struct worker *worker = atomic_load(&crew->workers[number]);
+    if (worker) {
+        join_if_gone(worker);
+        return worker;
+    }
+    if (!(worker = worker_open(crew, number))) return NULL;
+    atomic_store(&crew->workers[number], worker);
+    atomic_store(&crew->places, number + 1);
+    return worker;
+}
+
+static int worker_start(struct crew *crew, struct worker *worker, quern_error *err)
 {
     char name[16];
-    struct worker *worker = place_prepare(crew, number);
-    if (!worker) return err_set(err, QUERN_E_MEMORY, "no memory for worker thread %u", number + 1);
-    if (worker->is_started) return QUERN_OK;
-    snprintf(name, sizeof name, "quern-work-%u", number % 10000);
+    snprintf(name, sizeof name, "quern-work-%u", worker->number % 10000);
     worker->is_started = worker->is_alive = true;
     atomic_fetch_add(&crew->alive, 1);
     if (!thread_start(&worker->thread, ROLE_WORKER, name, worker_run, worker)) return QUERN_OK;
     worker->is_started = worker->is_alive = false;
-    has_left(crew); /* the last real worker may have left meanwhile: done is closed by whoever counts to zero */
-    return err_set(err, QUERN_E_MEMORY, "worker thread %u could not be started: is there a limit on threads?", number + 1);
+    has_left(crew, worker); /* the last real worker may have left meanwhile: done is closed by whoever counts to zero */
+    return err_set(err, QUERN_E_MEMORY, "worker thread %u could not be started: is there a limit on threads?",
+                   worker->number + 1);
+}
+
+static int place_start(struct crew *crew, uint32_t number, quern_error *err)
+{
+    struct worker *worker = place_prepare(crew, number);
+    if (!worker) return err_set(err, QUERN_E_MEMORY, "no memory for worker thread %u", number + 1);
+    return worker->is_started ? QUERN_OK : worker_start(crew, worker, err);
+}
+
+/* Under the lock: the one that is out goes to the list, where its numbers still count, and its place to the new one. */
+static bool replace(struct crew *crew, struct worker *worker)
+{
+    struct worker *other = worker_open(crew, worker->number);
+    if (!other || worker_start(crew, other, NULL)) {
+        free(other);
+        return false;
+    }
+    for (struct worker *at = atomic_load(&crew->replaced); at; at = at->next) join_if_gone(at);
+    worker->next = atomic_load(&crew->replaced);
+    atomic_store(&crew->replaced, worker);
+    atomic_store(&crew->workers[worker->number], other);
+    atomic_fetch_add(&crew->stuck, 1);
+    atomic_store(&worker->is_replaced, true);
+    return true;
+}
+
+bool crew_replace(struct crew *crew, struct worker *worker)
+{
+    pthread_mutex_lock(&crew->lock);
+    bool may = !ready_is_closed(crew->needs.ready) && worker->is_alive && !is_extra(crew, worker) &&
+               atomic_load(&crew->stuck) < WORKERS_MAX;
+    bool is_replaced = may && replace(crew, worker);
+    pthread_mutex_unlock(&crew->lock);
+    return is_replaced;
 }
 
 int crew_set(struct crew *crew, uint32_t n, quern_error *err)
@@ -99,30 +145,40 @@ int crew_set(struct crew *crew, uint32_t n, quern_error *err)
     return code;
 }
 
+static void join(struct worker *worker)
+{
+    if (worker->is_started) pthread_join(worker->thread, NULL);
+    worker->is_started = false;
+}
+
 void crew_join(struct crew *crew)
 {
-    for (uint32_t i = 0; i < atomic_load(&crew->places); i++) {
-        if (!crew->workers[i]->is_started) continue;
-        pthread_join(crew->workers[i]->thread, NULL);
-        crew->workers[i]->is_started = false;
-    }
+    for (uint32_t i = 0; i < atomic_load(&crew->places); i++) join(crew->workers[i]);
+    for (struct worker *at = atomic_load(&crew->replaced); at; at = at->next) join(at);
 }
 
 void crew_free(struct crew *crew)
 {
     if (!crew) return;
     for (uint32_t i = 0; i < atomic_load(&crew->places); i++) free(crew->workers[i]);
+    for (struct worker *at = atomic_load(&crew->replaced), *next; at; at = next) {
+        next = at->next;
+        free(at);
+    }
     pthread_mutex_destroy(&crew->lock);
     free(crew);
 }
 
+static void add(struct crew_sums *sums, const struct worker *worker)
+{
+    sums->running += atomic_load_explicit(&worker->is_running, memory_order_relaxed);
+    sums->jobs += counter_read(&worker->jobs);
+    sums->run_ns += counter_read(&worker->run_ns);
+}
+
 void crew_read(struct crew *crew, struct crew_sums *sums)
 {
-    *sums = (struct crew_sums){.threads = atomic_load(&crew->wanted)};
-    for (uint32_t i = 0; i < atomic_load(&crew->places); i++) {
-        struct worker *worker = crew->workers[i];
-        sums->running += atomic_load_explicit(&worker->is_running, memory_order_relaxed);
-        sums->jobs += counter_read(&worker->jobs);
-        sums->run_ns += counter_read(&worker->run_ns);
-    }
+    *sums = (struct crew_sums){.threads = atomic_load(&crew->wanted), .stuck = atomic_load(&crew->stuck)};
+    for (uint32_t i = 0; i < atomic_load(&crew->places); i++) add(sums, atomic_load(&crew->workers[i]));
+    for (struct worker *at = atomic_load(&crew->replaced); at; at = at->next) add(sums, at);
 }

@@ -22,13 +22,17 @@ struct crew *crew_open(const struct worker_needs *needs);
 /* Starts or takes leave of threads until there are n. Down: a thread leaves after the job it is at; nobody waits for it.
  * QUERN_E_MEMORY: fewer could be started. QUERN_E_GONE: ready is closed. */
 int crew_set(struct crew *crew, uint32_t n, quern_error *err) QUERN_MUST_USE;
+/* The worker's handler has outstayed its time: another thread takes its place, and it leaves once the handler returns. false: it
+ * stays (the crew is not to have that many, is ending, or no thread could be started). */
+bool crew_replace(struct crew *crew, struct worker *worker);
 /* Joins every thread; ready must be closed. Waits for the handlers that still run. */
 void crew_join(struct crew *crew);
 void crew_free(struct crew *crew);
 
 /* Sums over all places. */
 struct crew_sums {
-    uint32_t threads, running; /* running: in a handler now */
+    uint32_t threads, running; /* running: in a handler now, those that were replaced included */
+    uint32_t stuck;            /* replaced, and not yet returned from their handlers */
     int64_t jobs, run_ns;      /* handlers that have returned, and their time */
 };
 void crew_read(struct crew *crew, struct crew_sums *sums);

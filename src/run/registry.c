@@ -135,6 +135,11 @@ bool registry_hold(struct registry *registry, struct table **held, struct table 
     return true;
 }
 
+bool registry_is_current(const struct registry *registry, const struct table *held)
+{
+    return __atomic_load_n(&registry->current, __ATOMIC_ACQUIRE) == held;
+}
+
 uint32_t table_count(const struct table *table)
 {
     return table->count;

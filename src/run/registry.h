@@ -5,7 +5,7 @@
  *            moment between reading the pointer and counting, so a table can be replaced while jobs run, and goes when its last
  *            worker has moved on.
  * Invariant  what registry_find() lends stays valid until the same worker's next registry_hold() or registry_drop().
- * Threads    hold, find, drop: workers, registered with RCU · replace: the host, one at a time · open, close: owner
+ * Threads    hold, is_current, find, drop: workers, registered with RCU · replace: the host, one at a time · open, close: owner
  * Never      keeps a read-side section open while a handler runs. */
 #ifndef QUERN_RUN_REGISTRY_H
 #define QUERN_RUN_REGISTRY_H
@@ -54,6 +54,8 @@ void registry_thread_end(void);
  * *old, which the caller then drops, is still held). */
 bool registry_hold(struct registry *registry, struct table **held, struct table **old);
 void registry_drop(struct table *held);
+/* Would registry_hold() leave it as it is? Any thread that holds it. */
+bool registry_is_current(const struct registry *registry, const struct table *held);
 
 uint32_t table_count(const struct table *table);
 struct handler *table_at(struct table *table, uint32_t index);

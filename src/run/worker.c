@@ -102,13 +102,22 @@ static quern_verdict call_handler(struct worker *worker, struct handler *handler
     return verdict;
 }
 
+/* From overdue_ns on others may look into the job, so it is written last; pairs with run/overdue. */
+static void set_deadline(struct worker *worker, const struct handler *handler, quern_job *job, int64_t now_ns)
+{
+    int64_t deadline_ns = clock_deadline_ns(now_ns, handler->policy.timeout_ms);
+    atomic_store_explicit(&job->deadline_ns, deadline_ns, memory_order_relaxed);
+    job->runner = worker;
+    atomic_store_explicit(&job->overdue_ns, clock_deadline_ns(deadline_ns, handler->policy.timeout_grace_ms),
+                          memory_order_release);
+}
+
 /* Runs a job from start to push. Returns when it ended, which is when the next one starts. */
 static int64_t run_job(struct worker *worker, struct handler *handler, quern_job *job, int64_t now_ns)
 {
     if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
-    if (handler->policy.timeout_ms)
-        atomic_store_explicit(&job->deadline_ns, clock_deadline_ns(now_ns, handler->policy.timeout_ms), memory_order_relaxed);
     job->started_ns = now_ns;
+    if (handler->policy.timeout_ms) set_deadline(worker, handler, job, now_ns);
     quern_verdict verdict = call_handler(worker, handler, job);
     if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
         quern_job_error(job, "the handler said pending, but took no ticket: nobody could ever finish it");
@@ -126,6 +135,14 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
     if (end == END_SAID) slot_merge(job);
     if (end != END_THEIRS) done_push(worker->needs->done, job);
     return ended_ns;
+}
+
+/* The process may have stood still, or Redis been away, while the job waited: by now it may run elsewhere. So it is not started; the
+ * script that gives it back will see whether it was still ours to give. */
+static bool has_lost_touch(struct worker *worker, const quern_job *job, int64_t now_ns)
+{
+    int64_t granted_ns = atomic_load_explicit(&job->granted_ns, memory_order_relaxed);
+    return worker->needs->lease_ns && now_ns - granted_ns >= worker->needs->lease_ns && !slot_has(job, SLOT_GONE);
 }
 
 /* Has its time passed before it could start? */
@@ -164,8 +181,10 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     int64_t now_ns = started_ns ? started_ns : clock_now_ns();
     if (!table_refresh(worker)) {
         quern_job_error(job, "no memory for this thread's handlers");
-        return end_unrun(worker, job, OUTCOME_RETRY, now_ns);
+        return end_unrun(worker, job, OUTCOME_RELEASED, now_ns); /* no attempt of the job's */
     }
+    if (slot_has(job, SLOT_LOST) || has_lost_touch(worker, job, now_ns))
+        return end_unrun(worker, job, OUTCOME_RELEASED, now_ns);
     struct handler *handler = table_find(worker->table, job->message.event);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
@@ -178,12 +197,19 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
 static bool is_extra(void *given)
 {
     struct worker *worker = given;
-    return worker->needs->is_extra(worker->needs->crew, worker->number);
+    return worker->needs->is_extra(worker->needs->crew, worker);
+}
+
+/* Has it anything to do but jobs: to leave, or to move on to other handlers? */
+static bool is_called(void *given)
+{
+    struct worker *worker = given;
+    return is_extra(worker) || (worker->table && !registry_is_current(worker->needs->registry, worker->table));
 }
 
 static bool may_leave(struct worker *worker)
 {
-    return worker->needs->may_leave(worker->needs->crew, worker->number);
+    return worker->needs->may_leave(worker->needs->crew, worker);
 }
 
 void worker_run(void *given)
@@ -196,12 +222,13 @@ void worker_run(void *given)
         if (is_extra(worker) && may_leave(worker)) break;
         if ((at_ns = worker_step(worker, at_ns))) continue;
         if (ready_is_closed(ready) && ready_length(ready) == 0 && may_leave(worker)) break;
-        ready_sleep(ready, is_extra, worker);
+        if (worker->table) table_refresh(worker); /* so that what the old handlers opened is closed without a next job */
+        ready_sleep(ready, is_called, worker);
     }
     if (worker->table) contexts_close(worker, worker->table);
     registry_drop(worker->table);
     worker->table = NULL;
     registry_thread_end();
     ready_wake(ready); /* a wake that was meant for this one goes on to another */
-    worker->needs->has_left(worker->needs->crew);
+    worker->needs->has_left(worker->needs->crew, worker);
 }

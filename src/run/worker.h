@@ -20,6 +20,7 @@
 
 struct log;
 struct context;
+struct worker;
 
 /* All that workers touch. */
 struct worker_needs {
@@ -28,10 +29,11 @@ struct worker_needs {
     struct slots *slots;
     struct registry *registry;
     struct log *log;
+    int64_t lease_ns; /* 0: jobs have no lease */
     /* Is this worker one too many? If so it is counted out at once and must leave. (run/crew) */
-    bool (*may_leave)(void *crew, uint32_t number);
-    bool (*is_extra)(void *crew, uint32_t number); /* the same question, without the leaving */
-    void (*has_left)(void *crew);
+    bool (*may_leave)(void *crew, struct worker *worker);
+    bool (*is_extra)(void *crew, const struct worker *worker); /* the same question, without the leaving */
+    void (*has_left)(void *crew, struct worker *worker);
     void *crew;
 };
 
@@ -40,6 +42,8 @@ struct worker {
     uint32_t number;
     pthread_t thread;
     bool is_started, is_alive;   /* crew's, under its lock: to be joined; has not decided to leave */
+    _Atomic bool is_replaced;    /* its handler has outstayed its time: another has its place */
+    struct worker *next;         /* crew's list of the replaced ones */
     _Atomic bool is_running;     /* a handler */
     struct table *table;         /* the rest is its own thread's */
     struct context *contexts;    /* what it has opened for each handler of table */

@@ -8,10 +8,10 @@
 #include "tell/notices.h"
 
 static const char *const names[OUTCOMES] = {
-    [OUTCOME_NONE] = "none",           [OUTCOME_DONE] = "done",         [OUTCOME_RETRY] = "retry",
-    [OUTCOME_DEAD] = "dead",           [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
-    [OUTCOME_EXPIRED] = "expired",     [OUTCOME_TIMEOUT] = "timeout",   [OUTCOME_UNHANDLED] = "unhandled",
-    [OUTCOME_UNWANTED] = "unhandled",  [OUTCOME_PASSED] = "unhandled",  [OUTCOME_RELEASED] = "released",
+    [OUTCOME_NONE] = "none",          [OUTCOME_DONE] = "done",           [OUTCOME_RETRY] = "retry",
+    [OUTCOME_DEAD] = "dead",          [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
+    [OUTCOME_EXPIRED] = "expired",    [OUTCOME_TIMEOUT] = "timeout",     [OUTCOME_UNHANDLED] = "unhandled",
+    [OUTCOME_UNWANTED] = "unhandled", [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released",
 };
 
 /* What a job came to here, whatever is done with it then; NULL: nothing of its own. */
@@ -90,10 +90,10 @@ static void tried_again(const struct settler_needs *needs, const struct quern_jo
         return;
     }
     counter_add(&needs->counters->retry, 1);
-    log_event(needs->log, LOG_INFO, "job_failed", LOG_TEXT("entry", job->message.entry_text),
-              LOG_BYTES("job", job->message.id), LOG_BYTES("job_event", job->message.event),
-              LOG_TEXT("outcome", names[job->outcome]), LOG_INT("retries", job->message.retries),
-              LOG_INT("again_in_ms", job->delay_ms), LOG_TEXT("error", error_of(job)));
+    log_event(needs->log, LOG_INFO, "job_failed", LOG_TEXT("entry", job->message.entry_text), LOG_BYTES("job", job->message.id),
+              LOG_BYTES("job_event", job->message.event), LOG_TEXT("outcome", names[job->outcome]),
+              LOG_INT("retries", job->message.retries), LOG_INT("again_in_ms", job->delay_ms),
+              LOG_TEXT("error", error_of(job)));
     tell(needs, job, QUERN_NOTICE_JOB, QUERN_RETRY);
 }
 

@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "settle/batch.h"
 #include "job/consumers.h"
+#include "settle/batch.h"
 #include "wire/pending.h"
 
 enum { PAGE = 256 };
@@ -52,12 +52,11 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
 
 static int take_leave(const struct settler_needs *needs, struct conn *conn, struct batch *batch, quern_error *err)
 {
-    int64_t swept;
     int code = QUERN_OK;
     for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
         code = release_all(needs, conn, batch, origin, err);
     for (uint32_t i = 0; i < needs->source_count && !code; i++)
-        code = consumers_sweep(conn, &needs->sources[i], 0, needs->consumer, &swept, err);
+        code = consumers_leave(conn, &needs->sources[i], needs->consumer, err);
     return code;
 }
 

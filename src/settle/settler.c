@@ -19,7 +19,7 @@ enum { FULL = 128, LINGER_MS = 3 };
 struct settler {
     const struct settler_needs *needs;
     struct link link;
-    struct quern_job **jobs; /* taken and not yet settled, in order; room for every slot */
+    struct quern_job **jobs; /* taken and not yet settled, in order; room for every slot, and for a ghost of each */
     uint32_t count;
     bool is_overdue;   /* said that the drain is over */
     uint64_t random;   /* the state of a small generator */
@@ -28,10 +28,20 @@ struct settler {
 
 /* ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void take_all(struct settler *settler)
+/* True: slots became free by that alone. */
+static bool take_all(struct settler *settler)
 {
     struct quern_job *job;
-    while ((job = done_take(settler->needs->done))) settler->jobs[settler->count++] = job;
+    bool has_freed = false;
+    while ((job = done_take(settler->needs->done))) {
+        if (job->outcome != OUTCOME_SEIZED) {
+            settler->jobs[settler->count++] = job;
+            continue;
+        }
+        slots_free(settler->needs->slots, job); /* its ghost was settled, or is in here too */
+        has_freed = true;
+    }
+    return has_freed;
 }
 
 /* After slots were freed. */
@@ -150,10 +160,10 @@ static void leave(struct settler *settler, struct quern_job *job)
 }
 
 /* Those for which Redis is asked nothing. */
-static void forget_some(struct settler *settler)
+static bool forget_some(struct settler *settler)
 {
     uint32_t kept = 0;
-    if (!settler->needs->is_unpended) return;
+    if (!settler->needs->is_unpended) return false;
     for (uint32_t i = 0; i < settler->count; i++) {
         struct quern_job *job = settler->jobs[i];
         if (action_of(settler, job, 0, 0) != ACTION_FORGET) {
@@ -163,8 +173,10 @@ static void forget_some(struct settler *settler)
         account_settled(settler->needs, job, ANSWER_SETTLED);
         slots_free(settler->needs->slots, job);
     }
-    count_settled(settler, settler->count - kept);
+    uint32_t forgotten = settler->count - kept;
+    count_settled(settler, forgotten);
     settler->count = kept;
+    return forgotten > 0;
 }
 
 /* Everything taken, action by action. */
@@ -184,7 +196,8 @@ static int settle_all(struct settler *settler, struct conn *conn, quern_error *e
 static bool is_over(struct settler *settler)
 {
     const struct settler_needs *needs = settler->needs;
-    return done_is_closed(needs->done) && slots_free_count(needs->slots) == slots_count(needs->slots);
+    return done_is_closed(needs->done) && slots_free_count(needs->slots) == slots_count(needs->slots) &&
+           slots_ghost_count(needs->slots) == 0;
 }
 
 /* Redis is away and the drain's time is over: what is in hand stays pending, and others will find it. */
@@ -232,11 +245,15 @@ static void settler_step(struct settler *settler)
 {
     struct done *done = settler->needs->done;
     quern_error why;
-    take_all(settler);
-    forget_some(settler);
+    bool has_freed = take_all(settler) | forget_some(settler);
     if (!settler->count && !settler->open.count) {
         link_rest(&settler->link);
-        settler_idle(settler);
+        if (has_freed) wake_others(settler);
+        /* What was freed may have been the last one: then there is nothing to sleep for. */
+        if (has_freed)
+            done_wait(done, FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
+        else
+            settler_idle(settler);
         return;
     }
     int64_t now_ns = clock_now_ns();
@@ -261,8 +278,9 @@ void settler_run(void *given)
     ONLY(ROLE_SETTLER);
     link_open(&settler.link, &start->needs->link);
     link_adopt(&settler.link, start->conn);
-    settler.jobs = malloc(slots_count(start->needs->slots) * sizeof *settler.jobs);
-    if (settler.jobs && batch_open(&settler.open, slots_count(start->needs->slots))) {
+    uint32_t most = 2 * slots_count(start->needs->slots);
+    settler.jobs = malloc(most * sizeof *settler.jobs);
+    if (settler.jobs && batch_open(&settler.open, most)) {
         while (!is_over(&settler)) settler_step(&settler);
         farewell(start->needs, &settler.link, &settler.open);
     }

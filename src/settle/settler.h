@@ -28,7 +28,7 @@ struct notices;
 
 /* Written by the settler, read by anyone. */
 struct settle_counters {
-    struct counter done, retry, dead, released;                        /* what became of jobs */
+    struct counter done, retry, dead, released;                       /* what became of jobs */
     struct counter malformed, too_large, expired, timeout, unhandled; /* and why, of the others than done */
     struct counter left;                                              /* not settled: they stay pending */
     struct counter unsettled; /* of these: Redis could not be told before the drain was over */
@@ -56,8 +56,8 @@ struct settler_needs {
     _Atomic bool *wants_slots;
     struct waker *upkeep; /* the reaper's: woken when trim_after more were settled */
     int64_t trim_after;
-    _Atomic int64_t *acked; /* since the last trim */
-    _Atomic bool *deletes; /* the second gear of trimming: what is acknowledged is deleted too */
+    _Atomic int64_t *acked;  /* since the last trim */
+    _Atomic bool *deletes;   /* the second gear of trimming: what is acknowledged is deleted too */
     _Atomic int64_t *due_ns; /* when the first of our retries that wait is due; the reaper takes it out */
     int64_t soon_ms;         /* the reaper is woken for one that is due so soon */
 };

@@ -20,7 +20,7 @@ void outage_down(void *given, const quern_error *why)
 bool outage_is_known(void *given, int64_t opened_ns)
 {
     struct outage *outage = given;
-    return atomic_load(&outage->links_down) == 0 && opened_ns < atomic_load(&outage->since_ns);
+    return opened_ns < atomic_load(&outage->since_ns);
 }
 
 void outage_up(void *given)

@@ -11,6 +11,8 @@
 #include "upkeep/tidy.h"
 #include "upkeep/trim.h"
 
+enum { LONGEST_TURN_MS = 5000 };
+
 /* One source, and what the chores remember of it. */
 struct ward {
     const struct source *source;
@@ -38,19 +40,21 @@ struct reaper {
 
 /* ── chores ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* One pool a period does for the group what need not be done twice. Correctness does not depend on it. */
+/* One pool a period does for the group what need not be done twice. Correctness does not depend on it. The turn is never longer than
+ * usual: others may look more often, and must not wait for one that has died or dozes. */
 static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, bool *is_ours,
                     quern_error *err)
 {
-    char period_ms[24];
+    char turn_ms[24];
+    int64_t turn_ns = needs->period_ns < LONGEST_TURN_MS * NS_PER_MS ? needs->period_ns : LONGEST_TURN_MS * NS_PER_MS;
     const struct reply *reply;
     *is_ours = now_ns < ward->turn_until_ns;
     if (*is_ours) return QUERN_OK;
-    snprintf(period_ms, sizeof period_ms, "%lld", (long long)(needs->period_ns / NS_PER_MS));
-    conn_command(conn, "SET", ward->source->reaper, needs->consumer, "NX", "PX", period_ms, NULL);
+    snprintf(turn_ms, sizeof turn_ms, "%lld", (long long)(turn_ns / NS_PER_MS));
+    conn_command(conn, "SET", ward->source->reaper, needs->consumer, "NX", "PX", turn_ms, NULL);
     int code = conn_ask(conn, &reply, err);
     *is_ours = !code && reply->type != REPLY_NIL;
-    if (*is_ours) ward->turn_until_ns = now_ns + needs->period_ns;
+    if (*is_ours) ward->turn_until_ns = now_ns + turn_ns;
     return code;
 }
 
@@ -78,12 +82,8 @@ static int do_reclaim(const struct reaper_needs *needs, struct ward *ward, struc
 static int do_sweep(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
                     quern_error *err)
 {
-    bool is_ours;
-    int64_t pause_ns = needs->lease_ns > needs->period_ns ? needs->lease_ns : needs->period_ns;
-    int code = ask_turn(needs, ward, conn, now_ns, &is_ours, err);
-    if (!code && is_ours) code = tidy_consumers(needs, ward->source, conn, err);
-    *due_ns = now_ns + pause_ns;
-    return code;
+    *due_ns = now_ns + needs->lease_ns;
+    return tidy_consumers(needs, ward->source, conn, err);
 }
 
 static int do_letters(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
@@ -102,6 +102,7 @@ static int do_trim(const struct reaper_needs *needs, struct ward *ward, struct c
     bool has_more = false;
     if (needs->trims) atomic_store(needs->acked, 0);
     int code = needs->trims ? trim_step(&ward->trim, needs, ward->source, conn, &has_more, err) : QUERN_OK;
+    if (!code && !has_more) code = trim_private(ward->source, conn, err);
     *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
     return code;
 }
@@ -129,21 +130,31 @@ static bool chores_open(struct reaper *reaper)
 
 /* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static void run_chore(struct reaper *reaper, struct chore *chore, struct conn *conn, int64_t now_ns)
+{
+    quern_error why;
+    int code = chore->step(reaper->needs, chore->ward, conn, now_ns, &chore->due_ns, &why);
+    if (!code) {
+        link_works(&reaper->link);
+        return;
+    }
+    link_fail(&reaper->link, &why);
+    if (code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT) return;
+    /* What Redis refuses, it will refuse again: a key of another type, a group that is gone. */
+    int64_t pause_ns = reaper->needs->period_ns > NS_PER_S ? reaper->needs->period_ns : NS_PER_S;
+    chore->due_ns = now_ns + pause_ns;
+}
+
 /* Runs what is due; returns when the next chore is. */
 static int64_t reaper_step(struct reaper *reaper, int64_t now_ns)
 {
-    quern_error why;
     int64_t next_ns = CLOCK_NEVER;
     for (size_t i = 0; i < reaper->chore_count; i++) {
         struct chore *chore = &reaper->chores[i];
         bool is_due = chore->due_ns <= now_ns;
         /* A lost connection is made again whether or not anything is due: else its time would be over, and nobody would wait. */
         struct conn *conn = is_due || !reaper->link.conn ? link_use(&reaper->link, now_ns) : NULL;
-        int code = conn && is_due ? chore->step(reaper->needs, chore->ward, conn, now_ns, &chore->due_ns, &why) : QUERN_OK;
-        if (code)
-            link_fail(&reaper->link, &why);
-        else if (conn && is_due)
-            link_works(&reaper->link);
+        if (conn && is_due) run_chore(reaper, chore, conn, now_ns);
         int64_t at_ns = reaper->link.conn ? chore->due_ns : reaper->link.next_try_ns;
         if (at_ns < next_ns) next_ns = at_ns;
     }
@@ -204,9 +215,10 @@ static void last_trim(struct reaper *reaper)
 /* Returns when to come again. */
 static int64_t work(struct reaper *reaper)
 {
-    int64_t now_ns = clock_now_ns();
+    int64_t now_ns = clock_now_ns(), watch_ns = reaper->needs->watch(reaper->needs->user, now_ns);
     hear(reaper, now_ns);
-    return reaper_step(reaper, now_ns);
+    int64_t next_ns = reaper_step(reaper, now_ns);
+    return watch_ns < next_ns ? watch_ns : next_ns;
 }
 
 void reaper_run(void *given)

@@ -6,8 +6,9 @@
  *
  *                due      retries whose wait is over go back          when the next one is due, and twice a second
  *                reclaim  entries whose owner is gone go back         each period, by the pool whose turn it is
- *                sweep    names of consumers long gone are deleted    each lease, likewise
+ *                sweep    names of consumers long gone are deleted    each lease, by each: its own is kept alive by it
  *                letters  more dead letters than are to be kept go    each period, likewise
+ *                watch    handlers that do not return are given up     when the next one is due (needs no Redis)
  *                trim     what every group has settled goes           each period, and after many acknowledgements
  *
  * Threads    reaper_run is the thread
@@ -29,7 +30,7 @@ enum { DUE_LOOK_MS = 500 }; /* whoever laid a retry aside may be gone: others lo
 
 struct reaper_counters {
     struct counter reclaimed, due; /* entries that went back to the group */
-    struct counter deleted;        /* while they were pending or waiting, by somebody else: all that is left of them is this count */
+    struct counter deleted; /* while they were pending or waiting, by somebody else: all that is left of them is this count */
     struct counter swept, trimmed, dead_trimmed;
 };
 
@@ -37,6 +38,9 @@ struct reaper_needs {
     const struct source *sources;
     uint32_t source_count;
     const char *consumer;
+    /* Looks after what has a time in this process (run/overdue): returns when to come again. */
+    int64_t (*watch)(void *user, int64_t now_ns);
+    void *user;
     struct slots *slots; /* what lies there is alive, however idle Redis thinks it is */
     struct link_options link;
     int64_t period_ns, lease_ns, dead_letter_max;

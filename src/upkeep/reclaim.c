@@ -91,8 +91,8 @@ static void account(const struct reaper_needs *needs, uint32_t origin, quern_byt
 
 /* All rows, a bounded call at a time. What the rows lend is gone with the first answer, so what a call had no time for waits for
  * the next walk. */
-static int take(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, const struct pending_row *rows, size_t count,
-                size_t *taken, quern_error *err)
+static int take(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, const struct pending_row *rows,
+                size_t count, size_t *taken, quern_error *err)
 {
     const struct reply *reply;
     int code = ask(needs, origin, conn, rows, count, &reply, err);
@@ -104,8 +104,8 @@ static int take(const struct reaper_needs *needs, uint32_t origin, struct conn *
 }
 
 /* Where the next page begins: behind the last row, or behind the last one that was taken. */
-static int walk_page(struct reclaim *reclaim, const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool *is_last,
-                     quern_error *err)
+static int walk_page(struct reclaim *reclaim, const struct reaper_needs *needs, uint32_t origin, struct conn *conn,
+                     bool *is_last, quern_error *err)
 {
     struct pending_row rows[PAGE];
     const struct source *source = &needs->sources[origin / 2];

@@ -11,7 +11,7 @@ enum { SILENT_LEASES = 10, LETTERS_AT_ONCE = 10000, NODE_ENTRIES = 1000 };
 int tidy_consumers(const struct reaper_needs *needs, const struct source *source, struct conn *conn, quern_error *err)
 {
     int64_t swept;
-    int code = consumers_sweep(conn, source, SILENT_LEASES * needs->lease_ns / NS_PER_MS, NULL, &swept, err);
+    int code = consumers_sweep(conn, source, needs->consumer, SILENT_LEASES * needs->lease_ns / NS_PER_MS, &swept, err);
     if (code || !swept) return code;
     counter_add(&needs->counters->swept, swept);
     log_event(needs->log, LOG_INFO, "consumers_swept", LOG_INT("consumers", swept), LOG_TEXT("group", source->group));
@@ -33,7 +33,8 @@ static void put_trim(const struct reaper_needs *needs, const struct source *sour
     conn_arg_number(conn, LETTERS_AT_ONCE);
 }
 
-int tidy_letters(const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *has_more, quern_error *err)
+int tidy_letters(const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *has_more,
+                 quern_error *err)
 {
     const struct reply *reply;
     *has_more = false;

@@ -14,8 +14,9 @@ struct conn;
 struct source;
 struct reaper_needs;
 
-/* Consumers that were silent for ten leases and hold nothing. */
-int tidy_consumers(const struct reaper_needs *needs, const struct source *source, struct conn *conn, quern_error *err) QUERN_MUST_USE;
+/* Consumers that were silent for ten leases and hold nothing. Our own says that it is there, at least every few leases. */
+int tidy_consumers(const struct reaper_needs *needs, const struct source *source, struct conn *conn,
+                   quern_error *err) QUERN_MUST_USE;
 
 /* One bounded call. *has_more: more are to go. */
 int tidy_letters(const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *has_more,

@@ -37,8 +37,9 @@ static int ask(const struct reaper_needs *needs, const struct source *source, st
                struct trim_look *look, quern_error *err)
 {
     const struct reply *reply;
-    script_begin(conn, &script_trim, 1, 1 + needs->required_groups->count + needs->ignored_groups->count);
+    script_begin(conn, &script_trim, 1, 2 + needs->required_groups->count + needs->ignored_groups->count);
     conn_arg_text(conn, source->stream);
+    conn_arg_text(conn, "~");
     conn_arg_number(conn, (int64_t)needs->required_groups->count);
     put_list(conn, needs->required_groups);
     put_list(conn, needs->ignored_groups);
@@ -66,8 +67,9 @@ static void tell(struct trim *trim, const struct reaper_needs *needs, const stru
     bool deletes;
     int64_t now_ns = clock_now_ns();
     if (trim_sees(trim, look, now_ns, &deletes) && holds_something(source, conn, look->mark))
-        log_event(needs->log, LOG_WARNING, "group_stands_still", LOG_TEXT("stream", source->stream), LOG_TEXT("group", look->group),
-                  LOG_INT("for_s", (now_ns - trim->since_ns) / NS_PER_S), LOG_TEXT("at", look->mark),
+        log_event(needs->log, LOG_WARNING, "group_stands_still", LOG_TEXT("stream", source->stream),
+                  LOG_TEXT("group", look->group), LOG_INT("for_s", (now_ns - trim->since_ns) / NS_PER_S),
+                  LOG_TEXT("at", look->mark),
                   LOG_TEXT("why", "nothing behind that entry can be trimmed; if nobody needs the group any more, name it in "
                                   "ignored_groups"));
     atomic_store_explicit(needs->deletes, deletes, memory_order_relaxed);
@@ -77,8 +79,20 @@ static void tell(struct trim *trim, const struct reaper_needs *needs, const stru
     trim->has_warned = removed == REQUIRED_IS_MISSING;
 }
 
-int trim_step(struct trim *trim, const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *has_more,
-              quern_error *err)
+/* What is settled there is deleted at once; but a process may have died in between, or have read without anything becoming
+ * pending (at-most-once). */
+int trim_private(const struct source *source, struct conn *conn, quern_error *err)
+{
+    const struct reply *reply;
+    script_begin(conn, &script_trim, 1, 2);
+    conn_arg_text(conn, source->retry);
+    conn_arg_text(conn, "=");
+    conn_arg_number(conn, 0);
+    return script_ask(conn, &script_trim, conn_answer_deadline(conn), &reply, NULL, err);
+}
+
+int trim_step(struct trim *trim, const struct reaper_needs *needs, const struct source *source, struct conn *conn,
+              bool *has_more, quern_error *err)
 {
     int64_t removed = 0;
     struct trim_look look;

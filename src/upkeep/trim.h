@@ -12,8 +12,11 @@
 
 #include "quern.h"
 
-enum { TRIM_AFTER = 10000, /* acknowledgements after which it is worth it before the period is over */
-       TRIM_GROUP_SIZE = 257, TRIM_MARK_SIZE = 48 };
+enum {
+    TRIM_AFTER = 10000, /* acknowledgements after which it is worth it before the period is over */
+    TRIM_GROUP_SIZE = 257,
+    TRIM_MARK_SIZE = 48
+};
 
 struct conn;
 struct source;
@@ -38,8 +41,11 @@ struct trim {
  * A pure function of its arguments. */
 bool trim_sees(struct trim *trim, const struct trim_look *look, int64_t now_ns, bool *deletes);
 
+/* The group's retry stream: what it has delivered, and nobody holds. */
+int trim_private(const struct source *source, struct conn *conn, quern_error *err) QUERN_MUST_USE;
+
 /* One bounded call. *has_more: it removed something, so there may be more. */
-int trim_step(struct trim *trim, const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *has_more,
-              quern_error *err) QUERN_MUST_USE;
+int trim_step(struct trim *trim, const struct reaper_needs *needs, const struct source *source, struct conn *conn,
+              bool *has_more, quern_error *err) QUERN_MUST_USE;
 
 #endif

@@ -17,7 +17,7 @@ struct pending_row {
 
 struct pending_page {
     const char *stream, *group;
-    const char *consumer; /* NULL: all of them */
+    const char *consumer;  /* NULL: all of them */
     struct entry_id after; /* rows behind this id; {0, 0}: from the beginning */
 };
 

@@ -10,15 +10,19 @@
 
 #include "wire/conn.h"
 
-enum { SCRIPT_ENTRIES_MAX = 256, SCRIPT_MOVES_MAX = 128, SCRIPT_BYTES = 1024 * 1024 }; /* entries and bytes of one call; moves copy them */
+enum {
+    SCRIPT_ENTRIES_MAX = 256,
+    SCRIPT_MOVES_MAX = 64,
+    SCRIPT_BYTES = 1024 * 1024
+}; /* entries and bytes of one call; moves copy them */
 
 struct script {
     const char *name, *text, *sha1;
     size_t text_len;
 };
 
-extern const struct script script_publish, script_ack, script_done, script_retry, script_dead, script_renew, script_adopt, script_due,
-    script_reclaim, script_trim, script_sweep;
+extern const struct script script_publish, script_ack, script_done, script_retry, script_dead, script_renew, script_adopt,
+    script_due, script_reclaim, script_trim, script_sweep;
 
 /* Begins a call with keys_count keys and args_count arguments, which follow by conn_arg…(). Nothing else may wait to be sent
  * or answered on the connection. */

@@ -189,6 +189,22 @@ static void a_line_over_its_bound_stays_well_formed(void **state)
     }
 }
 
+static void the_level_can_change(void **state)
+{
+    (void)state;
+    struct log *log = make(LOG_FORMAT_TEXT, LOG_WARNING);
+    log_event(log, LOG_INFO, "before");
+    assert_int_equal(0, count);
+    log_set_level(log, LOG_INFO);
+    log_event(log, LOG_INFO, "between");
+    log_event(log, LOG_DEBUG, "between");
+    assert_int_equal(1, count);
+    log_set_level(log, LOG_ERROR);
+    log_event(log, LOG_WARNING, "after");
+    assert_int_equal(1, count);
+    log_close(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +214,7 @@ int main(void)
         cmocka_unit_test(equal_lines_are_counted_instead_of_written),
         cmocka_unit_test(lines_that_differ_are_all_written),
         cmocka_unit_test(a_line_over_its_bound_stays_well_formed),
+        cmocka_unit_test(the_level_can_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

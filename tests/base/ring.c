@@ -131,12 +131,31 @@ static void who_holds_a_number_can_always_put_it_back(void **state)
     ring_close(crowd.ring);
 }
 
+static void the_oldest_is_seen_without_being_taken(void **state)
+{
+    (void)state;
+    uint32_t value = 99;
+    struct ring *ring = ring_open(4);
+    assert_false(ring_peek(ring, &value));
+    for (uint32_t i = 0; i < 10; i++) {
+        assert_true(ring_push(ring, 2 * i) && ring_push(ring, 2 * i + 1));
+        assert_true(ring_peek(ring, &value) && value == 2 * i);
+        assert_true(ring_peek(ring, &value) && value == 2 * i);
+        assert_true(ring_pop(ring, &value) && value == 2 * i);
+        assert_true(ring_peek(ring, &value) && value == 2 * i + 1);
+        assert_true(ring_pop(ring, &value));
+        assert_false(ring_peek(ring, &value));
+    }
+    ring_close(ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out_in_order),
         cmocka_unit_test(full_and_empty_are_said),
         cmocka_unit_test(four_producers_and_four_consumers_meet_each_item_once),
+        cmocka_unit_test(the_oldest_is_seen_without_being_taken),
         cmocka_unit_test(who_holds_a_number_can_always_put_it_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,119 @@ static void worker_and_finisher_push_each_job_once_however_they_meet(void **stat
     free(race);
 }
 
+/* ── seizing ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The same with a seizer in the finisher's place; a ghost counts as a push of its job. */
+static void seize(struct race *race, int i)
+{
+    struct quern_job *job = race->jobs[i];
+    if (!slot_seize(job, (uint32_t)(race->tickets[i] >> 32))) return;
+    race->claimed[i] = 1;
+    job->said.outcome = OUTCOME_SEIZED;
+    if (slot_said(job)) job->outcome = OUTCOME_TIMEOUT;
+    race->pushes[1][i] = 1;
+}
+
+static void end_handler(struct race *race, int i)
+{
+    struct quern_job *job = race->jobs[i];
+    enum slot_end end = slot_end(job, i % 3 == 0);
+    if (end == END_OURS) job->outcome = OUTCOME_DONE;
+    if (end == END_SAID) slot_merge(job);
+    race->pushes[0][i] = end != END_THEIRS;
+}
+
+static void count_seized(struct race *race, int i)
+{
+    struct quern_job *job = race->jobs[i];
+    bool is_body = race->pushes[0][i] && race->pushes[1][i]; /* what is left when its ghost is pushed */
+    if (slot_state(job) == SLOT_PENDING) {                   /* deferred, and not seized in time */
+        race->wrong += race->claimed[i] || race->pushes[0][i];
+        slot_move(job, SLOT_PENDING, SLOT_DONE);
+        slots_free(slots, job);
+        return;
+    }
+    race->wrong += slot_state(job) != SLOT_DONE || (race->claimed[i] && !race->pushes[1][i]);
+    race->wrong += job->outcome != (is_body ? OUTCOME_SEIZED : race->claimed[i] ? OUTCOME_TIMEOUT : OUTCOME_DONE);
+    slots_free(slots, job);
+}
+
+/* A third says "pending" too: such a job is seized while it waits for its ticket. */
+static void take_part_in_seizing(void *given, unsigned number)
+{
+    struct race *race = given;
+    for (int batch = 0; batch < RACES / SLOTS; batch++) {
+        if (number == 0) prepare(race);
+        pthread_barrier_wait(&race->turn);
+        for (int i = 0; i < SLOTS; i++) number ? seize(race, i) : end_handler(race, i);
+        pthread_barrier_wait(&race->turn);
+        for (int i = 0; number == 0 && i < SLOTS; i++) count_seized(race, i);
+    }
+}
+
+static void a_handler_and_its_seizer_settle_each_job_once_however_they_meet(void **state)
+{
+    (void)state;
+    struct race *race = calloc(1, sizeof *race);
+    pthread_barrier_init(&race->turn, NULL, 2);
+    unit_together(2, take_part_in_seizing, race);
+    assert_int_equal(0, race->wrong);
+    pthread_barrier_destroy(&race->turn);
+    free(race);
+}
+
+static void a_job_is_seized_once_and_only_while_it_runs(void **state)
+{
+    (void)state;
+    struct quern_job *job = job_in(SLOT_READY);
+    struct lease lease;
+    assert_true(slot_look(job, &lease));
+    assert_false(slot_seize(job, lease.generation));
+    assert_true(slot_move(job, SLOT_READY, SLOT_RUNNING));
+    assert_false(slot_seize(job, lease.generation + 1));
+    uint64_t ticket = slot_ticket(job);
+    assert_true(slot_seize(job, lease.generation));
+    assert_false(slot_seize(job, lease.generation));
+    assert_null(slots_claim(slots, ticket)); /* its ticket is too late */
+    assert_false(slot_said(job));
+    assert_int_equal(END_SAID, slot_end(job, false));
+    job_ends(job);
+}
+
+static void a_ghost_holds_what_settling_needs_and_takes_the_lease_with_it(void **state)
+{
+    (void)state;
+    static const struct reply fields[] = {
+        {REPLY_TEXT, 5, {.text = "event"}},
+        {REPLY_TEXT, 1, {.text = "e"}},
+        {REPLY_TEXT, 4, {.text = "data"}},
+        {REPLY_TEXT, 1, {.text = "1"}},
+    };
+    const struct reply list = {REPLY_ARRAY, 4, {.items = fields}};
+    struct entry entry = {.id = {5, 6}, .fields = &list};
+    struct quern_job *job = slots_reserve(slots);
+    struct lease lease;
+    assert_int_equal(QUERN_OK, message_read(&job->message, &entry, false, 100, NULL));
+    slot_lease(job, &(struct admission){.origin = 1, .deliveries = 2});
+    job->policy.retry_limit = 7;
+    assert_true(slot_move(job, SLOT_FREE, SLOT_READY) && slot_move(job, SLOT_READY, SLOT_RUNNING) && slot_look(job, &lease));
+    assert_true(slot_seize(job, lease.generation));
+    struct quern_job *ghost = slots_ghost(slots, job);
+    assert_non_null(ghost);
+    assert_int_equal(1, slots_ghost_count(slots));
+    assert_true(bytes_is(ghost->message.event, "e") && bytes_is(ghost->message.data, "1"));
+    assert_ptr_not_equal(ghost->message.data.at, job->message.data.at);
+    assert_string_equal("5-6", ghost->message.entry_text);
+    assert_true(ghost->origin == 1 && ghost->deliveries == 2 && ghost->policy.retry_limit == 7);
+    assert_false(slot_said(job));
+    assert_true(slot_lease_of(job, &lease)); /* renewed until the ghost is settled */
+    slots_free(slots, ghost);
+    assert_int_equal(0, slots_ghost_count(slots));
+    assert_true(slot_has(job, SLOT_LOST));
+    assert_int_equal(END_SAID, slot_end(job, false));
+    job_ends(job);
+}
+
 /* ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void a_lease_is_what_was_admitted_until_it_ends(void **state)
@@ -332,6 +445,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_ticket_nobody_finishes_a_job, make, drop),
         cmocka_unit_test_setup_teardown(a_ticket_before_the_handlers_end_speaks_for_it, make, drop),
         cmocka_unit_test_setup_teardown(worker_and_finisher_push_each_job_once_however_they_meet, make, drop),
+        cmocka_unit_test_setup_teardown(a_handler_and_its_seizer_settle_each_job_once_however_they_meet, make, drop),
+        cmocka_unit_test_setup_teardown(a_job_is_seized_once_and_only_while_it_runs, make, drop),
+        cmocka_unit_test_setup_teardown(a_ghost_holds_what_settling_needs_and_takes_the_lease_with_it, make, drop),
         cmocka_unit_test_setup_teardown(a_lease_is_what_was_admitted_until_it_ends, make, drop),
         cmocka_unit_test_setup_teardown(a_lease_is_never_mixed_from_two, make, drop),
     };

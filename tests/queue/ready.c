@@ -98,6 +98,30 @@ static void the_dispatcher_is_woken_once_when_the_backlog_has_fallen(void **stat
     drop(ready);
 }
 
+static void what_is_paused_comes_out_when_resumed_or_taken(void **state)
+{
+    (void)state;
+    struct ready *ready = make();
+    uint32_t index;
+    for (uint32_t i = 0; i < 4; i++) ready_push(ready, i);
+    assert_false(ready_resume(ready));
+    assert_true(ready_pause(ready));
+    assert_false(ready_pause(ready));
+    assert_true(ready_is_paused(ready));
+    assert_false(ready_pop(ready, &index));
+    assert_int_equal(4, ready_length(ready));
+    assert_true(ready_take(ready, &index) && index == 0);
+    assert_true(ready_resume(ready));
+    assert_false(ready_is_paused(ready));
+    assert_true(ready_pop(ready, &index) && index == 1);
+    assert_true(ready_pause(ready));
+    ready_close(ready);
+    assert_false(ready_is_paused(ready));
+    assert_true(ready_pop(ready, &index) && index == 2);
+    ready_sleep(ready, stays, NULL); /* nobody sleeps in what is closed, paused or not */
+    drop(ready);
+}
+
 /* ── many workers ────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct mill {
@@ -232,15 +256,51 @@ static void a_close_wakes_everybody(void **state)
     }
 }
 
+/* The producer pauses, pushes, and sees nothing popped; then it resumes, and somebody must come. */
+static void pause_and_feed(struct mill *mill)
+{
+    for (uint32_t i = 0; i < JOBS / 100 && !is_stuck(mill); i++) {
+        (void)ready_pause(mill->ready);
+        ready_push(mill->ready, i);
+        if (i % 2) ready_wake(mill->ready);
+        (void)ready_resume(mill->ready);
+        if (i % 2 == 0) ready_wake(mill->ready);
+        while (atomic_load(&mill->popped) <= i && !is_stuck(mill)) sched_yield();
+    }
+    ready_close(mill->ready);
+}
+
+static void pause_or_consume(void *given, unsigned number)
+{
+    if (number)
+        consume(given);
+    else
+        pause_and_feed(given);
+}
+
+static void no_wake_is_lost_between_a_pause_and_its_end(void **state)
+{
+    (void)state;
+    struct mill mill = {.ready = make(), .seen = calloc(JOBS, sizeof *mill.seen), .deadline_ns = unit_deadline_ns()};
+    unit_together(1 + CONSUMERS, pause_or_consume, &mill);
+    assert_false(mill.is_stuck);
+    assert_int_equal(JOBS / 100, mill.popped);
+    assert_int_equal(0, mill.twice);
+    drop(mill.ready);
+    free((void *)mill.seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_pushed_is_popped_in_order),
         cmocka_unit_test(what_is_in_comes_out_after_a_close),
         cmocka_unit_test(the_dispatcher_is_woken_once_when_the_backlog_has_fallen),
+        cmocka_unit_test(what_is_paused_comes_out_when_resumed_or_taken),
         cmocka_unit_test(a_million_jobs_each_once_and_nobody_sleeps_while_jobs_wait),
         cmocka_unit_test(one_wake_brings_as_many_as_there_is_work_for),
         cmocka_unit_test(a_close_wakes_everybody),
+        cmocka_unit_test(no_wake_is_lost_between_a_pause_and_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,9 +106,12 @@ static void a_held_table_outlives_its_replacement_and_the_registry(void **state)
     (void)state;
     struct registry *registry = open_for(before, 1, NULL, NULL);
     struct table *held = hold(registry), *own = hold(registry), *old = NULL;
+    assert_true(registry_is_current(registry, held));
     assert_non_null(open_for(after, 2, NULL, registry));
+    assert_false(registry_is_current(registry, held));
     is_found(held, "before", "before");
     assert_true(registry_hold(registry, &held, &old));
+    assert_true(registry_is_current(registry, held));
     assert_ptr_equal(own, old);
     is_found(held, "before", "*");
     registry_drop(old);

@@ -31,8 +31,8 @@ struct mill {
     _Atomic uint64_t ticket; /* of the last job, if the verdict is QUERN_PENDING */
     _Atomic unsigned char seen[MILL_IDS];
     /* what its pool has told */
-    _Atomic int told[QUERN_NOTICE_STOPPED + 1]; /* by kind of notice */
-    quern_notice last_job;                      /* under lock */
+    _Atomic int told[QUERN_NOTICE_ALL + 1]; /* by kind of notice */
+    quern_notice last_job;                  /* under lock */
     pthread_mutex_t lock;
     char *lines; /* the log so far; under lock */
     size_t lines_len;

@@ -4,9 +4,10 @@
 -- in one step: with a consumer Redis would also delete what is pending in its name. A retry stream that nobody reads and that
 -- holds nothing goes too: with the last pool of a group, only what is of use without one stays.
 -- KEYS  the stream, the retry stream, settles, whose turn it is
--- ARGV  group, silence in ms, the name of the one that leaves ('': whoever was silent)
+-- ARGV  group, the asking consumer, does it leave? (0: it stays, and whoever was silent goes), silence in ms
 -- Returns how many went.
-local stream, retry, settles, group, silence_ms, leaver = KEYS[1], KEYS[2], KEYS[3], ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local stream, retry, settles, group, asker, leaves = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3] == '1'
+local silence_ms = tonumber(ARGV[4])
 
 local function map(row)
   local fields = {}
@@ -22,11 +23,23 @@ local function look(key)
   local names = {}
   for _, row in ipairs(rows) do
     local consumer = map(row)
-    local may_go = consumer.pending == 0 and (consumer.name == leaver or (leaver == '' and consumer.idle >= silence_ms))
+    local is_asker = consumer.name == asker
+    local may_go = consumer.pending == 0 and (is_asker and leaves or not is_asker and not leaves and consumer.idle >= silence_ms)
     names[#names + 1] = consumer.name
     if consumers[consumer.name] ~= false then consumers[consumer.name] = may_go end
   end
   return names
+end
+
+-- Before 7.2, Redis counts as silent who reads and finds nothing. One that holds nothing is as good as new when it is made anew.
+local function stay(key)
+  if redis.call('EXISTS', key) == 0 or #redis.call('XPENDING', key, group, '-', '+', 1, asker) > 0 then return end
+  redis.call('XGROUP', 'DELCONSUMER', key, group, asker)
+  redis.call('XGROUP', 'CREATECONSUMER', key, group, asker)
+end
+if not leaves then
+  pcall(stay, stream)
+  pcall(stay, retry)
 end
 
 local names, swept, left = {[stream] = look(stream), [retry] = look(retry)}, {}, 0

@@ -2,14 +2,14 @@
 -- SPDX-License-Identifier: MIT
 -- trim: removes what every group has settled, and nothing else.
 -- KEYS  the stream
--- ARGV  how many required groups, their names, then the ignored groups
+-- ARGV  ~ (whole nodes only, at most so many) or = (to the letter), how many required groups, their names, then the ignored groups
 -- Returns how many entries went (-1: a required group is missing, so nothing may go; -2: the stream has no group to ask), the group
 -- that holds back the rest, from which id on, is it by a job that is pending, and how many settled entries it holds back: 0 where
 -- other groups may not have settled them.
 local stream, ignored, missing, groups_seen = KEYS[1], {}, {}, 0
-local required = tonumber(ARGV[1])
-for i = 2, 1 + required do missing[ARGV[i]] = true end
-for i = 2 + required, #ARGV do ignored[ARGV[i]] = true end
+local required = tonumber(ARGV[2])
+for i = 3, 2 + required do missing[ARGV[i]] = true end
+for i = 3 + required, #ARGV do ignored[ARGV[i]] = true end
 if redis.call('EXISTS', stream) == 0 then return {0, '', '0-0', 0, 0} end
 
 -- Ids are compared as text, longer is larger: a part may be beyond what a Lua number holds.
@@ -53,6 +53,7 @@ for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
 end
 if next(missing) then return {-1, holder, low or '0-0', 0, 0} end
 if groups_seen == 0 then return {-2, '', '0-0', 0, 0} end
-local removed = redis.call('XTRIM', stream, 'MINID', '~', low, 'LIMIT', 20000)
+local removed = ARGV[1] == '~' and redis.call('XTRIM', stream, 'MINID', '~', low, 'LIMIT', 20000) or
+  redis.call('XTRIM', stream, 'MINID', '=', low)
 if groups > 1 then behind = 0 else behind = math.max(behind - removed, 0) end
 return {removed, holder, low, by_pending, behind}
