@@ -285,6 +285,38 @@ QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
                                quern_error *error) QUERN_MUST_USE;
 
+/* ── Looking into a queue ──────────────────────────────────────────────────────────────────────────────────────────
+ * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group,
+ * dead_letter_stream and connect_ms, opens a connection of its own and gives JSON text; NULL: see error. It only reads, with
+ * commands that a user of Redis needs no other right for: +xinfo +xpending +xrange +xrevrange +xlen +zcard +zrange +exists +type
+ * +time +info +select +client|setname +client|id. Any thread, nothing is shared. Waits at most connect_ms for
+ * the connection (0: five seconds), and ten seconds for each answer. Numbers change while they are read: those of one text need not add up.
+ * Texts in a job that are no UTF-8 are null, and in hex under their name and "_hex".
+ * Errors: QUERN_E_GONE: there is no such stream; _CONFIG, _CONNECT, _AUTH (rights), _SERVER (a key of another type), _TIMEOUT,
+ * _MEMORY. A group that is missing is no error: it has nothing. */
+
+/* An object: stream, group, has_group; waiting (unread in the stream and in the group's retry stream; null: waiting_at_least or
+ * more, Redis cannot tell, or there is no group), waiting_at_least; running (processes hold them); delayed (retries that wait for
+ * their time), next_due_ms (null: none); dead, completed, length (entries of those streams); done_per_s (settled jobs, whatever
+ * became of them, between two looks that are sample_ms apart; null: one look, or Redis has lost count); oldest_waiting_ms,
+ * oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of {consumer, held, idle_ms}.
+ * sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
+QUERN_PUBLIC char *quern_queue_stats(const quern_config *config, int64_t sample_ms, quern_error *error) QUERN_MUST_USE;
+
+/* A list of the jobs that processes hold, oldest entries first, at most max: {entry, stream (the key it lies in), consumer, idle_ms
+ * (since it was handed out or renewed), deliveries, id, event, retries, age_ms (since it was published)}; the last
+ * four are null where the entry has been deleted, and retries where it is no job. */
+QUERN_PUBLIC char *quern_queue_pending(const quern_config *config, size_t max, quern_error *error) QUERN_MUST_USE;
+
+/* A list of the dead letters, of all groups, newest first, at most max: {entry, id, original_id, original_event, reason, group,
+ * retries, deliveries, error, died_at}. What a letter does not tell, as one that other software wrote, is null. */
+QUERN_PUBLIC char *quern_queue_dead(const quern_config *config, size_t max, quern_error *error) QUERN_MUST_USE;
+
+/* One letter whole: the object above, with fields (a list of {name, value}) and data (its JSON as it was written; null: it is
+ * none, and among the fields). id: of its entry ("1700000000000-0"), its own, or that of the job it is about; the newest that
+ * matches. Looks through all letters for it. QUERN_E_GONE: there is none. */
+QUERN_PUBLIC char *quern_queue_letter(const quern_config *config, const char *id, quern_error *error) QUERN_MUST_USE;
+
 /* ── Module ────────────────────────────────────────────────────────────────────────────────────────────────────────
  * A shared object that `quern run` loads exports one of these: const quern_module quern_module_entry = {…}; */
 typedef struct {

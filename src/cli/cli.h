@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "quern.h"
 
@@ -17,6 +18,9 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* argv[0] is the verb. */
 int verb_run(int argc, char **argv);
 int verb_publish(int argc, char **argv);
+int verb_stats(int argc, char **argv);
+int verb_pending(int argc, char **argv);
+int verb_dead(int argc, char **argv);
 int verb_help(int argc, char **argv);
 
 /* A verb's line in the table of verbs. */
@@ -27,12 +31,33 @@ struct verb {
 };
 const struct verb *verbs(size_t *count);
 
+/* "no verb 'word'; right would be …", of the table; word NULL: none was given. Returns EXIT_USAGE. */
+int refuse_verb(const char *word);
+
 /* "quern: …" on standard error. */
 void say(const char *format, ...) QUERN_PRINTF(1, 2);
 
-/* Reads -c FILE, then the environment, then every --key: later beats earlier. *rest is the first argument that is no option.
- * QUERN_OK; QUERN_E_CONFIG: everything that was wrong has been said (EXIT_USAGE); QUERN_E_GONE: help was asked for and given. */
-int options_read(quern_config *config, int argc, char **argv, int *rest);
+/* An option that one verb has besides the keys of the configuration. */
+struct verb_option {
+    const char *name;                                                 /* NULL ends the list; '-' is as good as '_' */
+    bool is_switch;                                                   /* its value may be left out: value is NULL then */
+    int (*take)(const struct verb_option *option, const char *value); /* QUERN_OK; QUERN_E_CONFIG: said what is wrong */
+    void *into;
+    int64_t min, max;
+};
+int option_switch(const struct verb_option *option, const char *value); /* into a bool */
+int option_number(const struct verb_option *option, const char *value); /* into an int64_t, from min to max */
+
+enum { OWN_MAX = 8 };
+struct verb_options {
+    const struct verb_option *own; /* at most OWN_MAX; NULL: none */
+    bool may_mix;                  /* options may also stand between the verb's words and behind them */
+};
+
+/* Reads -c FILE, then the environment, then every --key and the verb's own options: later beats earlier. *rest is the first argument
+ * that is no option. QUERN_OK; QUERN_E_CONFIG: everything that was wrong has been said (EXIT_USAGE); QUERN_E_GONE: help was asked
+ * for and given. */
+int options_read(quern_config *config, const struct verb_options *options, int argc, char **argv, int *rest);
 
 /* The server that config names: a URL is left as it is; none, or embedded:[folder], opens the private server (said in one line) and sets
  * redis to its socket. QUERN_OK, or the reason has been said. */

@@ -41,6 +41,5 @@ int verb_help(int argc, char **argv)
         print_verb(&verb[i]);
         return EXIT_DONE;
     }
-    say("no verb '%s'; right would be run, publish or help", argv[1]);
-    return EXIT_USAGE;
+    return refuse_verb(argv[1]);
 }

@@ -32,6 +32,23 @@ static const struct verb table[] = {
      "  quern publish mail.send '{\"to\": \"a@example.org\"}'\n"
      "  quern publish image.resize @job.json\n"
      "  quern publish log.parse - < lines.jsonl\n"},
+    {"stats", "[--KEY VALUE ...] [--sample_ms N] [--json]", "say how many jobs wait, run and are dead, and how fast they go",
+     verb_stats,
+     "Looks at the stream and the group in Redis, whoever works for them, and changes nothing. What is done per second is\n"
+     "seen by looking twice, --sample_ms apart (default 1000; 0: looks once): each job that was settled counts, also one that\n"
+     "is retried or dead.\n\n"
+     "  quern stats --redis redis://10.0.0.5 --group app.workers\n"
+     "  quern stats --json --sample_ms 0\n"},
+    {"pending", "[--KEY VALUE ...] [--limit N] [--json]", "list the jobs that processes hold, oldest first", verb_pending,
+     "IDLE: since it was handed out or its lease renewed; over lease_ms nobody looks after it any more. TRIES: how often\n"
+     "Redis handed it out. AGE: since it was published. --limit: how many are shown at most (default 100).\n\n"
+     "  quern pending --limit 20\n"},
+    {"dead", "list | show ID [--KEY VALUE ...] [--limit N] [--json]", "list the dead letters, newest first, or show one whole",
+     verb_dead,
+     "The dead letters of all groups of the stream (dead_letter_stream). ID: where the letter lies in there, such as\n"
+     "1700000000000-0, or its own id, or that of the job it is about. --limit: how many are listed at most (default 100).\n\n"
+     "  quern dead list\n"
+     "  quern dead show 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55 --json\n"},
     {"help", "[VERB]", "say how a verb is used", verb_help, "quern help run\n"},
 };
 
@@ -53,6 +70,25 @@ void say(const char *format, ...)
     fprintf(stderr, "quern: %s\n", text);
 }
 
+/* "run, publish or help" */
+static void write_names(char *text, size_t size)
+{
+    size_t count = sizeof table / sizeof *table, len = 0;
+    for (size_t i = 0; i < count && len < size; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s%s", i == 0 ? "" : i + 1 < count ? ", " : " or ", table[i].name);
+}
+
+int refuse_verb(const char *word)
+{
+    char names[256];
+    write_names(names, sizeof names);
+    if (word)
+        say("no verb '%s'; right would be %s", word, names);
+    else
+        say("no verb; right would be %s, as in: quern help %s", names, table[0].name);
+    return EXIT_USAGE;
+}
+
 /* Where 0, 1 or 2 is closed, the next descriptor opened would take its number, and what we print would go to Redis. */
 static bool has_standard_descriptors(void)
 {
@@ -65,10 +101,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], KEEPER_VERB) == 0) return embed_keeper_main(argc, argv);
     if (!has_standard_descriptors()) return EXIT_FAILED;
-    if (argc < 2) {
-        say("no verb; right would be run, publish or help, as in: quern help run");
-        return EXIT_USAGE;
-    }
+    if (argc < 2) return refuse_verb(NULL);
     if (strcmp(argv[1], "--version") == 0) {
         printf("quern %s\n", quern_version());
         return EXIT_DONE;
@@ -76,6 +109,5 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) return verb_help(1, argv);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(argv[1], table[i].name) == 0) return table[i].run(argc - 1, argv + 1);
-    say("no verb '%s'; right would be run, publish or help", argv[1]);
-    return EXIT_USAGE;
+    return refuse_verb(argv[1]);
 }

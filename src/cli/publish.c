@@ -195,9 +195,24 @@ static int publish_lines(struct publish *publish)
 
 /* ── the verb ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* --timeout: publish_ms in seconds. */
+static int take_timeout(const struct verb_option *option, const char *seconds)
+{
+    quern_error err;
+    char *end, ms[32];
+    double value = strtod(seconds, &end);
+    if (end == seconds || *end || !(value >= 0.001 && value <= 86400)) {
+        say("--timeout: '%s' is not a number of seconds from 0.001 to 86400", seconds);
+        return QUERN_E_CONFIG;
+    }
+    snprintf(ms, sizeof ms, "%.0f", value * 1000);
+    return quern_config_set(option->into, "publish_ms", ms, &err);
+}
+
 static int publish_all(struct publish *publish, int argc, char **argv)
 {
-    int rest, code = options_read(publish->config, argc, argv, &rest);
+    const struct verb_option own[] = {{"timeout", .take = take_timeout, .into = publish->config}, {NULL}};
+    int rest, code = options_read(publish->config, &(struct verb_options){.own = own}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     if (rest >= argc || argc - rest > 2) {
         say("right would be: quern publish [options] EVENT [JSON | @FILE | -]");

@@ -93,7 +93,7 @@ static int take_server(const struct run *run, quern_config *asked, quern_error *
 static int read_again(struct run *run, quern_config *asked)
 {
     quern_error err;
-    int rest, code = options_read(asked, run->argc, run->argv, &rest);
+    int rest, code = options_read(asked, &(struct verb_options){0}, run->argc, run->argv, &rest);
     if (!code) code = guests_open(&run->modules, asked, run->argv + rest);
     if (code) return code;
     asked->connect_ms = run->config->connect_ms; /* start() has made it its own */
@@ -225,7 +225,7 @@ static int serve(struct run *run)
 
 static int run_all(struct run *run)
 {
-    int rest, code = options_read(run->config, run->argc, run->argv, &rest);
+    int rest, code = options_read(run->config, &(struct verb_options){0}, run->argc, run->argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     if (guests_open(&run->modules, run->config, run->argv + rest)) return EXIT_USAGE;
     run->redis = quern_config_get(run->config, "redis");

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/print.h"
+#include "embed/embed.h"
+
+bool view_has_no_words(const struct view *view)
+{
+    return view->count == 0;
+}
+
+void view_say_limit(const struct view *view, const json_t *list)
+{
+    if ((int64_t)json_array_size(list) == view->limit) say("the first %lld; more with --limit", (long long)view->limit);
+}
+
+static int status_of(int code)
+{
+    return code == QUERN_E_CONFIG || code == QUERN_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int show_answer(const struct view *view, const struct view_verb *verb, const char *text)
+{
+    json_t *answer = view->is_json ? NULL : json_loads(text, JSON_ALLOW_NUL, NULL);
+    if (answer)
+        verb->show(view, answer);
+    else if (view->is_json)
+        printf("%s\n", text);
+    else /* nested too deep to be read again */
+        print_lines(text);
+    json_decref(answer);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_DONE;
+    say("standard output: %s", strerror(errno));
+    return EXIT_FAILED;
+}
+
+static int ask_and_show(const struct view *view, const struct view_verb *verb)
+{
+    quern_error err;
+    char *text = verb->ask(view, &err);
+    if (!text) {
+        say("%s", err.text);
+        return status_of(err.code);
+    }
+    int status = show_answer(view, verb, text);
+    quern_free(text);
+    return status;
+}
+
+static int view_all(struct view *view, const struct view_verb *verb, int argc, char **argv)
+{
+    struct embed *embed;
+    const struct verb_options options = {.own = verb->own, .may_mix = true};
+    int rest, code = options_read(view->config, &options, argc, argv, &rest);
+    if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
+    view->words = argv + rest;
+    view->count = argc - rest;
+    if (!verb->is_right(view)) {
+        say("right would be: quern %s", verb->right);
+        return EXIT_USAGE;
+    }
+    if ((code = server_open(view->config, &embed))) return status_of(code);
+    int status = ask_and_show(view, verb);
+    embed_close(embed);
+    return status;
+}
+
+int view_run(struct view *view, const struct view_verb *verb, int argc, char **argv)
+{
+    view->config = quern_config_new();
+    if (!view->config) {
+        say("no memory");
+        return EXIT_FAILED;
+    }
+    int status = view_all(view, verb, argc, argv);
+    quern_config_free(view->config);
+    return status;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+
+/* cli/view: what the verbs that look into a queue have in common: options, the server, one question to the library, and its answer
+ * as JSON or for people.
+ * Threads    main. */
+#ifndef QUERN_CLI_VIEW_H
+#define QUERN_CLI_VIEW_H
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+
+enum { VIEW_LIMIT = 100, VIEW_LIMIT_MAX = 1000000 };
+
+struct view {
+    quern_config *config;
+    bool is_json;
+    int64_t limit, sample_ms;
+    char **words; /* behind the options */
+    int count;
+};
+
+struct view_verb {
+    const char *right; /* how it is used */
+    const struct verb_option *own;
+    bool (*is_right)(const struct view *view);                   /* are these the words that it takes? */
+    char *(*ask)(const struct view *view, quern_error *err);     /* one of quern_queue_…() */
+    void (*show)(const struct view *view, const json_t *answer); /* on standard output */
+};
+
+/* The options that every one of them has, and those of lists. */
+#define VIEW_JSON_OPTION(view)                                                     \
+    {                                                                              \
+        "json", .is_switch = true, .take = option_switch, .into = &(view)->is_json \
+    }
+#define VIEW_LIMIT_OPTION(view)                                                                 \
+    {                                                                                           \
+        "limit", .take = option_number, .into = &(view)->limit, .min = 1, .max = VIEW_LIMIT_MAX \
+    }
+
+bool view_has_no_words(const struct view *view);
+
+/* Says so where a list may be longer than what is shown. */
+void view_say_limit(const struct view *view, const json_t *list);
+
+/* The whole verb. Returns the exit status. */
+int view_run(struct view *view, const struct view_verb *verb, int argc, char **argv);
+
+#endif

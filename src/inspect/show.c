@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "inspect/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+char *show_hex(quern_bytes bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = malloc(2 * bytes.len + 1);
+    if (!text) return NULL;
+    for (size_t i = 0; i < bytes.len; i++) {
+        text[2 * i] = digits[(unsigned char)bytes.at[i] >> 4];
+        text[2 * i + 1] = digits[bytes.at[i] & 15];
+    }
+    text[2 * bytes.len] = 0;
+    return text;
+}
+
+bool show_null(json_t *object, const char *name)
+{
+    return !json_object_set_new(object, name, json_null());
+}
+
+bool show_bytes(json_t *object, const char *name, quern_bytes bytes)
+{
+    char other[64];
+    if (!bytes.at) return show_null(object, name);
+    if (bytes_is_utf8(bytes)) return !json_object_set_new(object, name, json_stringn(bytes.at, bytes.len));
+    char *hex = show_hex(bytes);
+    snprintf(other, sizeof other, "%s_hex", name);
+    bool is_shown = hex && show_null(object, name) && !json_object_set_new(object, other, json_string(hex));
+    free(hex);
+    return is_shown;
+}
+
+bool show_number(json_t *object, const char *name, int64_t number)
+{
+    return !json_object_set_new(object, name, json_integer(number));
+}
+
+bool show_number_or_null(json_t *object, const char *name, int64_t number, bool is_known)
+{
+    return is_known ? show_number(object, name, number) : show_null(object, name);
+}
+
+bool show_id(json_t *object, const char *name, struct entry_id id)
+{
+    char text[ENTRY_ID_SIZE];
+    entry_id_text(id, text);
+    return !json_object_set_new(object, name, json_string(text));
+}
+
+int64_t show_age_ms(int64_t now_ms, struct entry_id id)
+{
+    return id.ms < (uint64_t)now_ms ? now_ms - (int64_t)id.ms : 0;
+}
+
+char *show_text(json_t *value, quern_error *err)
+{
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    json_decref(value);
+    if (!text) err_set(err, QUERN_E_MEMORY, "no memory for what was seen");
+    return text;
+}
