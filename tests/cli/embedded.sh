@@ -73,9 +73,9 @@ an_interrupt_of_the_whole_group_leaves_the_server_to_the_others() {
     burn_config
     started_quern other run -c burn.json --threads 1
     set -m
-    start_quern one run -c burn.json --threads 1
+    "$quern" run -c burn.json --threads 1 </dev/null >one.out 2>one.log &
+    group=$!
     set +m
-    group=$pid
     wait_for 10 is_started one
     run_quern 0 publish burn - < <(yes '{"us": 1000}' | head -n 200)
     [[ $(ps_parent "$group") == "$BASHPID" ]] && kill -INT -- "-$group"

@@ -59,7 +59,7 @@ a_file_that_is_missing_is_dead_and_named() {
     redis_start
     run_quern 0 publish --redis "$url" d '{"path": "/no/such/file"}'
     run_workers '[{"event": "d", "module": "digest"}]'
-    has err outcome=dead
+    has err reason=rejected
     has err '/no/such/file: No such file or directory'
 }
 
@@ -108,23 +108,18 @@ burn_burns_sleeps_and_echoes() {
     ((${spent%.*} >= 300)) || fail "it took $spent ms"
 }
 
-what_burn_lets_fail_stays_pending_and_is_counted() {
+what_burn_lets_fail_is_tried_again_or_dead() {
     redis_start
     burn_config
     run_quern 0 publish --redis "$url" burn '{"fail_times": 1}'
     run_quern 0 publish --redis "$url" burn '{"dead": true}'
     run_quern 0 publish --redis "$url" burn '{"uss": "not a number", "us": "x"}'
-    started_quern one run -c burn.json --redis "$url"
-    wait_for 10 said_three_times one.log job_left
-    equal "$(pending)" 3 pending
-    stop_quern $pid
-    has one.log 'outcome=retry error="told to fail 1 times"'
-    has one.log 'outcome=dead error="told to be dead"'
-    has one.log left_pending=3
-    has one.log done=0
-    equal "$(($(pending) + $(retry_length)))" 3 "pending or given back"
+    run_quern 0 run -c burn.json --redis "$url" --retry_base_ms 0 --until-empty
+    grep -q 'event=job_failed .*error="told to fail 1 times"' err || fail "no word of the failure"
+    has err 'reason=rejected retries=0 error="told to be dead"'
+    has err 'done=1 retry=1 dead=2 '
+    equal "$(length app.events:failed) $(pending) $(retry_length)" "2 0 0" "dead, pending, retries"
 }
-said_three_times() { [[ $(count_in "$1" "$2") == 3 ]]; }
 
 run_all deflate_tells_the_checksum_and_the_sizes_of_a_file \
     a_file_name_that_is_not_utf8_travels_in_hexadecimal \
@@ -133,4 +128,4 @@ run_all deflate_tells_the_checksum_and_the_sizes_of_a_file \
     a_timeout_ends_the_whole_group_of_a_command \
     exec_keeps_output_up_to_its_bound_and_no_secret_reaches_the_command \
     burn_burns_sleeps_and_echoes \
-    what_burn_lets_fail_stays_pending_and_is_counted
+    what_burn_lets_fail_is_tried_again_or_dead

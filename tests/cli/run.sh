@@ -6,17 +6,17 @@
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 
-# In this version a job that is not done stays pending, counted and said, until its process ends and gives it back.
 a_command_is_run_per_job_and_its_exit_code_decides() {
     redis_start
     for code in 0 65 1 0; do run_quern 0 publish --redis "$url" exit "$code"; done
     # shellcheck disable=SC2016 # for the command's shell
     run_quern 0 run --redis "$url" --completed_max 10 --threads 1 --until-empty exit -- sh -c 'read -r code; exit "$code"'
     equal "$(completed)" 2 "done"
-    equal "$(retry_length)" 2 "given back"
-    has err 'outcome=dead error="exit code 65" then="it stays pending"'
-    has err 'outcome=retry error="exit code 1" then="it stays pending"'
-    has err left_pending=2
+    equal "$(redis ZCARD app.events:app.workers:delayed)" 1 "to be tried again"
+    equal "$(length app.events:failed)" 1 "dead"
+    has err 'reason=rejected retries=0 error="exit code 65"'
+    grep -q 'event=job_failed .*outcome=retry retries=0 again_in_ms=[0-9]* error="exit code 1"' err || fail "no word of the retry"
+    has err 'done=2 retry=1 dead=1 released=0 left_pending=0'
 }
 
 a_command_gets_the_job_and_its_output_is_the_result() {
@@ -51,13 +51,13 @@ END
     equal "$(pending)" 0 pending
 }
 
-an_event_without_a_handler_stays_pending_and_is_said() {
+an_event_without_a_handler_is_tried_again_and_then_dead() {
     redis_start
     run_quern 0 publish --redis "$url" other
-    run_quern 0 run --redis "$url" --until-empty mine -- true
-    has err outcome=unhandled
-    has err left_pending=1
-    equal "$(retry_length)" 1 "given back"
+    run_quern 0 run --redis "$url" --until-empty --retry_limit 2 --retry_base_ms 0 mine -- true
+    equal "$(count_in err 'event=job_failed')" 2 "attempts that failed"
+    has err 'reason=unhandled retries=2'
+    equal "$(length app.events:failed) $(pending) $(retry_length)" "1 0 0" "dead, pending, retries"
 }
 
 no_redis_is_one_line_and_it_starts_when_there_is_one() {
@@ -190,7 +190,7 @@ until_empty_takes_what_is_there_and_ends() {
 run_all a_command_is_run_per_job_and_its_exit_code_decides \
     a_command_gets_the_job_and_its_output_is_the_result \
     the_workers_of_a_file_share_a_process_with_a_command \
-    an_event_without_a_handler_stays_pending_and_is_said \
+    an_event_without_a_handler_is_tried_again_and_then_dead \
     no_redis_is_one_line_and_it_starts_when_there_is_one \
     a_stop_is_heard_while_it_waits_for_redis \
     that_it_waits_is_said_at_once \
