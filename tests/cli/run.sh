@@ -10,13 +10,16 @@ a_command_is_run_per_job_and_its_exit_code_decides() {
     redis_start
     for code in 0 65 1 0; do run_quern 0 publish --redis "$url" exit "$code"; done
     # shellcheck disable=SC2016 # for the command's shell
-    run_quern 0 run --redis "$url" --completed_max 10 --threads 1 --until-empty exit -- sh -c 'read -r code; exit "$code"'
+    run_quern 0 run --redis "$url" --completed_max 10 --threads 1 --retry_limit 1 --retry_base_ms 0 --until-empty exit -- \
+        sh -c 'read -r code; exit "$code"'
     equal "$(completed)" 2 "done"
-    equal "$(redis ZCARD app.events:app.workers:delayed)" 1 "to be tried again"
-    equal "$(length app.events:failed)" 1 "dead"
+    equal "$(dead_member error | sort | tr '\n' ,)" "exit code 1,exit code 65," "errors of the dead"
+    equal "$(dead_member reason | sort | tr '\n' ,)" "rejected,retries_exhausted," "reasons of the dead"
     has err 'reason=rejected retries=0 error="exit code 65"'
-    grep -q 'event=job_failed .*outcome=retry retries=0 again_in_ms=[0-9]* error="exit code 1"' err || fail "no word of the retry"
-    has err 'done=2 retry=1 dead=1 released=0 left_pending=0'
+    equal "$(count_in err 'outcome=retry retries=0 again_in_ms=0 error="exit code 1"')" 1 "lines of the retry"
+    has err 'reason=retries_exhausted retries=1 error="exit code 1"'
+    has err left_pending=0
+    equal "$(pending) $(retry_length) $(delayed)" "0 0 0" "pending, given back, delayed"
 }
 
 a_command_gets_the_job_and_its_output_is_the_result() {
@@ -51,13 +54,23 @@ END
     equal "$(pending)" 0 pending
 }
 
-an_event_without_a_handler_is_tried_again_and_then_dead() {
+an_event_without_a_handler_waits_and_is_said() {
     redis_start
     run_quern 0 publish --redis "$url" other
-    run_quern 0 run --redis "$url" --until-empty --retry_limit 2 --retry_base_ms 0 mine -- true
-    equal "$(count_in err 'event=job_failed')" 2 "attempts that failed"
-    has err 'reason=unhandled retries=2'
-    equal "$(length app.events:failed) $(pending) $(retry_length)" "1 0 0" "dead, pending, retries"
+    run_quern 0 run --redis "$url" --until-empty mine -- true
+    has err 'outcome=unhandled retries=0'
+    has err 'error="no handler here takes its event"'
+    equal "$(delayed) $(pending) $(dead)" "1 0 0" "delayed, pending, dead"
+}
+
+an_event_without_a_handler_is_dead_or_passed_over_where_that_is_asked() {
+    redis_start
+    run_quern 0 publish --redis "$url" other
+    run_quern 0 run --redis "$url" --unhandled dead --until-empty mine -- true
+    equal "$(dead_member reason)" unhandled reason
+    run_quern 0 publish --redis "$url" other
+    run_quern 0 run --redis "$url" --unhandled ack --until-empty mine -- true
+    equal "$(delayed) $(pending) $(dead)" "0 0 1" "delayed, pending, dead"
 }
 
 no_redis_is_one_line_and_it_starts_when_there_is_one() {
@@ -190,7 +203,8 @@ until_empty_takes_what_is_there_and_ends() {
 run_all a_command_is_run_per_job_and_its_exit_code_decides \
     a_command_gets_the_job_and_its_output_is_the_result \
     the_workers_of_a_file_share_a_process_with_a_command \
-    an_event_without_a_handler_is_tried_again_and_then_dead \
+    an_event_without_a_handler_waits_and_is_said \
+    an_event_without_a_handler_is_dead_or_passed_over_where_that_is_asked \
     no_redis_is_one_line_and_it_starts_when_there_is_one \
     a_stop_is_heard_while_it_waits_for_redis \
     that_it_waits_is_said_at_once \
