@@ -37,7 +37,7 @@ struct dispatcher {
     bool was_short;      /* the last reply held less than was asked for: block the next time */
     int64_t entry_bytes; /* of an entry, of late */
     int64_t mean_ns, jobs_before, run_ns_before;
-    int64_t progress_ns; /* when it was last seen that a job had ended */
+    int64_t progress_ns; /* when it was last seen that a job had ended, or a thread had none */
     int64_t paused_ns;   /* when it was last seen that the pool was paused */
 };
 
@@ -53,8 +53,8 @@ static uint32_t measure(struct dispatcher *dispatcher)
         dispatcher->mean_ns =
             dispatcher->mean_ns ? dispatcher->mean_ns + (of_late_ns - dispatcher->mean_ns) / MEAN_WEIGHT : of_late_ns;
         if (dispatcher->mean_ns < 1) dispatcher->mean_ns = 1;
-        dispatcher->progress_ns = clock_now_ns();
     }
+    if (jobs > dispatcher->jobs_before || ready_sleepers(dispatcher->needs->ready)) dispatcher->progress_ns = clock_now_ns();
     dispatcher->jobs_before = jobs;
     dispatcher->run_ns_before = run_ns;
     return threads;

@@ -66,21 +66,24 @@ two_processes_share_it_and_one_may_be_interrupted() {
     wait_for 10 nobody_lives
 }
 
-# From a terminal, Ctrl-C goes to the whole foreground group: here a group of its own, by a shell with job control.
+# From a terminal, Ctrl-C goes to the whole foreground group: here a group of its own, by a shell with job control. Not by setsid,
+# which would leave that group.
 an_interrupt_of_the_whole_group_leaves_the_server_to_the_others() {
     local group
     state_here
     burn_config
     started_quern other run -c burn.json --threads 1
     set -m
-    start_quern one run -c burn.json --threads 1
+    "$quern" run -c burn.json --threads 1 </dev/null >one.out 2>one.log &
+    group=$!
     set +m
-    group=$pid
     wait_for 10 is_started one
     run_quern 0 publish burn - < <(yes '{"us": 1000}' | head -n 200)
-    [[ $(ps_parent "$group") == "$BASHPID" ]] && kill -INT -- "-$group"
+    [[ $(ps_parent "$group") == "$BASHPID" ]] || fail "process $group is not ours"
+    kill -INT -- "-$group"
     status_of $group 10
     equal "$status" 0 status
+    has one.log event=stopped
     wait_for 10 completed_is 200
     lacks other.log redis_lost
 }

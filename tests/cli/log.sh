@@ -28,7 +28,7 @@ each_json_line_is_an_object() {
             "$line")" true "JSON in: $line"
     done <err
     ((lines >= 3)) || fail "$lines lines"
-    has err '"event":"job_left"'
+    has err '"event":"job_failed"'
 }
 
 no_payload_and_no_control_character_is_logged() {
@@ -38,7 +38,8 @@ no_payload_and_no_control_character_is_logged() {
     redis XADD app.events '*' event x >/dev/null
     redis XADD app.events '*' id x event x data open-sesame retries many >/dev/null
     run_quern 0 run --redis "$url" --until-empty --log_level debug '*' -- sh -c 'printf "\033[31mred\r\nnext" >&2; exit 1'
-    has err job_left
+    has err job_failed
+    has err job_dead
     lacks err sesame
     equal "$(LC_ALL=C grep -cP '[\x00-\x08\x0b-\x1f\x7f-\xff]' err)" 0 "lines with control characters"
     equal "$(grep -cv '^time=' err)" 0 "lines that are no events"
@@ -50,7 +51,7 @@ what_repeats_is_counted_and_does_not_flood() {
     redis EVAL 'for i = 1, 500 do redis.call("XADD", KEYS[1], "*", "id", "same", "event", "nobody", "data", "{}") end' 1 app.events >/dev/null
     run_quern 0 run -c burn.json --redis "$url" --until-empty
     (($(lines_of err) < 600)) || fail "$(lines_of err) lines"
-    has err left_pending=500
+    equal "$(delayed)" 500 "waiting to be tried again"
 }
 
 levels_are_kept() {

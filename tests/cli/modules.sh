@@ -59,7 +59,8 @@ a_file_that_is_missing_is_dead_and_named() {
     redis_start
     run_quern 0 publish --redis "$url" d '{"path": "/no/such/file"}'
     run_workers '[{"event": "d", "module": "digest"}]'
-    has err outcome=dead
+    has err reason=rejected
+    equal "$(dead)" 1 dead
     has err '/no/such/file: No such file or directory'
 }
 
@@ -108,23 +109,23 @@ burn_burns_sleeps_and_echoes() {
     ((${spent%.*} >= 300)) || fail "it took $spent ms"
 }
 
-what_burn_lets_fail_stays_pending_and_is_counted() {
+what_burn_lets_fail_is_tried_again_or_dead_and_is_counted() {
     redis_start
-    burn_config
+    burn_config '"retry_base_ms": 0'
     run_quern 0 publish --redis "$url" burn '{"fail_times": 1}'
     run_quern 0 publish --redis "$url" burn '{"dead": true}'
     run_quern 0 publish --redis "$url" burn '{"uss": "not a number", "us": "x"}'
     started_quern one run -c burn.json --redis "$url"
-    wait_for 10 said_three_times one.log job_left
-    equal "$(pending)" 3 pending
+    wait_for 10 completed_is 1
+    wait_for 10 dead_is 2
     stop_quern $pid
-    has one.log 'outcome=retry error="told to fail 1 times"'
-    has one.log 'outcome=dead error="told to be dead"'
-    has one.log left_pending=3
-    has one.log done=0
-    equal "$(($(pending) + $(retry_length)))" 3 "pending or given back"
+    has one.log 'outcome=retry retries=0 again_in_ms=0 error="told to fail 1 times"'
+    has one.log 'reason=rejected retries=0 error="told to be dead"'
+    has one.log left_pending=0
+    has one.log done=1
+    equal "$(completed_field retries)" 1 "retries of what was done"
+    equal "$(pending) $(retry_length) $(delayed)" "0 0 0" "pending, given back, delayed"
 }
-said_three_times() { [[ $(count_in "$1" "$2") == 3 ]]; }
 
 run_all deflate_tells_the_checksum_and_the_sizes_of_a_file \
     a_file_name_that_is_not_utf8_travels_in_hexadecimal \
@@ -133,4 +134,4 @@ run_all deflate_tells_the_checksum_and_the_sizes_of_a_file \
     a_timeout_ends_the_whole_group_of_a_command \
     exec_keeps_output_up_to_its_bound_and_no_secret_reaches_the_command \
     burn_burns_sleeps_and_echoes \
-    what_burn_lets_fail_stays_pending_and_is_counted
+    what_burn_lets_fail_is_tried_again_or_dead_and_is_counted

@@ -6,17 +6,20 @@
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 
-# In this version a job that is not done stays pending, counted and said, until its process ends and gives it back.
 a_command_is_run_per_job_and_its_exit_code_decides() {
     redis_start
     for code in 0 65 1 0; do run_quern 0 publish --redis "$url" exit "$code"; done
     # shellcheck disable=SC2016 # for the command's shell
-    run_quern 0 run --redis "$url" --completed_max 10 --threads 1 --until-empty exit -- sh -c 'read -r code; exit "$code"'
+    run_quern 0 run --redis "$url" --completed_max 10 --threads 1 --retry_limit 1 --retry_base_ms 0 --until-empty exit -- \
+        sh -c 'read -r code; exit "$code"'
     equal "$(completed)" 2 "done"
-    equal "$(retry_length)" 2 "given back"
-    has err 'outcome=dead error="exit code 65" then="it stays pending"'
-    has err 'outcome=retry error="exit code 1" then="it stays pending"'
-    has err left_pending=2
+    equal "$(dead_member error | sort | tr '\n' ,)" "exit code 1,exit code 65," "errors of the dead"
+    equal "$(dead_member reason | sort | tr '\n' ,)" "rejected,retries_exhausted," "reasons of the dead"
+    has err 'reason=rejected retries=0 error="exit code 65"'
+    equal "$(count_in err 'outcome=retry retries=0 again_in_ms=0 error="exit code 1"')" 1 "lines of the retry"
+    has err 'reason=retries_exhausted retries=1 error="exit code 1"'
+    has err left_pending=0
+    equal "$(pending) $(retry_length) $(delayed)" "0 0 0" "pending, given back, delayed"
 }
 
 a_command_gets_the_job_and_its_output_is_the_result() {
@@ -51,13 +54,23 @@ END
     equal "$(pending)" 0 pending
 }
 
-an_event_without_a_handler_stays_pending_and_is_said() {
+an_event_without_a_handler_waits_and_is_said() {
     redis_start
     run_quern 0 publish --redis "$url" other
     run_quern 0 run --redis "$url" --until-empty mine -- true
-    has err outcome=unhandled
-    has err left_pending=1
-    equal "$(retry_length)" 1 "given back"
+    has err 'outcome=unhandled retries=0'
+    has err 'error="no handler here takes its event"'
+    equal "$(delayed) $(pending) $(dead)" "1 0 0" "delayed, pending, dead"
+}
+
+an_event_without_a_handler_is_dead_or_passed_over_where_that_is_asked() {
+    redis_start
+    run_quern 0 publish --redis "$url" other
+    run_quern 0 run --redis "$url" --unhandled dead --until-empty mine -- true
+    equal "$(dead_member reason)" unhandled reason
+    run_quern 0 publish --redis "$url" other
+    run_quern 0 run --redis "$url" --unhandled ack --until-empty mine -- true
+    equal "$(delayed) $(pending) $(dead)" "0 0 1" "delayed, pending, dead"
 }
 
 no_redis_is_one_line_and_it_starts_when_there_is_one() {
@@ -190,7 +203,8 @@ until_empty_takes_what_is_there_and_ends() {
 run_all a_command_is_run_per_job_and_its_exit_code_decides \
     a_command_gets_the_job_and_its_output_is_the_result \
     the_workers_of_a_file_share_a_process_with_a_command \
-    an_event_without_a_handler_stays_pending_and_is_said \
+    an_event_without_a_handler_waits_and_is_said \
+    an_event_without_a_handler_is_dead_or_passed_over_where_that_is_asked \
     no_redis_is_one_line_and_it_starts_when_there_is_one \
     a_stop_is_heard_while_it_waits_for_redis \
     that_it_waits_is_said_at_once \

@@ -50,7 +50,7 @@ static const char *other_value(const struct config_row *row)
         [CONFIG_WORKERS] = "[{\"event\":\"*\",\"module\":\"burn\",\"options\":{\"us\":5},\"timeout_ms\":9}]",
     };
     if (row->type == CONFIG_BOOL) return !strcmp(row->fallback, "true") ? "false" : "true";
-    if (row->type == CONFIG_CHOICE) return !strcmp(row->name, "log_level") ? "debug" : "json";
+    if (row->type == CONFIG_CHOICE) return strrchr(row->choices, '|') + 1;
     if (row->type == CONFIG_NUMBER && row->max < 65537) return "200";
     return values[row->type];
 }

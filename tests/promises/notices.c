@@ -92,7 +92,7 @@ static void an_observer_is_told_of_each_job_once(void **state)
     struct scene *scene = *state;
     static struct told told;
     memset(&told, 0, sizeof told);
-    struct mill *mill = mill_new(scene, "threads", "1", NULL);
+    struct mill *mill = mill_new(scene, "threads", "1", "retry_limit", "7", NULL);
     mill_on(mill, &(quern_handler){.event = "*", .run = say});
     quern_config_observe(mill->config, QUERN_NOTICE_JOB | QUERN_NOTICE_STOPPED, write_down, &told);
     mill_start(mill);
@@ -111,9 +111,13 @@ static void an_observer_is_told_of_each_job_once(void **state)
         assert_in_range(notice->run_us, 5000, PATIENCE_MS * 1000);
         assert_in_range(notice->wait_us, 0, PATIENCE_MS * 1000);
     }
+    redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "say", "data", "2", "retries", "7"); /* the last attempt */
+    wait_for(told.count == 4);
+    assert_int_equal(told.at[3].notice.outcome, QUERN_DEAD);
+    assert_string_equal(told.at[3].text, "because of 2");
     mill_stop(mill);
-    assert_int_equal(told.count, 4);
-    assert_int_equal(told.at[3].notice.what, QUERN_NOTICE_STOPPED);
+    assert_int_equal(told.count, 5);
+    assert_int_equal(told.at[4].notice.what, QUERN_NOTICE_STOPPED);
 }
 
 static void long_names_are_cut(void **state)
@@ -159,13 +163,15 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
     assert_non_null(text);
     json_t *stats = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(stats);
-    has_exactly(stats, "stream group consumer stopping uptime_ms threads run_us slots reply_bytes notices_dropped jobs leases "
-                       "redis");
+    has_exactly(stats, "stream group consumer stopping paused uptime_ms threads threads_stuck run_us slots reply_bytes "
+                       "notices_dropped jobs leases "
+                       "upkeep redis");
     has_exactly(json_object_get(stats, "jobs"),
-                "fetched adopted waiting running held done retry dead malformed unhandled released left_pending unsettled");
+                "fetched adopted waiting running held done retry dead malformed too_large expired timeout unhandled released "
+                "left_pending unsettled");
     has_exactly(json_object_get(stats, "leases"), "renewed lost ambiguous");
-    has_exactly(json_object_get(stats, "redis"),
-                "up outages reads settles trimmed last_fetch_ms last_settle_ms last_renewal_ms");
+    has_exactly(json_object_get(stats, "upkeep"), "reclaimed due deleted swept trimmed dead_trimmed");
+    has_exactly(json_object_get(stats, "redis"), "up outages reads settles last_fetch_ms last_settle_ms last_renewal_ms");
     assert_string_equal(json_string_value(json_object_get(stats, "stream")), "jobs");
     assert_string_equal(json_string_value(json_object_get(stats, "group")), "g");
     assert_int_equal(strncmp(json_string_value(json_object_get(stats, "consumer")), "me-", 3), 0);
@@ -200,7 +206,7 @@ static void log_lines_hold_no_control_characters_and_no_payload(void **state)
     mill_stop(mill);
     for (const char *at = mill->lines; *at; at++)
         if (((unsigned char)*at < 0x20 && *at != '\n') || (unsigned char)*at >= 0x7f) fail_msg("in the log: %s", mill->lines);
-    assert_int_equal(mill_lines(mill, "job_left"), 1);
+    assert_int_equal(mill_lines(mill, "job_dead"), 1);
     assert_int_equal(mill_lines(mill, "secret"), 0);
 }
 

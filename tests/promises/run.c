@@ -153,7 +153,7 @@ static void the_star_takes_what_no_other_handler_names(void **state)
     mill_stop(mill);
 }
 
-static void a_job_without_a_handler_stays_pending_and_is_counted_and_said(void **state)
+static void a_job_without_a_handler_waits_to_be_tried_again_and_is_counted_and_said(void **state)
 {
     struct scene *scene = *state;
     _Atomic int named = 0;
@@ -162,10 +162,11 @@ static void a_job_without_a_handler_stays_pending_and_is_counted_and_said(void *
     mill_start(mill);
     publish_event(scene, "other");
     publish_event(scene, "named");
-    wait_for(atomic_load(&named) == 1 && mill_stat(mill, "jobs", "left_pending") == 1);
-    assert_int_equal(mill_stat(mill, "jobs", "unhandled"), 1);
-    wait_for(mill_stat(mill, "jobs", "done") == 1);
-    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 1);
+    wait_for(atomic_load(&named) == 1 && mill_stat(mill, "jobs", "unhandled") == 1);
+    wait_for(mill_stat(mill, "jobs", "done") == 1 && mill_stat(mill, "jobs", "retry") == 1);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
+    assert_int_equal(redis_number(&scene->redis, "ZCARD", "jobs:g:delayed"), 1);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 0);
     wait_for(mill_lines(mill, "outcome=unhandled") == 1);
     mill_stop(mill);
 }
@@ -236,9 +237,11 @@ static void wrong_fields_are_malformed_and_the_pool_goes_on(void **state)
     wait_for(atomic_load(&given.jobs) == 1 && mill_stat(mill, "jobs", "malformed") == WRONG);
     assert_string_equal(given.data, "good");
     wait_for(mill_stat(mill, "jobs", "done") == 1);
-    assert_int_equal(mill_stat(mill, "jobs", "left_pending"), WRONG);
-    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), WRONG);
-    wait_for(mill_lines(mill, "outcome=malformed") == WRONG);
+    wait_for(mill_stat(mill, "jobs", "dead") == WRONG);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), WRONG);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
+    assert_int_equal(mill_stat(mill, "jobs", "left_pending"), 0);
+    wait_for(mill_lines(mill, "reason=malformed") == WRONG);
     mill_stop(mill);
     free(given.data);
 }
@@ -268,7 +271,9 @@ static void json_is_parsed_once_and_what_is_not_json_is_malformed_whatever_the_v
     wait_for(atomic_load(&given.jobs) == 2 && mill_stat(mill, "jobs", "malformed") == 1);
     assert_false(given.has_json);
     wait_for(mill_lines(mill, "not JSON") == 1);
-    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 1);
+    assert_int_equal(mill_lines(mill, "reason=malformed"), 1);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 1);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
     mill_stop(mill);
 }
 
@@ -292,7 +297,7 @@ int main(void)
         SCENE(every_published_job_is_run_once_and_nothing_is_left),
         SCENE(ids_and_data_arrive_byte_for_byte),
         SCENE(the_star_takes_what_no_other_handler_names),
-        SCENE(a_job_without_a_handler_stays_pending_and_is_counted_and_said),
+        SCENE(a_job_without_a_handler_waits_to_be_tried_again_and_is_counted_and_said),
         SCENE(both_shapes_of_an_entry_are_read),
         SCENE(missing_fields_are_stood_in_for),
         SCENE(wrong_fields_are_malformed_and_the_pool_goes_on),

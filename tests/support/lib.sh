@@ -146,6 +146,9 @@ redis_kill() {
 length() { redis XLEN "${1:-app.events}"; }
 pending() { redis XPENDING "${1:-app.events}" "${2:-app.workers}" | head -n 1; }
 retry_length() { length app.events:app.workers:retry; }
+delayed() { redis ZCARD app.events:app.workers:delayed; }
+dead() { length app.events:failed; }
+dead_is() { [[ $(dead) == "$1" ]]; }
 completed() { length app.events:app.workers:completed; }
 length_is() { [[ $(length "${2:-app.events}") == "$1" ]]; }
 pending_is() { [[ $(pending) == "$1" ]]; }
@@ -156,6 +159,18 @@ length_reaches() { at_least "$(length)" "$1"; }
 
 # The values of one field in the completed log, a line each; no value may hold a newline.
 completed_field() { redis XRANGE app.events:app.workers:completed - + | grep -xFA 1 -- "$1" | grep -vxF -e "$1" -e --; }
+
+# The value of one member of each dead letter's data, a line each, in the order in which they were written.
+dead_member() {
+    redis EVAL '
+        local out = {}
+        for _, entry in ipairs(redis.call("XRANGE", KEYS[1], "-", "+")) do
+            for i = 1, #entry[2], 2 do
+                if entry[2][i] == "data" then out[#out + 1] = tostring(cjson.decode(entry[2][i + 1])[ARGV[1]]) end
+            end
+        end
+        return out' 1 app.events:failed "$1"
+}
 
 # Keeps the ids of all that is in the stream, for settled_once.
 remember_ids() {
