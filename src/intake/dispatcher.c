@@ -43,6 +43,13 @@ struct dispatcher {
 
 /* ── what to ask for ─────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Where a thread has nothing to do, nothing stands still. Looked at also when a reply comes: the threads may be busy with it before
+ * the next plan is made. */
+static void see_idleness(struct dispatcher *dispatcher)
+{
+    if (ready_sleepers(dispatcher->needs->ready)) dispatcher->progress_ns = clock_now_ns();
+}
+
 static uint32_t measure(struct dispatcher *dispatcher)
 {
     uint32_t threads;
@@ -54,7 +61,8 @@ static uint32_t measure(struct dispatcher *dispatcher)
             dispatcher->mean_ns ? dispatcher->mean_ns + (of_late_ns - dispatcher->mean_ns) / MEAN_WEIGHT : of_late_ns;
         if (dispatcher->mean_ns < 1) dispatcher->mean_ns = 1;
     }
-    if (jobs > dispatcher->jobs_before || ready_sleepers(dispatcher->needs->ready)) dispatcher->progress_ns = clock_now_ns();
+    if (jobs > dispatcher->jobs_before) dispatcher->progress_ns = clock_now_ns();
+    see_idleness(dispatcher);
     dispatcher->jobs_before = jobs;
     dispatcher->run_ns_before = run_ns;
     return threads;
@@ -248,6 +256,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     if (reply->type == REPLY_ERROR) return conn_refused(reply, "XREADGROUP", err);
     atomic_store_explicit(&needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
     link_works(&dispatcher->link);
+    see_idleness(dispatcher);
     uint32_t fullest;
     dispatcher->admitting = count_entries(reply, &fullest);
     dispatcher->was_short = fullest < read.count;
