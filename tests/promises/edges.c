@@ -60,7 +60,7 @@ static void an_unstarted_job_whose_entry_is_deleted_is_put_back_from_memory(void
 {
     enum { FIELDS = 3890, WORDS = 2 * FIELDS + 7 };
     struct scene *scene = *state;
-    struct mill *mill = mill_run(scene, "lease_ms", "300", "threads", "1", "fields_max", "3900", NULL);
+    struct mill *mill = mill_run(scene, "lease_ms", "300", "threads", "1", "fields_max", "3900", "prefetch_ms", "60000", NULL);
     scene_publish(scene, 0, 1); /* jobs are known to be short from then on, and fetched ahead */
     wait_for(mill_stat(mill, "jobs", "done") == 1);
     atomic_store(&mill->is_shut, true);
