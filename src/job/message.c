@@ -74,8 +74,13 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
 
 bool message_is_note(const struct message *message, uint32_t i)
 {
+    static const char *const notes[NOTES] = {"quern_entry", "quern_first_seen", "quern_deliveries", "quern_retries",
+                                             "quern_updated_at"};
     quern_bytes name = text_at(message, i);
-    return message->is_private && name.len > 6 && memcmp(name.at, "quern_", 6) == 0;
+    if (!message->is_private || name.len < 6 || memcmp(name.at, "quern_", 6) != 0) return false;
+    for (size_t n = 0; n < NOTES; n++)
+        if (bytes_is(name, notes[n])) return true;
+    return false; /* a publisher's own */
 }
 
 size_t message_bytes(const struct message *message)
@@ -86,7 +91,7 @@ size_t message_bytes(const struct message *message)
 }
 
 /* What the scripts wrote beside the job's own fields. They are ours, so a wrong one is merely not believed. */
-static int take_ours(struct message *message, quern_bytes name, quern_bytes value, quern_error *err)
+static void take_ours(struct message *message, quern_bytes name, quern_bytes value)
 {
     uint64_t number;
     if (bytes_is(name, "quern_entry"))
@@ -98,9 +103,13 @@ static int take_ours(struct message *message, quern_bytes name, quern_bytes valu
     else if (bytes_is(name, "quern_retries") && number_field(value, RETRIES_MAX, &number)) {
         message->retries_noted = (uint32_t)number;
         message->has_retries = true;
-    } else if (bytes_is(name, "quern_packed"))
-        return err_set(err, QUERN_E_ARGUMENT, "the entry has more fields than can be moved; they are kept as one, in MessagePack");
-    return QUERN_OK;
+    }
+}
+
+/* The scripts' word for more fields than can be moved: then it stands for all of the job's own. Beside others it is a publisher's. */
+static bool is_packed(const struct message *message, uint32_t own)
+{
+    return message->is_private && own == 1 && message_field(message, "quern_packed").at;
 }
 
 /* All notes are taken, also those behind a field that is wrong: a dead letter says where the job came from. */
@@ -111,15 +120,18 @@ static int take_fields(struct message *message, quern_error *err)
     quern_bytes last = {NULL, 0};
     for (uint32_t i = 0; i + 1 < message->fields_count; i += 2) {
         quern_bytes name = text_at(message, i), value = text_at(message, i + 1);
-        bool is_note = message_is_note(message, i);
-        int wrong = is_note ? take_ours(message, name, value, code ? NULL : err)
-                            : take_field(message, name, value, code ? NULL : err);
+        if (message_is_note(message, i)) {
+            take_ours(message, name, value);
+            continue;
+        }
+        int wrong = take_field(message, name, value, code ? NULL : err);
         if (!code) code = wrong;
-        if (is_note) continue;
         last = value;
         own++;
     }
     if (code) return code;
+    if (is_packed(message, own))
+        return err_set(err, QUERN_E_ARGUMENT, "the entry has more fields than can be moved; they are kept as one, in MessagePack");
     bool is_single = own == 1 && !message->event.at && last.len;
     return is_single && last.at[strspn(last.at, " \t\r\n")] == '{' ? codec_read_object(message, last, err) : QUERN_OK;
 }
@@ -133,7 +145,8 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
     if (!message->data.at) return err_set(err, QUERN_E_ARGUMENT, "the field data is missing");
     if (message->event.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field event is empty");
     if (message->id.at && message->id.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field id is empty");
-    if (!message->id.at) message->id = bytes_of(message->entry_text);
+    /* Of the entry it came in first: a retry is the same job. */
+    if (!message->id.at) message->id = message->first_entry.len ? message->first_entry : bytes_of(message->entry_text);
     int64_t created_ms;
     if (message->timestamps.at && !read_stamps(message->timestamps, &created_ms))
         return err_set(err, QUERN_E_ARGUMENT,
@@ -210,9 +223,20 @@ void message_free(struct message *message)
     message->decoded = message->copied = NULL;
 }
 
+/* When the job's first entry was written, by its id. */
+static uint64_t first_ms(const struct message *message)
+{
+    quern_bytes first = message->first_entry;
+    const char *dash = first.len ? memchr(first.at, '-', first.len) : NULL;
+    uint64_t ms;
+    if (dash && bytes_number((quern_bytes){first.at, (size_t)(dash - first.at)}, &ms)) return ms;
+    return message->entry.ms;
+}
+
 int64_t message_created_ms(const struct message *message)
 {
     int64_t created_ms;
     if (message->timestamps.at && read_stamps(message->timestamps, &created_ms)) return created_ms;
-    return message->entry.ms < YEAR_9999_MS ? (int64_t)message->entry.ms : (int64_t)YEAR_9999_MS;
+    uint64_t ms = first_ms(message);
+    return ms < YEAR_9999_MS ? (int64_t)ms : (int64_t)YEAR_9999_MS;
 }

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Shared by the scripts that move a job into the group's private streams.
 
 -- What a private entry says beside the job's own fields, in this order. They are ours: read from private streams only.
