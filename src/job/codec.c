@@ -36,6 +36,13 @@ int codec_check_json(quern_bytes text, quern_error *err)
     return QUERN_OK;
 }
 
+bool codec_is_json(quern_bytes text)
+{
+    json_t *value = json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    json_decref(value);
+    return value != NULL;
+}
+
 static int stamps_of(const json_t *object, int64_t *created_ms)
 {
     const json_t *created = json_object_get(object, "created_at"), *updated = json_object_get(object, "updated_at");

@@ -5,6 +5,7 @@
 #ifndef QUERN_JOB_CODEC_H
 #define QUERN_JOB_CODEC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "quern.h"
@@ -20,6 +21,9 @@ int codec_read_stamps(quern_bytes text, int64_t *created_ms);
 
 /* Is text a whole JSON value (any type), of well-formed UTF-8? Else err says where it is wrong: QUERN_E_ARGUMENT. */
 int codec_check_json(quern_bytes text, quern_error *err) QUERN_MUST_USE;
+
+/* Is it JSON, also with whole numbers that no variable holds, which the others refuse? */
+bool codec_is_json(quern_bytes text);
 
 /* Parses any JSON value. Gives a reference (json_decref); NULL: err says where it is wrong. */
 struct json_t *codec_parse(quern_bytes text, quern_error *err);

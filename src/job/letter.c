@@ -99,7 +99,7 @@ static bool put_facts(json_t *record, const struct quern_job *job, const struct 
 /* Is the data to be shown as the JSON it is? */
 static bool is_json(const struct message *message)
 {
-    return !bytes_is(message_field(message, "data_type"), "bytes") && codec_check_json(message->data, NULL) == QUERN_OK;
+    return !bytes_is(message_field(message, "data_type"), "bytes") && codec_is_json(message->data);
 }
 
 /* The record's text with one more member behind the others: JSON that is not touched. */

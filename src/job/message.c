@@ -11,7 +11,6 @@
 #include "job/codec.h"
 
 #define YEAR_9999_MS UINT64_C(253402300799999) /* what comes later cannot be written as a date */
-#define PACKED       "quern_packed"            /* all fields of a job that has more of them than a script can move */
 enum { RETRIES_MAX = 1000000000, NOTES = 5 /* that the scripts may add to a job's own fields */ };
 
 static quern_bytes text_at(const struct message *message, uint32_t i)
@@ -69,17 +68,19 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
         if (!number_field(value, INT64_MAX, &number))
             return err_set(err, QUERN_E_ARGUMENT, "the field expire_at is not a time in Unix milliseconds");
         message->expire_at_ms = (int64_t)number;
-    } else if (message->is_private && bytes_is(name, PACKED)) {
-        return err_set(err, QUERN_E_ARGUMENT,
-                       "the entry has more fields than can be moved; they are kept as one, in MessagePack");
     }
     return QUERN_OK;
 }
 
 bool message_is_note(const struct message *message, uint32_t i)
 {
+    static const char *const notes[NOTES] = {"quern_entry", "quern_first_seen", "quern_deliveries", "quern_retries",
+                                             "quern_updated_at"};
     quern_bytes name = text_at(message, i);
-    return message->is_private && name.len > 6 && memcmp(name.at, "quern_", 6) == 0 && !bytes_is(name, PACKED);
+    if (!message->is_private || name.len < 6 || memcmp(name.at, "quern_", 6) != 0) return false;
+    for (size_t n = 0; n < NOTES; n++)
+        if (bytes_is(name, notes[n])) return true;
+    return false; /* a publisher's own */
 }
 
 size_t message_bytes(const struct message *message)
@@ -105,6 +106,12 @@ static void take_ours(struct message *message, quern_bytes name, quern_bytes val
     }
 }
 
+/* The scripts' word for more fields than can be moved: then it stands for all of the job's own. Beside others it is a publisher's. */
+static bool is_packed(const struct message *message, uint32_t own)
+{
+    return message->is_private && own == 1 && message_field(message, "quern_packed").at;
+}
+
 /* All notes are taken, also those behind a field that is wrong: a dead letter says where the job came from. */
 static int take_fields(struct message *message, quern_error *err)
 {
@@ -113,8 +120,7 @@ static int take_fields(struct message *message, quern_error *err)
     quern_bytes last = {NULL, 0};
     for (uint32_t i = 0; i + 1 < message->fields_count; i += 2) {
         quern_bytes name = text_at(message, i), value = text_at(message, i + 1);
-        bool is_note = message_is_note(message, i);
-        if (is_note) {
+        if (message_is_note(message, i)) {
             take_ours(message, name, value);
             continue;
         }
@@ -124,6 +130,8 @@ static int take_fields(struct message *message, quern_error *err)
         own++;
     }
     if (code) return code;
+    if (is_packed(message, own))
+        return err_set(err, QUERN_E_ARGUMENT, "the entry has more fields than can be moved; they are kept as one, in MessagePack");
     bool is_single = own == 1 && !message->event.at && last.len;
     return is_single && last.at[strspn(last.at, " \t\r\n")] == '{' ? codec_read_object(message, last, err) : QUERN_OK;
 }
@@ -137,7 +145,8 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
     if (!message->data.at) return err_set(err, QUERN_E_ARGUMENT, "the field data is missing");
     if (message->event.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field event is empty");
     if (message->id.at && message->id.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field id is empty");
-    if (!message->id.at) message->id = bytes_of(message->entry_text);
+    /* Of the entry it came in first: a retry is the same job. */
+    if (!message->id.at) message->id = message->first_entry.len ? message->first_entry : bytes_of(message->entry_text);
     int64_t created_ms;
     if (message->timestamps.at && !read_stamps(message->timestamps, &created_ms))
         return err_set(err, QUERN_E_ARGUMENT,
@@ -147,8 +156,10 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
 
 int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max, quern_error *err)
 {
-    *message = (struct message){
-        .entry = entry->id, .fields = entry->fields->items, .fields_count = entry->fields->count, .is_private = is_private};
+    *message = (struct message){.entry = entry->id,
+                                .fields = entry->fields->items,
+                                .fields_count = entry->fields->count,
+                                .is_private = is_private};
     entry_id_text(entry->id, message->entry_text);
     if (entry->fields->type != REPLY_ARRAY) {
         message->fields_count = 0;
@@ -212,9 +223,20 @@ void message_free(struct message *message)
     message->decoded = message->copied = NULL;
 }
 
+/* When the job's first entry was written, by its id. */
+static uint64_t first_ms(const struct message *message)
+{
+    quern_bytes first = message->first_entry;
+    const char *dash = first.len ? memchr(first.at, '-', first.len) : NULL;
+    uint64_t ms;
+    if (dash && bytes_number((quern_bytes){first.at, (size_t)(dash - first.at)}, &ms)) return ms;
+    return message->entry.ms;
+}
+
 int64_t message_created_ms(const struct message *message)
 {
     int64_t created_ms;
     if (message->timestamps.at && read_stamps(message->timestamps, &created_ms)) return created_ms;
-    return message->entry.ms < YEAR_9999_MS ? (int64_t)message->entry.ms : (int64_t)YEAR_9999_MS;
+    uint64_t ms = first_ms(message);
+    return ms < YEAR_9999_MS ? (int64_t)ms : (int64_t)YEAR_9999_MS;
 }

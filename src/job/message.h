@@ -33,7 +33,7 @@ struct message {
     char *copied;  /* malloc'd: the detached fields, or NULL */
 };
 
-/* Reads an entry. is_private: from the group's retry stream, whose quern_… fields are ours. fields_max: names, not pairs' bytes.
+/* Reads an entry. is_private: from the group's retry stream, where some quern_… fields are ours. fields_max: names, not pairs' bytes.
  * QUERN_OK; QUERN_E_ARGUMENT: malformed, err says why; QUERN_E_MEMORY. On failure the views
  * hold what could be read, or nothing; message_free() is due either way. */
 int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max,

@@ -49,6 +49,24 @@ static void any_whole_json_value_is_json_and_nothing_else(void **state)
     }
 }
 
+static void whole_numbers_of_any_size_are_json_where_only_that_is_asked(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_json;
+    } table[] = {
+        {"{}", true},
+        {"[18446744073709551616, -123456789012345678901234567890, 10, 0.005]", true},
+        {"[99999999999999999999, 01]", false},
+        {"99999999999999999999 1", false},
+        {"1e999", false}, /* a record that holds it would be read by nobody */
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (codec_is_json(bytes_of(table[i].text)) != table[i].is_json) fail_msg("row %zu", i);
+}
+
 static void an_error_says_where(void **state)
 {
     (void)state;
@@ -101,8 +119,11 @@ static void the_data_of_an_object_is_handed_on_as_it_was_meant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_whole_json_value_is_json_and_nothing_else),      cmocka_unit_test(an_error_says_where),
-        cmocka_unit_test(nesting_without_end_is_an_error_and_no_crash),       cmocka_unit_test(what_is_parsed_is_what_was_said),
+        cmocka_unit_test(any_whole_json_value_is_json_and_nothing_else),
+        cmocka_unit_test(an_error_says_where),
+        cmocka_unit_test(whole_numbers_of_any_size_are_json_where_only_that_is_asked),
+        cmocka_unit_test(nesting_without_end_is_an_error_and_no_crash),
+        cmocka_unit_test(what_is_parsed_is_what_was_said),
         cmocka_unit_test(the_data_of_an_object_is_handed_on_as_it_was_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

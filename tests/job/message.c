@@ -257,6 +257,36 @@ static void what_release_wrote_is_ours_only_in_the_private_stream(void **state)
     done_with(&read);
 }
 
+static void what_is_missing_comes_from_the_first_entry_also_at_a_retry(void **state)
+{
+    (void)state;
+    struct read read = READ_PRIVATE("event", "e", "data", "1", "quern_entry", "1600000000456-3");
+    assert_int_equal(QUERN_OK, read.code);
+    assert_true(message_detach(&read.message));
+    reply_goes(&read);
+    says(read.message.id, "1600000000456-3");
+    assert_int_equal(1600000000456, message_created_ms(&read.message));
+    done_with(&read);
+    read = READ_PRIVATE("event", "e", "data", "1");
+    says(read.message.id, "1700000000123-7");
+    assert_int_equal(1700000000123, message_created_ms(&read.message));
+    done_with(&read);
+}
+
+static void fields_that_were_packed_are_unreadable_unless_the_name_is_a_publishers(void **state)
+{
+    (void)state;
+    struct read read = READ_PRIVATE("quern_packed", "\x92", "quern_entry", "1600000000456-3");
+    assert_int_equal(QUERN_E_ARGUMENT, read.code);
+    assert_non_null(strstr(read.err.text, "more fields than can be moved"));
+    says(read.message.first_entry, "1600000000456-3");
+    done_with(&read);
+    read = READ_PRIVATE("quern_packed", "mine", "event", "e", "data", "1", "quern_entry", "1600000000456-3");
+    assert_int_equal(QUERN_OK, read.code);
+    says(message_field(&read.message, "quern_packed"), "mine");
+    done_with(&read);
+}
+
 static void a_released_job_keeps_the_shape_it_had(void **state)
 {
     (void)state;
@@ -264,6 +294,10 @@ static void a_released_job_keeps_the_shape_it_had(void **state)
     assert_int_equal(QUERN_OK, read.code);
     says(read.message.event, "e");
     says(read.message.first_entry, "5-6");
+    done_with(&read);
+    read = READ_PRIVATE("quern_mine", "{\"event\":\"e\",\"data\":1}", "quern_entry", "5-6"); /* a name like ours is not ours */
+    assert_int_equal(QUERN_OK, read.code);
+    says(read.message.event, "e");
     done_with(&read);
     read = READ_PRIVATE("event", "e", "data", "1", "quern_deliveries", "many", "quern_first_seen", "-1");
     assert_int_equal(QUERN_OK, read.code); /* ours, and wrong: not believed */
@@ -375,6 +409,8 @@ int main(void)
         cmocka_unit_test(each_wrong_field_is_named),
         cmocka_unit_test(an_entry_without_fields_or_with_too_many_is_refused),
         cmocka_unit_test(what_release_wrote_is_ours_only_in_the_private_stream),
+        cmocka_unit_test(what_is_missing_comes_from_the_first_entry_also_at_a_retry),
+        cmocka_unit_test(fields_that_were_packed_are_unreadable_unless_the_name_is_a_publishers),
         cmocka_unit_test(a_released_job_keeps_the_shape_it_had),
         cmocka_unit_test(a_detached_message_needs_its_reply_no_more),
         cmocka_unit_test(no_entry_stops_the_mill),
