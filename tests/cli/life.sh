@@ -15,8 +15,8 @@ publish_a_quarter() {
             fails = i % 990 == 0 ? 1000000 : i % 19 == 1 && once++ < 1250
             print fails ? "{\"text\": \"x\", \"fail_times\": " fails "}" : "{\"text\": \"x\"}"
         }
-    }' >jobs
-    timeout 60 "$quern" publish --redis "$url" --publish_marked false burn - <jobs 2>publish.log ||
+    }' >lines
+    timeout 60 "$quern" publish --redis "$url" --publish_marked false burn - <lines 2>publish.log ||
         fail "publishing: $(tail -n 1 publish.log)"
     redis EVAL '
         for i = 1, 50 do
