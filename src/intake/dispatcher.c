@@ -21,6 +21,7 @@ enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 
 struct read {
     uint32_t source, count;
     bool is_blocking;
+    bool is_last_look; /* nothing was held when it was sent: what ends later may bring a retry behind it */
     int64_t sent_ns;
 };
 
@@ -175,6 +176,7 @@ static int send_read(struct dispatcher *dispatcher, struct conn *conn, uint32_t 
         .source = dispatcher->next_source,
         .count = count,
         .is_blocking = dispatcher->was_short && needs->source_count == 1,
+        .is_last_look = nothing_held(dispatcher) && !slots_ghost_count(needs->slots),
         .sent_ns = clock_now_ns(),
     };
     dispatcher->next_source = (dispatcher->next_source + 1) % needs->source_count;
@@ -260,7 +262,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     uint32_t fullest;
     dispatcher->admitting = count_entries(reply, &fullest);
     dispatcher->was_short = fullest < read.count;
-    if (needs->until_empty && may_read(needs) && read.is_blocking && reply->type == REPLY_NIL && nothing_held(dispatcher))
+    if (needs->until_empty && may_read(needs) && read.is_blocking && read.is_last_look && reply->type == REPLY_NIL)
         needs->stop(needs->pool);
     int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
     admit_reply(dispatcher, &read, reply);

@@ -172,7 +172,7 @@ dead_member() {
         return out' 1 app.events:failed "$1"
 }
 
-# Keeps the ids of all that is in the stream, for settled_once.
+# Keeps the ids of all that is in the stream, for settled_ids and buried_ids; an entry without one counts by its own.
 remember_ids() {
     redis EVAL '
         local from, n = "-", 0
@@ -180,31 +180,67 @@ remember_ids() {
             local page = redis.call("XRANGE", KEYS[1], from, "+", "COUNT", 1000)
             if #page == 0 then return n end
             for _, entry in ipairs(page) do
+                local id = entry[1]
                 for i = 1, #entry[2], 2 do
-                    if entry[2][i] == "id" then n = n + redis.call("SADD", "remembered", entry[2][i + 1]) end
+                    if entry[2][i] == "id" then id = entry[2][i + 1] end
                 end
+                n = n + redis.call("SADD", "remembered", id)
             end
             from = "(" .. page[#page][1]
         end' 1 "${1:-app.events}"
 }
 
-# Says how each remembered id is found in the completed log: "ONCE more MORE missing MISSING".
-settled_ids() {
-    redis EVAL '
+# found_ids STREAM SET LUA: how each id of the set is found in a stream, "ONCE more MORE missing MISSING"; what was found leaves the
+# set. LUA makes of an entry's fields (of) the names by one of which it may be known, a list, or nil: it is not looked for.
+found_ids() {
+    redis EVAL "
+        local function names(of) $3 end"'
         local from, once, more = "-", 0, 0
         while true do
             local page = redis.call("XRANGE", KEYS[1], from, "+", "COUNT", 1000)
             if #page == 0 then break end
             for _, entry in ipairs(page) do
+                local of, found = {}, 0
+                for i = 1, #entry[2], 2 do of[entry[2][i]] = entry[2][i + 1] end
+                local known = names(of)
+                for _, name in ipairs(known or {}) do
+                    if found == 0 then found = redis.call("SREM", KEYS[2], name) end
+                end
+                if known then once, more = once + found, more + 1 - found end
+            end
+            from = "(" .. page[#page][1]
+        end
+        return once .. " more " .. more .. " missing " .. redis.call("SCARD", KEYS[2])' 2 "$1" "$2"
+}
+
+# settled_ids [GROUP [SET]]: in a group's completed log.
+settled_ids() { found_ids "app.events:${1:-app.workers}:completed" "${2:-remembered}" 'return {of.id}'; }
+
+# buried_ids [GROUP [SET]]: in the dead letters of a group.
+buried_ids() {
+    found_ids app.events:failed "${2:-remembered}" "
+        local data = cjson.decode(of.data)
+        if data.group ~= '${1:-app.workers}' then return nil end
+        return {data.original_id == cjson.null and '' or data.original_id, data.source_stream_id}"
+}
+
+# settled_retries [GROUP]: how many in a group's completed log had how many retries, "0:N 1:M …".
+settled_retries() {
+    redis EVAL '
+        local from, counts, out = "-", {}, {}
+        while true do
+            local page = redis.call("XRANGE", KEYS[1], from, "+", "COUNT", 1000)
+            if #page == 0 then break end
+            for _, entry in ipairs(page) do
                 for i = 1, #entry[2], 2 do
-                    if entry[2][i] == "id" then
-                        if redis.call("SREM", "remembered", entry[2][i + 1]) == 1 then once = once + 1 else more = more + 1 end
-                    end
+                    if entry[2][i] == "retries" then counts[entry[2][i + 1]] = (counts[entry[2][i + 1]] or 0) + 1 end
                 end
             end
             from = "(" .. page[#page][1]
         end
-        return once .. " more " .. more .. " missing " .. redis.call("SCARD", "remembered")' 1 app.events:app.workers:completed
+        for retries, count in pairs(counts) do out[#out + 1] = retries .. ":" .. count end
+        table.sort(out)
+        return table.concat(out, " ")' 1 "app.events:${1:-app.workers}:completed"
 }
 
 # burn_jobs N [JSON]: publishes N lines.
