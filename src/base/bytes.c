@@ -66,3 +66,16 @@ char *bytes_copy(quern_bytes text)
     copy[text.len] = 0;
     return copy;
 }
+
+char *bytes_hex(quern_bytes bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = malloc(2 * bytes.len + 1);
+    if (!text) return NULL;
+    for (size_t i = 0; i < bytes.len; i++) {
+        text[2 * i] = digits[(unsigned char)bytes.at[i] >> 4];
+        text[2 * i + 1] = digits[bytes.at[i] & 15];
+    }
+    text[2 * bytes.len] = 0;
+    return text;
+}

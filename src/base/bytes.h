@@ -36,6 +36,9 @@ size_t bytes_character(quern_bytes text, uint32_t *character);
 /* Is it well-formed UTF-8? */
 bool bytes_is_utf8(quern_bytes text);
 
+/* malloc'd: two hexadecimal digits per byte, lower case; NULL: no memory. Gives. */
+char *bytes_hex(quern_bytes bytes);
+
 /* malloc'd copy with a NUL behind it; NULL: no memory. Gives. */
 char *bytes_copy(quern_bytes text);
 

@@ -251,7 +251,7 @@ char *quern_queue_letter(const quern_config *config, const char *id, quern_error
     struct look look;
     quern_error own;
     if (!err) err = &own;
-    struct search search = {.id = bytes_of(id), .hex = show_hex(bytes_of(id)), .err = err};
+    struct search search = {.id = bytes_of(id), .hex = bytes_hex(bytes_of(id)), .err = err};
     if (!search.id.len)
         err_set(err, QUERN_E_ARGUMENT, "no id was given");
     else if (!search.hex)

@@ -7,19 +7,6 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-char *show_hex(quern_bytes bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *text = malloc(2 * bytes.len + 1);
-    if (!text) return NULL;
-    for (size_t i = 0; i < bytes.len; i++) {
-        text[2 * i] = digits[(unsigned char)bytes.at[i] >> 4];
-        text[2 * i + 1] = digits[bytes.at[i] & 15];
-    }
-    text[2 * bytes.len] = 0;
-    return text;
-}
-
 bool show_null(json_t *object, const char *name)
 {
     return !json_object_set_new(object, name, json_null());
@@ -30,7 +17,7 @@ bool show_bytes(json_t *object, const char *name, quern_bytes bytes)
     char other[64];
     if (!bytes.at) return show_null(object, name);
     if (bytes_is_utf8(bytes)) return !json_object_set_new(object, name, json_stringn(bytes.at, bytes.len));
-    char *hex = show_hex(bytes);
+    char *hex = bytes_hex(bytes);
     snprintf(other, sizeof other, "%s_hex", name);
     bool is_shown = hex && show_null(object, name) && !json_object_set_new(object, other, json_string(hex));
     free(hex);

@@ -21,9 +21,6 @@ bool show_id(json_t *object, const char *name, struct entry_id id);
 /* How long ago, by an entry's id, which may lie ahead of the clock: then 0. */
 int64_t show_age_ms(int64_t now_ms, struct entry_id id);
 
-/* Two digits per byte, malloc'd; NULL: no memory. Gives. */
-char *show_hex(quern_bytes bytes);
-
 /* The text of value, which is given up; NULL: there is no value, or no memory, and err says so. Gives. */
 char *show_text(json_t *value, quern_error *err);
 

@@ -16,14 +16,8 @@ static const char unreadable[] = "quern.unreadable"; /* the event of a letter wh
 
 static json_t *hex_of(quern_bytes bytes)
 {
-    static const char digits[] = "0123456789abcdef";
-    char *text = malloc(2 * bytes.len + 1);
-    if (!text) return NULL;
-    for (size_t i = 0; i < bytes.len; i++) {
-        text[2 * i] = digits[(unsigned char)bytes.at[i] >> 4];
-        text[2 * i + 1] = digits[bytes.at[i] & 15];
-    }
-    json_t *hex = json_stringn(text, 2 * bytes.len);
+    char *text = bytes_hex(bytes);
+    json_t *hex = text ? json_string(text) : NULL;
     free(text);
     return hex;
 }

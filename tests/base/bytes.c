@@ -135,6 +135,17 @@ static void nothing_and_empty_are_equal_and_prefixes_are_not(void **state)
     assert_int_equal(0, bytes_of(NULL).len);
 }
 
+static void hex_has_two_digits_per_byte(void **state)
+{
+    (void)state;
+    char *hex = bytes_hex(UNIT_BYTES("\0\x0f\xa0\xff"));
+    assert_string_equal("000fa0ff", hex);
+    free(hex);
+    hex = bytes_hex((quern_bytes){NULL, 0});
+    assert_string_equal("", hex);
+    free(hex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +153,7 @@ int main(void)
         cmocka_unit_test(utf8_is_judged_as_the_standard_does),
         cmocka_unit_test(every_character_is_utf8),
         cmocka_unit_test(copies_end_with_a_nul_and_keep_those_within),
+        cmocka_unit_test(hex_has_two_digits_per_byte),
         cmocka_unit_test(nothing_and_empty_are_equal_and_prefixes_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
