@@ -14,7 +14,7 @@
 #include "base/uuid.h"
 #include "job/slot.h"
 
-enum { LETTER_JSON_MAX = 64 * 1024 * 1024 }; /* bytes of a job that still become JSON */
+enum { LETTER_JSON_MAX = 16 * 1024 * 1024 }; /* bytes of a job that still become JSON */
 
 struct letter_facts {
     const char *reason, *error; /* error: where the job has none of its own */
