@@ -5,6 +5,7 @@
 -- ARGV  how many at most, how many bytes (one job goes whatever it has)
 -- Returns how many went, how many had nothing to go with (somebody deleted it), ms until the next is due (-1: none waits).
 local delayed, jobs, retry, max, max_bytes = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1]), tonumber(ARGV[2])
+if redis.call('EXISTS', delayed) == 0 then return {0, 0, -1} end -- the usual case, twice a second for each pool
 local wrong = must_be(delayed, 'zset', 'the delayed jobs times') or must_be(jobs, 'hash', 'the delayed jobs') or must_be(retry, 'stream', 'the retry stream')
 if wrong then return wrong end
 local now_ms, moved, missing, bytes = unix_ms(), 0, 0, 0
