@@ -196,6 +196,8 @@ static int drain(struct run *run, quern_pool *pool)
     int64_t end_ms = now_ms() + run->config->drain_ms + BEYOND_DRAIN_MS;
     quern_pool_stop(pool);
     forget_echo(run);
+    if (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY)
+        say("stopping; %s; at most %lld ms more; to leave at once: once more", err.text, (long long)(end_ms - now_ms()));
     while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && now_ms() < end_ms) {
         if (!is_stop(wait_signal(run, 20))) continue;
         say("second signal: leaving at once; %s", err.text);

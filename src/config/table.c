@@ -83,7 +83,7 @@ static const struct config_row rows[] = {
     {KEY(drain_ms), .type = CONFIG_NUMBER, .flags = CONFIG_LIVE, .min = 0, .max = DAY_MS, .fallback = "25000",
      .sentence = "how long a stop waits for the jobs that run"},
     {KEY(connect_ms), .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
-     .sentence = "how long a start waits for Redis; 0: one attempt"},
+     .sentence = "how long a start waits for Redis; 0: one attempt; quern run waits until it is there"},
     {KEY(publish_ms), .type = CONFIG_NUMBER, .min = 1, .max = HOUR_MS, .fallback = "5000",
      .sentence = "how long one publish call may take, further tries included"},
     {KEY(publish_marked), .type = CONFIG_BOOL, .fallback = "true",

@@ -76,9 +76,10 @@ static bool show_job(json_t *row, const struct reply *reply, bool is_private, in
     struct message message = {0};
     bool is_there = entry_read(reply_item(reply, 0), &entry);
     bool is_job = is_there && !message_read(&message, &entry, is_private, FIELDS_MAX, NULL);
+    int64_t deliveries = json_integer_value(json_object_get(row, "deliveries")) + message.deliveries_before;
     int64_t since_ms = is_job ? message_created_ms(&message) : (int64_t)id_of(row).ms;
-    bool is_shown = show_bytes(row, "id", message.id) && show_bytes(row, "event", message.event) &&
-                    show_number_or_null(row, "retries", message.retries, is_job) &&
+    bool is_shown = show_number(row, "deliveries", deliveries) && show_bytes(row, "id", message.id) &&
+                    show_bytes(row, "event", message.event) && show_number_or_null(row, "retries", message.retries, is_job) &&
                     show_number_or_null(row, "age_ms", since_ms < now_ms ? now_ms - since_ms : 0, is_there);
     message_free(&message);
     return is_shown;

@@ -363,6 +363,7 @@ static int adopt(struct dispatcher *dispatcher, struct conn *conn, quern_error *
     int code = adopt_all(dispatcher->needs, &dispatcher->reserve, dispatcher->high, conn, &has_more, err);
     conn_drop_reply(conn);
     reserve_shrink(dispatcher);
+    if (!code) link_works(&dispatcher->link);
     if (!code && !has_more) dispatcher->adopted_on = conn;
     if (!code && has_more) waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + NUDGE_MS * NS_PER_MS);
     return code;

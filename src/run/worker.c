@@ -65,6 +65,12 @@ static bool is_late(const quern_job *job)
     return deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns;
 }
 
+/* It was told to end because the pool stops: that is no failure of the job's. */
+static bool is_cut_off(const quern_job *job)
+{
+    return clock_now_ns() >= atomic_load_explicit(job->drain_ns, memory_order_relaxed);
+}
+
 static enum slot_outcome outcome_of(struct worker *worker, quern_job *job, quern_verdict verdict)
 {
     if (job->is_not_json) return OUTCOME_MALFORMED;
@@ -72,7 +78,7 @@ static enum slot_outcome outcome_of(struct worker *worker, quern_job *job, quern
     case QUERN_DONE:
         return OUTCOME_DONE;
     case QUERN_RETRY:
-        return is_late(job) ? OUTCOME_TIMEOUT : OUTCOME_RETRY;
+        return is_late(job) ? OUTCOME_TIMEOUT : is_cut_off(job) ? OUTCOME_RELEASED : OUTCOME_RETRY;
     case QUERN_DEAD:
         return OUTCOME_DEAD;
     default:

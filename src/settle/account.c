@@ -90,7 +90,9 @@ static void tried_again(const struct settler_needs *needs, const struct quern_jo
         return;
     }
     counter_add(&needs->counters->retry, 1);
-    log_event(needs->log, LOG_INFO, "job_failed", LOG_TEXT("entry", job->message.entry_text), LOG_BYTES("job", job->message.id),
+    /* A failure is the job's affair; that nobody here takes its event may be a mistake that buries many. */
+    enum log_level level = job->outcome == OUTCOME_UNHANDLED ? LOG_WARNING : LOG_INFO;
+    log_event(needs->log, level, "job_failed", LOG_TEXT("entry", job->message.entry_text), LOG_BYTES("job", job->message.id),
               LOG_BYTES("job_event", job->message.event), LOG_TEXT("outcome", names[job->outcome]),
               LOG_INT("retries", job->message.retries), LOG_INT("again_in_ms", job->delay_ms),
               LOG_TEXT("error", error_of(job)));

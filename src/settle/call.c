@@ -129,7 +129,7 @@ static const struct script *put_retry(struct call *call)
     const struct source *source = call->source;
     bool has_failed = batch->action == ACTION_RETRY;
     char now[CLOCK_ISO_SIZE];
-    size_t args = 2 + 5 * (size_t)batch->count;
+    size_t args = 2 + 6 * (size_t)batch->count;
     for (uint32_t i = 0; i < batch->count && batch->sends_fields; i++) args += batch->jobs[i]->message.fields_count;
     begin(call, &script_retry, (const char *[]){source->retry, source->delayed, source->waiting, NULL}, args);
     conn_arg_number(call->conn, batch->origin & 1);
@@ -143,6 +143,7 @@ static const struct script *put_retry(struct call *call)
         else
             conn_arg_text(call->conn, "");
         conn_arg_number(call->conn, has_failed ? job->delay_ms : 0);
+        conn_arg_number(call->conn, clock_unix_ms() - (clock_now_ns() - job->admitted_ns) / NS_PER_MS);
         conn_arg_number(call->conn, batch->sends_fields ? job->message.fields_count : 0);
         if (batch->sends_fields) put_fields(&job->message, "", call->conn);
     }

@@ -20,6 +20,7 @@ static int release_page(const struct settler_needs *needs, struct conn *conn, st
     batch_begin(batch, ACTION_RELEASE);
     for (size_t i = 0; i < count; i++) {
         jobs[i].message.entry = rows[i].id;
+        jobs[i].admitted_ns = clock_now_ns();
         entry_id_text(rows[i].id, jobs[i].message.entry_text);
         atomic_init(&jobs[i].origin, origin);
         atomic_init(&jobs[i].deliveries, rows[i].deliveries);

@@ -42,13 +42,13 @@ struct conn *link_use(struct link *link, int64_t now_ns)
         link_down(link, &why);
         return NULL;
     }
-    link_rest(link);
     return link->conn;
 }
 
 void link_works(struct link *link)
 {
     backoff_reset(&link->backoff);
+    link_rest(link);
 }
 
 void link_rest(struct link *link)

@@ -5,6 +5,7 @@
  *            jittered backoff allows. The backoff begins anew once something has worked: connections that answer nothing make
  *            no hot loop, and those that break now and then make nobody wait long.
  * Threads    its owner's.
+ *            It is up again once something has worked on it: a server that loads its data lets in who then is told to wait.
  * Never      waits for the backoff: it says when to come again. */
 #ifndef QUERN_WIRE_LINK_H
 #define QUERN_WIRE_LINK_H

@@ -324,7 +324,7 @@ static void an_entry_that_went_back_unread_is_shown_as_it_was(void **state)
     redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
     add(scene, "event", "e");
     redis_ask(&scene->redis, "XREADGROUP", "GROUP", "g", "gone", "STREAMS", "jobs", ">");
-    redis_ask(&scene->redis, "XCLAIM", "jobs", "g", "gone", "0", entry, "IDLE", "86400000", "RETRYCOUNT", "2", "JUSTID");
+    redis_ask(&scene->redis, "XCLAIM", "jobs", "g", "gone", "0", entry, "IDLE", "31000", "RETRYCOUNT", "2", "JUSTID");
     struct mill *mill = obeying_with(scene, "reap_ms", "10", NULL);
     wait_dead(mill, 1);
     assert_int_equal(mill_stat(mill, "upkeep", "reclaimed"), 1);

@@ -218,6 +218,33 @@ static void a_stop_ends_in_time_when_redis_is_gone(void **state)
     assert_in_range(wait_now_ms() - from_ms, 0, 4000);
 }
 
+static quern_verdict gives_up_when_cancelled(quern_job *job, void *thread, void *user)
+{
+    struct mill *mill = user;
+    (void)thread;
+    atomic_fetch_add(&mill->inside, 1);
+    while (!quern_job_cancelled(job)) wait_breathe();
+    return QUERN_RETRY;
+}
+
+/* With no retries at all, one failure would be its death. */
+static void a_job_that_ends_because_the_drain_is_over_goes_back_at_no_cost(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "threads", "1", "drain_ms", "100", "retry_limit", "0", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = gives_up_when_cancelled});
+    mill_start(mill);
+    scene_publish(scene, 0, 1);
+    wait_for(mill->inside == 1);
+    mill_stop(mill);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:failed", "jobs:g:delayed"), 0);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
+    mill = mill_run(scene, NULL);
+    wait_for(mill_has_seen_once(mill, 0, 1));
+    assert_int_equal(mill_stat(mill, "jobs", "done") + mill_stat(mill, "jobs", "held"), 1);
+    mill_stop(mill);
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -231,6 +258,7 @@ int main(void)
         SCENE(a_handler_that_does_not_return_is_named_and_the_pool_is_not_freed),
         SCENE(a_running_job_is_told_when_the_drain_is_over),
         SCENE(a_stop_ends_in_time_when_redis_is_gone),
+        SCENE(a_job_that_ends_because_the_drain_is_over_goes_back_at_no_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,10 @@ static void down_and_up_are_told_once_each(void **state)
     begin(&link, greet);
     for (unsigned round = 1; round <= 5; round++) {
         assert_non_null(link_use(&link, INT64_MAX));
+        if (round > 1) assert_int_equal(round - 2, ups); /* connected is not yet up: it may be told to wait */
+        link_works(&link);
+        assert_int_equal(round - 1, ups);
+        link_works(&link);
         assert_int_equal(round - 1, ups);
         link_fail(&link, &why);
         link_fail(&link, &why);
@@ -98,6 +102,7 @@ static void down_and_up_are_told_once_each(void **state)
         assert_null(link_use(&link, clock_now_ns()));
     }
     assert_non_null(link_use(&link, INT64_MAX));
+    link_works(&link);
     assert_int_equal(5, ups);
     link_close(&link);
     peer_stop(&peer);

@@ -11,8 +11,8 @@ end
 
 -- The fields of a job's next entry: its own, verbatim, then our notes: those it had, changed by notes. more: deliveries that count.
 -- Where there are more fields than a call can have arguments, they become one, which nobody can read, and which keeps them all.
-local function packed(own, is_private, id, now_ms, more, notes)
-  local fields, had = {}, {quern_entry = id, quern_first_seen = string.format('%.0f', now_ms), quern_deliveries = '0'}
+local function packed(own, is_private, id, first_seen, more, notes)
+  local fields, had = {}, {quern_entry = id, quern_first_seen = first_seen, quern_deliveries = '0'}
   for _, name in ipairs(NOTES) do if is_private then had[name] = had[name] or '' end end
   for f = 1, #own, 2 do
     if is_private and had[own[f]] then

@@ -11,11 +11,12 @@ local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream'
 if wrong then return wrong end
 local now_ms, max_bytes, bytes, letters = unix_ms(), tonumber(ARGV[4]), 0, {}
 
-local function take(id, deliveries)
+-- seen: nobody is left to say when it was first handed out; at least so long ago
+local function take(id, deliveries, seen)
   local found = redis.call('XRANGE', stream, id, id)[1]
   if found then
     bytes = bytes + bytes_of(found[2])
-    if not pcall(redis.call, 'XADD', retry, '*', unpack(packed(found[2], is_private, id, now_ms, deliveries, {}))) then
+    if not pcall(redis.call, 'XADD', retry, '*', unpack(packed(found[2], is_private, id, seen, deliveries, {}))) then
       return 'e'
     end
   end
@@ -29,7 +30,7 @@ for i = 5, #ARGV, 3 do
   if bytes < max_bytes then
     local row = redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1)[1]
     local is_same = row and row[2] == ARGV[i + 1] and string.format('%.0f', row[4]) == ARGV[i + 2] and row[3] >= lease_ms
-    letter = is_same and take(ARGV[i], row[4]) or 'k'
+    letter = is_same and take(ARGV[i], row[4], string.format('%.0f', now_ms - row[3])) or 'k'
   end
   letters[#letters + 1] = letter
 end

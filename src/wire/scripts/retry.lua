@@ -5,7 +5,7 @@
 -- KEYS  the entries' stream, settles, the retry stream, delayed, the delayed jobs
 -- ARGV  group, consumer, batch number, low id, high id, bound, is_private, updated_at, then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), retries from now on ('': it was not started),
---       delay in ms, n, then n texts: the fields, if an earlier call found the entry gone
+--       delay in ms, when it was first handed out (Unix ms), n, then n texts: the fields, if an earlier call found the entry gone
 -- Returns one letter per entry: r moved, l lost, g gone from the stream (send the fields), e could not be moved.
 local stream, settles, retry, delayed, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, consumer, number, is_private, updated_at = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1', ARGV[8]
@@ -36,12 +36,12 @@ end
 local held = pending_of(stream, group, consumer, ARGV[4], ARGV[5], ARGV[6])
 local statuses, i = {}, 9
 while i <= #ARGV do
-  local id, deliveries, retries, n, status = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 4]), 'l'
+  local id, deliveries, retries, n, status = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 5]), 'l'
   if held[id] == deliveries or deliveries == '0' then
     local own
     if n > 0 then
       own = {}
-      for f = 1, n do own[f] = ARGV[i + 4 + f] end
+      for f = 1, n do own[f] = ARGV[i + 5 + f] end
     else
       local found = redis.call('XRANGE', stream, id, id)[1]
       own = found and found[2]
@@ -51,7 +51,7 @@ while i <= #ARGV do
       -- a delivery that did not start is not counted
       local more = math.max(tonumber(deliveries) - (retries == '' and 1 or 0), 0)
       local notes = retries == '' and {} or {quern_retries = retries, quern_updated_at = updated_at}
-      local fields = packed(own, is_private, id, now_ms, more, notes)
+      local fields = packed(own, is_private, id, ARGV[i + 4], more, notes)
       status = pcall(move, fields, id, tonumber(ARGV[i + 3])) and 'r' or 'e'
     end
     if status == 'r' then
@@ -60,7 +60,7 @@ while i <= #ARGV do
     end
   end
   statuses[#statuses + 1] = status
-  i = i + 5 + n
+  i = i + 6 + n
 end
 statuses = table.concat(statuses)
 redis.call('HSET', settles, consumer, number .. ':' .. statuses)
