@@ -207,6 +207,24 @@ static void consumers_long_gone_are_swept_but_not_those_that_hold_something(void
     mill_stop(mill);
 }
 
+/* Before 7.2, Redis takes a reader that gets nothing for silent, and ten leases are over here after a second. */
+static void pools_without_work_are_not_taken_for_gone(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *one = mill_run(scene, "lease_ms", "100", "reap_ms", "10", NULL);
+    struct mill *two = mill_run(scene, "lease_ms", "100", "reap_ms", "60000", NULL);
+    stays(redis_number(&scene->redis, "XINFO", "CONSUMERS", "jobs:g:retry", "g") == 2, 2500);
+    assert_int_equal(mill_stat(one, "upkeep", "swept") + mill_stat(two, "upkeep", "swept"), 0);
+    assert_int_equal(mill_lines(one, "group_made_again") + mill_lines(two, "group_made_again"), 0);
+    assert_int_equal(mill_stat(one, "redis", "outages") + mill_stat(two, "redis", "outages"), 0);
+    mill_stop(one);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:retry"), 1);
+    scene_publish(scene, 0, 10);
+    wait_for(mill_stat(two, "jobs", "done") == 10);
+    mill_stop(two);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:retry"), 0);
+}
+
 static void a_pool_that_stops_leaves_no_consumer_and_no_key_of_its_own(void **state)
 {
     struct scene *scene = *state;
@@ -263,6 +281,7 @@ int main(void)
         SCENE(a_late_owner_cannot_retry_a_job),
         SCENE(a_late_owner_cannot_bury_a_job),
         SCENE(consumers_long_gone_are_swept_but_not_those_that_hold_something),
+        SCENE(pools_without_work_are_not_taken_for_gone),
         SCENE(a_pool_that_stops_leaves_no_consumer_and_no_key_of_its_own),
         SCENE(one_old_job_does_not_keep_what_was_done_behind_it),
     };
