@@ -6,8 +6,6 @@
 #include "wire/pending.h"
 #include "wire/script.h"
 
-enum { PAGE = 128 };
-
 /* Keeps the rows that lie in no slot and reserves one for each. */
 static size_t keep_strays(const struct dispatcher_needs *needs, struct reserve *reserve, uint32_t origin,
                           struct pending_row *rows, size_t count, bool *has_more)
@@ -65,7 +63,7 @@ static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *rese
                       uint32_t origin, const struct pending_row *rows, size_t count, quern_error *err)
 {
     const struct reply *entries;
-    uint32_t deliveries[PAGE];
+    uint32_t deliveries[ADOPT_PAGE];
     int64_t asked_ns = clock_now_ns();
     int code = claim(needs, conn, origin, rows, count, &entries, err);
     if (code) return code;
@@ -79,13 +77,13 @@ static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *rese
 }
 
 static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
-                        uint32_t origin, bool *has_more, quern_error *err)
+                        uint32_t origin, uint32_t at_once, bool *has_more, quern_error *err)
 {
     const struct source *source = &needs->sources[origin / 2];
     struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, *high};
-    struct pending_row rows[PAGE];
-    for (size_t count = PAGE; count == PAGE && !*has_more;) {
-        int code = pending_read(conn, &page, rows, PAGE, &count, err);
+    struct pending_row rows[ADOPT_PAGE];
+    for (size_t count = at_once; count == at_once && !*has_more;) {
+        int code = pending_read(conn, &page, rows, at_once, &count, err);
         if (code) return code;
         if (!count) break;
         page.after = rows[count - 1].id;
@@ -96,11 +94,11 @@ static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *re
 }
 
 int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
-              bool *has_more, quern_error *err)
+              uint32_t at_once, bool *has_more, quern_error *err)
 {
     int code = QUERN_OK;
     *has_more = false;
     for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
-        code = adopt_origin(needs, reserve, &high[origin], conn, origin, has_more, err);
+        code = adopt_origin(needs, reserve, &high[origin], conn, origin, at_once, has_more, err);
     return code;
 }

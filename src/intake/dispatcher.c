@@ -29,6 +29,7 @@ struct dispatcher {
     const struct dispatcher_needs *needs;
     struct link link;
     const struct conn *adopted_on; /* the connection on which strays were looked for */
+    bool has_failed_to_adopt;
     struct reserve reserve;
     struct entry_id *high;    /* per origin: the newest entry that came; what a lost reply stranded is newer still */
     struct read reads[READS]; /* the oldest first */
@@ -360,7 +361,10 @@ static int adopt(struct dispatcher *dispatcher, struct conn *conn, quern_error *
 {
     bool has_more;
     if (dispatcher->adopted_on == conn) return QUERN_OK;
-    int code = adopt_all(dispatcher->needs, &dispatcher->reserve, dispatcher->high, conn, &has_more, err);
+    /* What did not come in one answer, perhaps because together it is more than an answer may have, comes one by one. */
+    uint32_t at_once = dispatcher->has_failed_to_adopt ? 1 : ADOPT_PAGE;
+    int code = adopt_all(dispatcher->needs, &dispatcher->reserve, dispatcher->high, conn, at_once, &has_more, err);
+    dispatcher->has_failed_to_adopt = code != QUERN_OK;
     conn_drop_reply(conn);
     reserve_shrink(dispatcher);
     if (!code) link_works(&dispatcher->link);

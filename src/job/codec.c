@@ -38,7 +38,9 @@ int codec_check_json(quern_bytes text, quern_error *err)
 
 bool codec_is_json(quern_bytes text)
 {
-    json_t *value = json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    if (text.len && memchr(text.at, 0, text.len)) return false; /* jansson passes over one behind a number */
+    json_t *value =
+        json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     json_decref(value);
     return value != NULL;
 }

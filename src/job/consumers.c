@@ -3,8 +3,8 @@
 
 #include "wire/script.h"
 
-static int ask(struct conn *conn, const struct source *source, const char *consumer, bool leaves, int64_t silence_ms, int64_t *swept,
-               quern_error *err)
+static int ask(struct conn *conn, const struct source *source, const char *consumer, bool leaves, int64_t silence_ms,
+               int64_t *swept, quern_error *err)
 {
     const struct reply *reply;
     script_begin(conn, &script_sweep, 4, 4);

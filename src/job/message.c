@@ -131,7 +131,8 @@ static int take_fields(struct message *message, quern_error *err)
     }
     if (code) return code;
     if (is_packed(message, own))
-        return err_set(err, QUERN_E_ARGUMENT, "the entry has more fields than can be moved; they are kept as one, in MessagePack");
+        return err_set(err, QUERN_E_ARGUMENT,
+                       "the entry has more fields than can be moved; they are kept as one, in MessagePack");
     bool is_single = own == 1 && !message->event.at && last.len;
     return is_single && last.at[strspn(last.at, " \t\r\n")] == '{' ? codec_read_object(message, last, err) : QUERN_OK;
 }
@@ -156,10 +157,8 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
 
 int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max, quern_error *err)
 {
-    *message = (struct message){.entry = entry->id,
-                                .fields = entry->fields->items,
-                                .fields_count = entry->fields->count,
-                                .is_private = is_private};
+    *message = (struct message){
+        .entry = entry->id, .fields = entry->fields->items, .fields_count = entry->fields->count, .is_private = is_private};
     entry_id_text(entry->id, message->entry_text);
     if (entry->fields->type != REPLY_ARRAY) {
         message->fields_count = 0;

@@ -197,6 +197,14 @@ void slot_merge(struct quern_job *job)
     job->said.error = NULL;
 }
 
+bool slot_is_gone(const struct quern_job *job)
+{
+    if (slot_has(job, SLOT_GONE)) return true;
+    if (!job->body) return false;
+    uint64_t word = atomic_load_explicit(&job->body->word, memory_order_relaxed);
+    return generation_of(word) == job->body_generation && (word & SLOT_GONE);
+}
+
 bool slot_seize(struct quern_job *job, uint32_t generation)
 {
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
@@ -317,8 +325,9 @@ bool slot_mark(struct quern_job *job, uint32_t generation, enum slot_mark mark)
 {
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
     do {
-        /* one that has ended is the settler's: its lease may just have been given up by the acknowledgement itself */
-        bool is_over = state_of(word) == SLOT_FREE || state_of(word) == SLOT_DONE;
+        /* One that has ended is the settler's: its lease may just have been given up by the acknowledgement itself. That its entry is
+         * gone is certain, and the settler must know. */
+        bool is_over = state_of(word) == SLOT_FREE || (state_of(word) == SLOT_DONE && mark != SLOT_GONE);
         if (generation_of(word) != generation || is_over || (word & mark)) return false;
     } while (
         !atomic_compare_exchange_weak_explicit(&job->word, &word, word | mark, memory_order_acq_rel, memory_order_relaxed));

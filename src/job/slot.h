@@ -135,6 +135,8 @@ void slot_lease(struct quern_job *job, const struct admission *admission);
 bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to);
 enum slot_state slot_state(const struct quern_job *job);
 bool slot_has(const struct quern_job *job, enum slot_mark mark);
+/* Is its entry gone, as far as is known by now? Of a ghost: also if its body has heard of it since. */
+bool slot_is_gone(const struct quern_job *job);
 
 /* The handler has returned; is_pending: it said QUERN_PENDING. Worker. */
 enum slot_end {
@@ -182,7 +184,7 @@ bool slot_lease_of(struct quern_job *job, struct lease *lease);
 bool slots_hold(struct slots *slots, uint32_t origin, struct entry_id entry);
 /* If it is still that lease: it was renewed at granted_ns. */
 void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns);
-/* If it is still that lease, of a job that has not ended: marks it LOST or GONE. True: it was, and was not marked before. */
+/* If it is still that lease: marks it GONE, or, unless the job has ended, LOST. True: it was, and was not marked before. */
 bool slot_mark(struct quern_job *job, uint32_t generation, enum slot_mark mark);
 
 #endif

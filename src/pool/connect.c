@@ -6,7 +6,7 @@
 #include "pool/pool.h"
 #include "wire/group.h"
 
-enum { RECONNECT_MS = 2000, TRY_AGAIN_MS = 100, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
+enum { JOIN_TRIES = 5, RECONNECT_MS = 2000, TRY_AGAIN_MS = 100, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
 /* How long one attempt may take at least; the second where it is the only one: connect_ms 0 means one attempt, not an impatient one. */
 enum { LEAST_WAIT_MS = 1000, ONE_ATTEMPT_MS = 5000 };
 
@@ -33,6 +33,19 @@ struct link_options link_options(quern_pool *pool, int role)
     };
 }
 
+/* The consumer is made known so that whoever leaves sees that the retry stream is in use. One that leaves in between, as the last so
+ * far, takes the stream with it: then once more. */
+static int join_group(quern_pool *pool, struct conn *conn, quern_error *err)
+{
+    const struct source *source = &pool->source;
+    int code = QUERN_E_SERVER;
+    for (int i = 0; i < JOIN_TRIES && code == QUERN_E_SERVER; i++) {
+        if ((code = group_create(conn, source->retry, source->group, "0", err))) return code;
+        code = consumer_create(conn, source->retry, source->group, pool->consumer, err);
+    }
+    return code;
+}
+
 static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
 {
     const struct source *source = &pool->source;
@@ -45,10 +58,7 @@ static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
     if (!code) code = key_must_be(conn, source->waiting, "hash", err);
     if (!code) code = key_must_be(conn, source->reaper, "string", err);
     if (!code) code = group_create(conn, source->stream, source->group, pool->config->start, err);
-    if (!code) code = group_create(conn, source->retry, source->group, "0", err);
-    /* So that whoever leaves just now sees that the retry stream is in use. */
-    if (!code) code = consumer_create(conn, source->retry, source->group, pool->consumer, err);
-    return code;
+    return code ? code : join_group(pool, conn, err);
 }
 
 static int connect_once(quern_pool *pool, int64_t deadline_ns, quern_error *err)

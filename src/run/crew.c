@@ -14,7 +14,9 @@ struct crew {
     _Atomic uint32_t alive;  /* threads that have not run to their end */
     _Atomic uint32_t places; /* how many of workers were ever used */
     _Atomic uint32_t stuck;
-    struct worker *_Atomic replaced; /* a list that only grows, at its head */
+    pthread_mutex_t list_lock; /* a leaf; guards replaced and past */
+    struct worker *replaced;   /* until their handlers return */
+    struct crew_sums past;     /* jobs and time of those that have */
     struct worker *_Atomic workers[WORKERS_MAX];
 };
 
@@ -51,6 +53,7 @@ struct crew *crew_open(const struct worker_needs *needs)
     crew->needs.may_leave = may_leave;
     crew->needs.has_left = has_left;
     pthread_mutex_init(&crew->lock, NULL);
+    pthread_mutex_init(&crew->list_lock, NULL);
     return crew;
 }
 
@@ -102,6 +105,30 @@ static int place_start(struct crew *crew, uint32_t number, quern_error *err)
     return worker->is_started ? QUERN_OK : worker_start(crew, worker, err);
 }
 
+static void add(struct crew_sums *sums, const struct worker *worker)
+{
+    sums->running += atomic_load_explicit(&worker->is_running, memory_order_relaxed);
+    sums->jobs += counter_read(&worker->jobs);
+    sums->run_ns += counter_read(&worker->run_ns);
+}
+
+/* Those of the list whose handlers have returned since: what they have done still counts. */
+static void drop_returned(struct crew *crew)
+{
+    for (struct worker *at = crew->replaced; at; at = at->next) join_if_gone(at);
+    pthread_mutex_lock(&crew->list_lock);
+    for (struct worker **at = &crew->replaced, *gone; (gone = *at);) {
+        if (gone->is_started) {
+            at = &gone->next;
+            continue;
+        }
+        add(&crew->past, gone);
+        *at = gone->next;
+        free(gone);
+    }
+    pthread_mutex_unlock(&crew->list_lock);
+}
+
 /* Under the lock: the one that is out goes to the list, where its numbers still count, and its place to the new one. */
 static bool replace(struct crew *crew, struct worker *worker)
 {
@@ -110,10 +137,12 @@ static bool replace(struct crew *crew, struct worker *worker)
         free(other);
         return false;
     }
-    for (struct worker *at = atomic_load(&crew->replaced); at; at = at->next) join_if_gone(at);
-    worker->next = atomic_load(&crew->replaced);
-    atomic_store(&crew->replaced, worker);
+    drop_returned(crew);
+    pthread_mutex_lock(&crew->list_lock);
+    worker->next = crew->replaced;
+    crew->replaced = worker;
     atomic_store(&crew->workers[worker->number], other);
+    pthread_mutex_unlock(&crew->list_lock);
     atomic_fetch_add(&crew->stuck, 1);
     atomic_store(&worker->is_replaced, true);
     return true;
@@ -154,31 +183,29 @@ static void join(struct worker *worker)
 void crew_join(struct crew *crew)
 {
     for (uint32_t i = 0; i < atomic_load(&crew->places); i++) join(crew->workers[i]);
-    for (struct worker *at = atomic_load(&crew->replaced); at; at = at->next) join(at);
+    for (struct worker *at = crew->replaced; at; at = at->next) join(at);
 }
 
 void crew_free(struct crew *crew)
 {
     if (!crew) return;
     for (uint32_t i = 0; i < atomic_load(&crew->places); i++) free(crew->workers[i]);
-    for (struct worker *at = atomic_load(&crew->replaced), *next; at; at = next) {
+    for (struct worker *at = crew->replaced, *next; at; at = next) {
         next = at->next;
         free(at);
     }
     pthread_mutex_destroy(&crew->lock);
+    pthread_mutex_destroy(&crew->list_lock);
     free(crew);
-}
-
-static void add(struct crew_sums *sums, const struct worker *worker)
-{
-    sums->running += atomic_load_explicit(&worker->is_running, memory_order_relaxed);
-    sums->jobs += counter_read(&worker->jobs);
-    sums->run_ns += counter_read(&worker->run_ns);
 }
 
 void crew_read(struct crew *crew, struct crew_sums *sums)
 {
     *sums = (struct crew_sums){.threads = atomic_load(&crew->wanted), .stuck = atomic_load(&crew->stuck)};
+    pthread_mutex_lock(&crew->list_lock);
+    sums->jobs = crew->past.jobs;
+    sums->run_ns = crew->past.run_ns;
     for (uint32_t i = 0; i < atomic_load(&crew->places); i++) add(sums, atomic_load(&crew->workers[i]));
-    for (struct worker *at = atomic_load(&crew->replaced); at; at = at->next) add(sums, at);
+    for (struct worker *at = crew->replaced; at; at = at->next) add(sums, at);
+    pthread_mutex_unlock(&crew->list_lock);
 }

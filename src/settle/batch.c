@@ -39,7 +39,7 @@ static uint32_t origin_of(const struct quern_job *job)
 /* Only where the entry itself is read or copied does it matter that it is not there. */
 static bool sends_fields(enum action action, const struct quern_job *job)
 {
-    return (action == ACTION_RETRY || action == ACTION_RELEASE) && (job->is_gone || slot_has(job, SLOT_GONE));
+    return (action == ACTION_RETRY || action == ACTION_RELEASE) && (job->is_gone || slot_is_gone(job));
 }
 
 static bool is_copying(enum action action)

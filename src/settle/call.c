@@ -64,7 +64,7 @@ static void begin(struct call *call, const struct script *script, const char *co
 static void put_lease(struct conn *conn, const struct quern_job *job)
 {
     conn_arg_text(conn, job->message.entry_text);
-    conn_arg_number(conn, slot_has(job, SLOT_GONE) ? 0 : atomic_load_explicit(&job->deliveries, memory_order_relaxed));
+    conn_arg_number(conn, slot_is_gone(job) ? 0 : atomic_load_explicit(&job->deliveries, memory_order_relaxed));
 }
 
 static void put_fields(const struct message *message, const char *prefix, struct conn *conn)
@@ -204,12 +204,20 @@ static const struct script *put_dead(struct call *call)
 
 /* ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static bool moves(enum action action)
+{
+    return action == ACTION_RETRY || action == ACTION_RELEASE;
+}
+
 static void answer(struct batch *batch, quern_bytes letters)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         char letter = letters.at[i];
         struct quern_job *job = batch->jobs[i];
+        /* Its entry was deleted, and a renewal has heard of it while we asked: the pending row went with it. */
+        bool is_news = letter == ANSWER_LOST && !batch->sends_fields && moves(batch->action) && slot_is_gone(job);
         if (letter == ANSWER_LOST && job->is_ambiguous) letter = ANSWER_AMBIGUOUS;
+        if (is_news) letter = ANSWER_AGAIN;
         if (letter == ANSWER_AGAIN) job->is_gone = true;
         batch->answers[i] = letter;
     }

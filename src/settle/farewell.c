@@ -8,8 +8,9 @@
 #include "job/consumers.h"
 #include "settle/batch.h"
 #include "wire/pending.h"
+#include "wire/script.h"
 
-enum { PAGE = 256 };
+enum { PAGE = SCRIPT_MOVES_MAX };
 
 /* Released by the batch as any other job is; only the lease's name matters, for the script reads the entry itself. */
 static int release_page(const struct settler_needs *needs, struct conn *conn, struct batch *batch, uint32_t origin,
@@ -40,7 +41,7 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
     const struct source *source = &needs->sources[origin / 2];
     struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, {0, 0}};
     struct pending_row rows[PAGE];
-    size_t most = batch->max < PAGE ? batch->max : PAGE;
+    size_t most = batch->max < PAGE ? batch->max : PAGE; /* nothing is known of their sizes: a few at a time */
     for (size_t count = most; count == most;) {
         int code = pending_read(conn, &page, rows, most, &count, err);
         if (code) return code;

@@ -60,7 +60,7 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .retries = job->message.retries,
         .retry_limit = job->policy.retry_limit,
         .is_fresh = lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
-        .is_lost = slot_has(job, SLOT_LOST) || slot_has(job, SLOT_GONE),
+        .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
         .keeps_log = settler->needs->completed_max > 0,
         .is_unpended = settler->needs->is_unpended && !(atomic_load_explicit(&job->origin, memory_order_relaxed) & 1),
     });

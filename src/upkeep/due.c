@@ -23,6 +23,10 @@ int due_step(const struct reaper_needs *needs, const struct source *source, stru
     if (missing)
         log_event(needs->log, LOG_WARNING, "retries_deleted", LOG_INT("retries", missing), LOG_TEXT("key", source->waiting),
                   LOG_TEXT("why", "they were due, and somebody has deleted them"));
+    int64_t stuck = reply_number(reply_item(reply, 3), 0);
+    if (stuck)
+        log_event(needs->log, LOG_ERROR, "retries_stuck", LOG_INT("retries", stuck), LOG_TEXT("key", source->waiting),
+                  LOG_TEXT("why", "Redis could not move them, or they are not what was written: they wait another hour"));
     *next_ms = reply_number(reply_item(reply, 2), -1);
     return QUERN_OK;
 }

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-enum { ITEMS_MAX = 1000000, NESTING_MAX = 7 };
+enum { ITEMS_MAX = 1100000, NESTING_MAX = 7 };
 static const size_t text_max = (size_t)512 << 20;
 
 struct reader {

@@ -3,7 +3,7 @@
 /* wire/reply: what Redis answered, as a tree of small nodes.
  * Idea       hiredis's reader does the parsing; its object functions are ours and lay nodes and bytes into an arena. An array's
  *            nodes lie side by side, 16 bytes each, and a NUL stands behind every text.
- * Invariant  nesting is at most 7, a reply's arrays have at most a million items together, a text at most 512 MiB: more is a protocol error.
+ * Invariant  nesting is at most 7, a reply's arrays have at most 1.1 million items together (one entry may have 2^20), a text at most 512 MiB: more is a protocol error.
  * Threads    the connection's owner. A reply is lent until the next one is asked for; spans (base/arena) keep parts of it.
  * Never      knows a socket. */
 #ifndef QUERN_WIRE_REPLY_H

@@ -123,6 +123,9 @@ static void other_data_is_a_text_or_hex(void **state)
     json_t *record = record_of(JOB(false, T("event"), T("e"), T("data"), T("plain \0 text")));
     assert_int_equal(12, json_string_length(json_object_get(record, "original_data")));
     json_decref(record);
+    record = record_of(JOB(false, T("event"), T("e"), T("data"), T("42\0"))); /* no JSON, though parsers pass over it */
+    assert_int_equal(3, json_string_length(json_object_get(record, "original_data")));
+    json_decref(record);
     record = record_of(JOB(false, T("event"), T("e"), T("data"), T("\xff\x00\x01")));
     assert_string_equal("ff0001", text_of(record, "original_data_hex"));
     assert_null(json_object_get(record, "original_data"));

@@ -313,6 +313,19 @@ static void a_job_is_seized_once_and_only_while_it_runs(void **state)
     job_ends(job);
 }
 
+/* Its acknowledgement may itself have ended the lease, but never the entry. */
+static void a_job_that_has_ended_still_hears_that_its_entry_is_gone(void **state)
+{
+    (void)state;
+    struct quern_job *job = job_in(SLOT_DONE);
+    struct lease lease;
+    assert_true(slot_look(job, &lease));
+    assert_false(slot_mark(job, lease.generation, SLOT_LOST) || slot_is_gone(job));
+    assert_true(slot_mark(job, lease.generation, SLOT_GONE) && slot_is_gone(job));
+    job_ends(job);
+    assert_false(slot_mark(job, lease.generation, SLOT_GONE) || slot_is_gone(job));
+}
+
 static void a_ghost_holds_what_settling_needs_and_takes_the_lease_with_it(void **state)
 {
     (void)state;
@@ -340,6 +353,8 @@ static void a_ghost_holds_what_settling_needs_and_takes_the_lease_with_it(void *
     assert_true(ghost->origin == 1 && ghost->deliveries == 2 && ghost->policy.retry_limit == 7);
     assert_false(slot_said(job));
     assert_true(slot_lease_of(job, &lease)); /* renewed until the ghost is settled */
+    assert_false(slot_is_gone(ghost));
+    assert_true(slot_mark(job, lease.generation, SLOT_GONE) && slot_is_gone(ghost));
     slots_free(slots, ghost);
     assert_int_equal(0, slots_ghost_count(slots));
     assert_true(slot_has(job, SLOT_LOST));
@@ -447,6 +462,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(worker_and_finisher_push_each_job_once_however_they_meet, make, drop),
         cmocka_unit_test_setup_teardown(a_handler_and_its_seizer_settle_each_job_once_however_they_meet, make, drop),
         cmocka_unit_test_setup_teardown(a_job_is_seized_once_and_only_while_it_runs, make, drop),
+        cmocka_unit_test_setup_teardown(a_job_that_has_ended_still_hears_that_its_entry_is_gone, make, drop),
         cmocka_unit_test_setup_teardown(a_ghost_holds_what_settling_needs_and_takes_the_lease_with_it, make, drop),
         cmocka_unit_test_setup_teardown(a_lease_is_what_was_admitted_until_it_ends, make, drop),
         cmocka_unit_test_setup_teardown(a_lease_is_never_mixed_from_two, make, drop),

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "support/mill.h"
+#include "wire/script.h"
 
 /* ── bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -143,6 +144,73 @@ static void many_jobs_left_pending_between_two_do_not_hide_their_leases(void **s
     mill_stop(mill);
 }
 
+/* ── what is too much for one answer, and what comes too late ────────────────────────────────────────────────────── */
+
+/* Together more items than an answer may have; each by itself is only a dead letter. */
+static void entries_that_are_too_many_for_one_answer_stop_nobody(void **state)
+{
+    enum { FIELDS = 300000, WORDS = 2 * FIELDS + 7 };
+    static const char *words[WORDS] = {"XADD", "jobs", "*", "event", "e", "data", "1"};
+    struct scene *scene = *state;
+    for (int i = 7; i < WORDS; i++) words[i] = "x";
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    for (int i = 0; i < 2; i++) resp_ask_words(scene->redis.client, WORDS, words, NULL);
+    scene_publish(scene, 0, 10);
+    struct mill *mill = mill_run(scene, "threads", "4", NULL);
+    wait_for(mill_stat(mill, "jobs", "dead") == 2 && mill_has_seen_once(mill, 0, 10));
+    wait_for(redis_pending(&scene->redis, "jobs", "g") == 0);
+    mill_stop(mill);
+}
+
+/* Its connection was given up, and the batch behind it was answered on the next one. */
+static void an_old_copy_of_a_batch_that_comes_late_changes_nothing(void **state)
+{
+    struct scene *scene = *state;
+    static const struct script *const scripts[] = {&script_done, &script_retry, &script_dead};
+    static const char *const thirds[] = {"jobs:g:completed", "jobs:g:retry", "jobs:failed"};
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    for (size_t i = 0; i < 3; i++) {
+        const char *numbers[] = {"1", "2", "2", "1"};
+        for (size_t n = 0; n < 4; n++) {
+            const char *words[] = {"EVAL",
+                                   scripts[i]->text,
+                                   "5",
+                                   "jobs",
+                                   "jobs:g:settles",
+                                   thirds[i],
+                                   "jobs:g:delayed",
+                                   "jobs:g:delayed:jobs",
+                                   "g",
+                                   scripts[i]->name,
+                                   numbers[n],
+                                   "0-1",
+                                   "0-1",
+                                   "10",
+                                   "0",
+                                   "0"};
+            size_t count = sizeof words / sizeof *words - (scripts[i] == &script_dead); /* its head is shorter by one */
+            const struct answer *answer = resp_ask_words(scene->redis.client, count, words, NULL);
+            assert_int_equal(answer->kind, n < 3 ? '$' : '-');
+        }
+    }
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:completed", "jobs:g:retry", "jobs:failed"), 0);
+}
+
+static void a_retry_that_cannot_be_read_is_said_and_holds_up_no_other(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "retry_base_ms", "200", "retry_limit", "1", NULL);
+    mill->verdict = QUERN_RETRY;
+    redis_ask(&scene->redis, "ZADD", "jobs:g:delayed", "1", "s:1-1");
+    redis_ask(&scene->redis, "HSET", "jobs:g:delayed:jobs", "s:1-1", "no MessagePack of a list");
+    mill_started(mill);
+    scene_publish(scene, 0, 5);
+    wait_for(mill_stat(mill, "jobs", "dead") == 5);
+    wait_for(mill_lines(mill, "event=retries_stuck") == 1);
+    assert_int_equal(redis_number(&scene->redis, "ZCARD", "jobs:g:delayed"), 1);
+    mill_stop(mill);
+}
+
 /* ── tickets ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct duel {
@@ -236,6 +304,9 @@ int main(void)
         SCENE(an_unstarted_job_whose_entry_is_deleted_is_put_back_from_memory),
         SCENE(a_job_that_was_left_pending_is_not_run_again_when_a_connection_breaks),
         SCENE(many_jobs_left_pending_between_two_do_not_hide_their_leases),
+        SCENE(entries_that_are_too_many_for_one_answer_stop_nobody),
+        SCENE(an_old_copy_of_a_batch_that_comes_late_changes_nothing),
+        SCENE(a_retry_that_cannot_be_read_is_said_and_holds_up_no_other),
         SCENE(a_ticket_may_be_finished_while_the_handler_still_speaks),
         SCENE(pending_without_a_ticket_is_a_failure_that_says_so),
         cmocka_unit_test_setup_teardown(after_an_outage_nothing_spins_and_the_statistics_say_up, scene_open_aof, scene_close),

@@ -219,7 +219,7 @@ static void what_is_not_the_protocol_or_over_a_bound_is_refused(void **state)
         "HTTP/1.1 400 Bad Request\r\n",
         "SSH-2.0-OpenSSH_9.2p1\r\n",
         "\r\n",
-        "*1000001\r\n",
+        "*1100001\r\n",
         "*2147483648\r\n",
         "*4294967297\r\n",
         "*-2\r\n",

@@ -19,7 +19,8 @@ while i <= #ARGV do
   if held[id] == ARGV[i + 1] or ARGV[i + 1] == '0' then
     local letter = {}
     for f = 1, n do letter[f] = ARGV[i + 2 + f] end
-    status = pcall(redis.call, 'XADD', dead, '*', unpack(letter)) and 'b' or 'e'
+    -- unpack inside: of too many fields it is an error, too, and must spoil no other entry
+    status = pcall(function() redis.call('XADD', dead, '*', unpack(letter)) end) and 'b' or 'e'
     if status == 'b' then
       redis.call('XACK', stream, group, id)
       if is_private then redis.call('XDEL', stream, id) end

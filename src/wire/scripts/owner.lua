@@ -26,7 +26,8 @@ end
 -- The answer of a batch that was settled already: its reply was lost, and it is asked again.
 local function replayed(settles, consumer, number)
   local last = redis.call('HGET', settles, consumer)
-  if last and string.sub(last, 1, #number + 1) == number .. ':' then
-    return string.sub(last, #number + 2)
-  end
+  if not last then return nil end
+  if string.sub(last, 1, #number + 1) == number .. ':' then return string.sub(last, #number + 2) end
+  -- An older call that comes late (its connection was given up): it was asked again, and answered.
+  if tonumber(string.match(last, '^%d+')) > tonumber(number) then return redis.error_reply('ERR a later batch was settled') end
 end

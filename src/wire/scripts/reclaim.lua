@@ -16,9 +16,8 @@ local function take(id, deliveries, seen)
   local found = redis.call('XRANGE', stream, id, id)[1]
   if found then
     bytes = bytes + bytes_of(found[2])
-    if not pcall(redis.call, 'XADD', retry, '*', unpack(packed(found[2], is_private, id, seen, deliveries, {}))) then
-      return 'e'
-    end
+    local fields = packed(found[2], is_private, id, seen, deliveries, {})
+    if not pcall(function() redis.call('XADD', retry, '*', unpack(fields)) end) then return 'e' end
   end
   redis.call('XACK', stream, group, id)
   if is_private then redis.call('XDEL', stream, id) end
