@@ -190,13 +190,13 @@ static void forget_echo(struct run *run)
 }
 
 /* The first signal was taken, or the pool stops by itself: ends within drain_ms, or at once at a second signal. */
-static int drain(struct run *run, quern_pool *pool)
+static int drain(struct run *run, quern_pool *pool, bool is_asked)
 {
     quern_error err;
     int64_t end_ms = now_ms() + run->config->drain_ms + BEYOND_DRAIN_MS;
     quern_pool_stop(pool);
     forget_echo(run);
-    if (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY)
+    if (is_asked && quern_pool_join(pool, 0, &err) == QUERN_E_BUSY)
         say("stopping; %s; at most %lld ms more; to leave at once: once more", err.text, (long long)(end_ms - now_ms()));
     while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && now_ms() < end_ms) {
         if (!is_stop(wait_signal(run, 20))) continue;
@@ -221,8 +221,9 @@ static int serve(struct run *run)
     quern_pool *pool = start(run, &status);
     if (!pool) return status;
     if (run->wants_reload) reload(run, pool);
-    for (int signal; (signal = wait_signal(run, -1)) && !is_stop(signal);) hear(run, pool, signal);
-    return drain(run, pool);
+    int signal;
+    while ((signal = wait_signal(run, -1)) && !is_stop(signal)) hear(run, pool, signal);
+    return drain(run, pool, signal != 0);
 }
 
 static int run_all(struct run *run)
