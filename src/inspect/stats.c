@@ -60,6 +60,7 @@ static bool put_upkeep(json_t *root, const struct stats *stats)
                                         {"swept", stats->swept},
                                         {"trimmed", stats->trimmed},
                                         {"dead_trimmed", stats->dead_trimmed},
+                                        {"second_gear", stats->is_deleting},
                                         {NULL, 0}});
 }
 

@@ -20,6 +20,7 @@ struct stats {
     int64_t renewed, lost, ambiguous;
     /* upkeep */
     int64_t reclaimed, due, deleted, swept, trimmed, dead_trimmed;
+    bool is_deleting; /* the second gear of trimming is in */
     /* redis */
     int64_t outages, reads, settles;
     int64_t last_fetch_ms, last_settle_ms, last_renewal_ms; /* ago; -1: never */

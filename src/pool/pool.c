@@ -196,6 +196,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->deleted = counter_read(&pool->reaper_counters.deleted);
     stats->due = counter_read(&pool->reaper_counters.due);
     stats->swept = counter_read(&pool->reaper_counters.swept);
+    stats->is_deleting = atomic_load(&pool->deletes);
     stats->dead_trimmed = counter_read(&pool->reaper_counters.dead_trimmed);
 }
 

@@ -20,12 +20,16 @@ void outage_down(void *given, const quern_error *why)
 bool outage_is_known(void *given, int64_t opened_ns)
 {
     struct outage *outage = given;
-    return opened_ns < atomic_load(&outage->since_ns);
+    int64_t back_ns = atomic_load(&outage->back_ns);
+    /* Made while the server was still loading, and told so only now that others have found it ready: the same outage. */
+    bool is_late = opened_ns < back_ns && clock_now_ns() - back_ns < NS_PER_S;
+    return is_late || opened_ns < atomic_load(&outage->since_ns);
 }
 
 void outage_up(void *given)
 {
     struct outage *outage = given;
+    if (atomic_load(&outage->links_down) == 1) atomic_store(&outage->back_ns, clock_now_ns()); /* before anybody sees it */
     if (atomic_fetch_sub(&outage->links_down, 1) > 1) return;
     int64_t away_ms = (clock_now_ns() - atomic_load(&outage->since_ns)) / NS_PER_MS;
     log_event(outage->log, LOG_INFO, "redis_back", LOG_INT("away_ms", away_ms));

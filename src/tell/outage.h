@@ -20,6 +20,7 @@ struct outage {
     _Atomic int links_down;
     _Atomic int64_t count;    /* outages so far */
     _Atomic int64_t since_ns; /* of the present one */
+    _Atomic int64_t back_ns;  /* when the last one ended */
 };
 
 /* For a link's callbacks; user is the struct outage. */
