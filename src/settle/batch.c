@@ -57,7 +57,7 @@ bool batch_takes(const struct batch *batch, const struct quern_job *job)
     if (batch->count == 0) return true;
     if (origin_of(job) != batch->origin || sends_fields(batch->action, job) != batch->sends_fields) return false;
     if (batch->action == ACTION_ACK) return batch->count < ACK_MAX;
-    uint32_t most = is_copying(batch->action) ? SCRIPT_MOVES_MAX : SCRIPT_ENTRIES_MAX;
+    uint32_t most = is_copying(batch->action) ? SCRIPT_MOVES_MAX : SCRIPT_RECORDS_MAX;
     return batch->count < most && batch->bytes + bytes_of(batch->action, job) <= SCRIPT_BYTES;
 }
 

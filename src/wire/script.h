@@ -14,7 +14,7 @@ enum {
     SCRIPT_ENTRIES_MAX = 256,
     SCRIPT_MOVES_MAX = 64,
     SCRIPT_BYTES = 1024 * 1024
-}; /* entries and bytes of one call; moves copy them */
+}; /* entries and bytes of one call; fewer where it copies or records them */
 
 struct script {
     const char *name, *text, *sha1;
