@@ -13,6 +13,7 @@
 enum {
     SCRIPT_ENTRIES_MAX = 256,
     SCRIPT_MOVES_MAX = 64,
+    SCRIPT_RECORDS_MAX = 128,
     SCRIPT_BYTES = 1024 * 1024
 }; /* entries and bytes of one call; fewer where it copies or records them */
 
