@@ -46,6 +46,13 @@ static const char *error_of(const struct quern_job *job)
     return job->error ? job->error : verdict_reason(job->outcome).error;
 }
 
+/* A job starts when the one before it ended, which may be a moment before it was admitted: then it has not waited. */
+static int64_t wait_us(const struct quern_job *job)
+{
+    int64_t ns = job->started_ns - job->admitted_ns;
+    return ns > 0 ? ns / NS_PER_US : 0;
+}
+
 static void tell(const struct settler_needs *needs, const struct quern_job *job, int what, quern_verdict verdict)
 {
     if (!notices_wants(needs->notices, what)) return;
@@ -55,7 +62,7 @@ static void tell(const struct settler_needs *needs, const struct quern_job *job,
                                      .event = job->message.event,
                                      .id = job->message.id,
                                      .retries = job->message.retries,
-                                     .wait_us = (job->started_ns - job->admitted_ns) / NS_PER_US,
+                                     .wait_us = wait_us(job),
                                      .run_us = (job->ended_ns - job->started_ns) / NS_PER_US,
                                      .text = verdict == QUERN_DONE ? job->error : error_of(job),
                                  });

@@ -228,10 +228,10 @@ static void settler_idle(struct settler *settler)
     int64_t drain_ns = atomic_load(settler->needs->drain_ns), now_ns = clock_now_ns();
     if (now_ns >= drain_ns) say_overdue(settler);
     int64_t look_ns = drain_ns != CLOCK_NEVER && now_ns >= drain_ns ? CLOCK_NEVER : drain_ns;
-    if (done_is_closed(done))
-        done_rest(done, 1, look_ns);
-    else
+    if (!done_is_closed(done))
         done_wait(done, 1, look_ns);
+    else if (!is_over(settler)) /* it may have been closed since that was asked, and then nobody would wake us */
+        done_rest(done, 1, look_ns);
 }
 
 /* Redis is away: sleeps until the next attempt, or until it is time to give up. */
