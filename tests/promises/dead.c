@@ -327,7 +327,7 @@ static void an_entry_that_went_back_unread_is_shown_as_it_was(void **state)
     redis_ask(&scene->redis, "XCLAIM", "jobs", "g", "gone", "0", entry, "IDLE", "31000", "RETRYCOUNT", "2", "JUSTID");
     struct mill *mill = obeying_with(scene, "reap_ms", "10", NULL);
     wait_dead(mill, 1);
-    assert_int_equal(mill_stat(mill, "upkeep", "reclaimed"), 1);
+    wait_for(mill_stat(mill, "upkeep", "reclaimed") == 1);
     shows(mill, "[{\"name\": \"event\", \"value\": \"e\"}]",
           &(struct wanted){"malformed", "the field data is missing", NULL, "e", .deliveries = 3});
     mill_stop(mill);

@@ -40,7 +40,7 @@ static void jobs_of_a_dead_process_come_back_and_run_once(void **state)
     read_as(scene, "dead-1", "jobs", JOBS);
     struct mill *mill = quick(scene);
     wait_for(mill_has_seen_once(mill, 0, JOBS) && is_clean(scene));
-    assert_int_equal(mill_stat(mill, "upkeep", "reclaimed"), JOBS);
+    wait_for(mill_stat(mill, "upkeep", "reclaimed") == JOBS);
     mill_stop(mill);
 }
 
@@ -104,7 +104,7 @@ static void an_entry_deleted_while_it_was_pending_is_counted_and_said(void **sta
     redis_ask(&scene->redis, "XTRIM", "jobs", "MAXLEN", "2");
     struct mill *mill = quick(scene);
     wait_for(mill->ended == 2 && is_clean(scene));
-    assert_int_equal(mill_stat(mill, "upkeep", "deleted"), 1);
+    wait_for(mill_stat(mill, "upkeep", "deleted") == 1);
     wait_for(mill_lines(mill, "event=pending_deleted") == 1);
     mill_stop(mill);
 }
@@ -171,8 +171,7 @@ static void says_too_late(struct scene *scene, quern_verdict verdict)
     assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:failed"), 0);
     assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:retry"), 0);
     assert_int_equal(redis_number(&scene->redis, "ZCARD", "jobs:g:delayed"), 0);
-    assert_int_equal(mill_stat(late, "leases", "lost"), 1);
-    assert_int_equal(late->told[QUERN_NOTICE_LOST], 1);
+    wait_for(mill_stat(late, "leases", "lost") == 1 && late->told[QUERN_NOTICE_LOST] == 1);
     mill_stop(late);
     assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 1);
 }
