@@ -27,8 +27,8 @@ publish:   base wire job config
 tell:      base
 inspect:   base wire job config
 embed:     base
-supervise: base config blame
-cli:       base config embed supervise
+supervise: base wire job config blame
+cli:       base config embed supervise pool/leave.h
 pool:      base config wire job queue run keep intake settle upkeep blame publish inspect tell
 '
 # pool assembles the house.
@@ -37,7 +37,9 @@ pool:      base config wire job queue run keep intake settle upkeep blame publis
 readonly HIREDIS='src/wire/*'
 readonly URCU='src/queue/* src/run/*'
 readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/cli/*'
-readonly PROCESS='src/cli/* src/embed/* src/supervise/*' # may end the process, take signals, write to its outputs
+# may end the process, take signals, write to its outputs: the program; the hook that a host asks for; the end of a child that a
+# handler has forked
+readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/forked*'
 
 readonly THIRD_PARTY_HIREDIS='hiredis/|redisReply|redisReader|redisContext|redisFormat'
 readonly THIRD_PARTY_URCU='<urcu|cds_[a-z]'

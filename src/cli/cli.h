@@ -17,6 +17,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* argv[0] is the verb. */
 int verb_run(int argc, char **argv);
+int run_supervised(int argc, char **argv); /* as a child of a supervising parent; argv[0] says which */
 int verb_publish(int argc, char **argv);
 int verb_stats(int argc, char **argv);
 int verb_pending(int argc, char **argv);
@@ -59,9 +60,9 @@ struct verb_options {
  * for and given. */
 int options_read(quern_config *config, const struct verb_options *options, int argc, char **argv, int *rest);
 
-/* The server that config names: a URL is left as it is; none, or embedded:[folder], opens the private server (said in one line) and sets
+/* The server that config names: a URL is left as it is; none, or embedded:[folder], opens the private server (said in one line, unless is_quiet) and sets
  * redis to its socket. QUERN_OK, or the reason has been said. */
 struct embed;
-int server_open(quern_config *config, struct embed **embed);
+int server_open(quern_config *config, bool is_quiet, struct embed **embed);
 
 #endif

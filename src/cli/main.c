@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "embed/keeper.h"
+#include "supervise/child.h"
 
 static const struct verb table[] = {
     {"run", "[-c FILE] [--KEY VALUE ...] [EVENT -- COMMAND ...]", "take jobs from the stream and run them", verb_run,
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], KEEPER_VERB) == 0) return embed_keeper_main(argc, argv);
     if (!has_standard_descriptors()) return EXIT_FAILED;
+    if (argc > 1 && strncmp(argv[1], CHILD_WORD, strlen(CHILD_WORD)) == 0) return run_supervised(argc - 1, argv + 1);
     if (argc < 2) return refuse_verb(NULL);
     if (strcmp(argv[1], "--version") == 0) {
         printf("quern %s\n", quern_version());

@@ -219,7 +219,7 @@ int options_read(quern_config *config, const struct verb_options *options, int a
     return code;
 }
 
-int server_open(quern_config *config, struct embed **embed)
+int server_open(quern_config *config, bool is_quiet, struct embed **embed)
 {
     quern_error err;
     *embed = NULL;
@@ -230,6 +230,6 @@ int server_open(quern_config *config, struct embed **embed)
         say("%s", err.text);
         return err.code;
     }
-    if (!config->redis) say("no Redis was named (--redis): a private one serves at %s", embed_url(*embed));
+    if (!config->redis && !is_quiet) say("no Redis was named (--redis): a private one serves at %s", embed_url(*embed));
     return quern_config_set(config, "redis", embed_url(*embed), &err);
 }

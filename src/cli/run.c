@@ -14,12 +14,20 @@
 #include "cli/guests.h"
 #include "config/config.h"
 #include "embed/embed.h"
+#include "embed/place.h"
+#include "pool/leave.h"
+#include "supervise/child.h"
+#include "supervise/supervise.h"
+
+#define JOURNALS "/journals" /* below the state folder */
 
 enum { ECHO_MS = 100, TRY_AGAIN_MS = 1000, BEYOND_DRAIN_MS = 500 };
 
 struct run {
     int argc;
     char **argv;
+    bool is_child, is_alone; /* of a supervising parent; it runs the jobs that run alone */
+    bool goes_unsupervised;
     quern_config *config;
     char *redis; /* as it was set before the private server took its place; NULL: not at all */
     struct modules modules;
@@ -42,6 +50,18 @@ static void observe(void *given, const quern_notice *notice)
     struct run *run = given;
     (void)notice;
     if (write(run->ended, &(uint64_t){1}, sizeof(uint64_t)) < 0) say("eventfd: %s", strerror(errno));
+}
+
+static void tell_alone(void *user)
+{
+    (void)user;
+    child_say("alone");
+}
+
+/* Whom to signal. */
+static int asked_pid(const struct run *run)
+{
+    return (int)(run->is_child ? getppid() : getpid());
 }
 
 static int open_descriptors(struct run *run)
@@ -81,6 +101,27 @@ static bool is_stop(int signal)
     return signal == SIGINT || signal == SIGTERM;
 }
 
+/* What a pool of this program has besides what was asked for: a journal below the state folder, and the hook. A folder that cannot be
+ * had is no reason not to work; the pool says that there is no journal. */
+static void add_ours(const struct run *run, quern_config *config)
+{
+    quern_error err;
+    config->crash_hook = true;
+    config->lanes = run->is_alone ? LANES_ALONE : run->is_child ? LANES_SHARED : LANES_ALL;
+    config->alone_waits = tell_alone;
+    if (run->is_alone) config->threads = 1;
+    if (config->journal_dir) return;
+    struct place place;
+    char path[sizeof place.dir + sizeof JOURNALS];
+    if (place_open(&place, config->state_dir, &err)) {
+        say("no crash journal: %s", err.text);
+        return;
+    }
+    snprintf(path, sizeof path, "%s" JOURNALS, place.dir);
+    place_close(&place);
+    if (quern_config_set(config, "journal_dir", path, &err)) say("%s", err.text);
+}
+
 /* What named the private server, or no server, means the one that it meant at the start. */
 static int take_server(const struct run *run, quern_config *asked, quern_error *err)
 {
@@ -89,14 +130,23 @@ static int take_server(const struct run *run, quern_config *asked, quern_error *
     return asked->redis ? QUERN_OK : quern_config_set(asked, "redis", "embedded:", err);
 }
 
+/* The verb's own option: --no-supervise is --supervise false. */
+static int read_options(struct run *run, quern_config *config, int *rest)
+{
+    struct verb_option own[] = {
+        {.name = "no_supervise", .is_switch = true, .take = option_switch, .into = &run->goes_unsupervised}, {.name = NULL}};
+    return options_read(config, &(struct verb_options){.own = own}, run->argc, run->argv, rest);
+}
+
 /* Reads anew what was read at the start, and opens its modules. What is wrong has been said. */
 static int read_again(struct run *run, quern_config *asked)
 {
     quern_error err;
-    int rest, code = options_read(asked, &(struct verb_options){0}, run->argc, run->argv, &rest);
+    int rest, code = read_options(run, asked, &rest);
     if (!code) code = guests_open(&run->modules, asked, run->argv + rest);
     if (code) return code;
     asked->connect_ms = run->config->connect_ms; /* start() has made it its own */
+    add_ours(run, asked);
     code = take_server(run, asked, &err);
     if (code) say("%s", err.text);
     return code;
@@ -125,10 +175,10 @@ static void hear(struct run *run, quern_pool *pool, int signal)
 {
     if (signal == SIGTSTP && !run->is_paused && !(pool && quern_pool_pause(pool))) {
         run->is_paused = true;
-        say("paused: what runs is finished, nothing else is started; to go on: kill -CONT %d", (int)getpid());
+        say("paused: what runs is finished, nothing else is started; to go on: kill -CONT %d", asked_pid(run));
     } else if (signal == SIGCONT && run->is_paused && !(pool && quern_pool_resume(pool))) {
         run->is_paused = false;
-        say("going on; to pause again: kill -TSTP %d", (int)getpid());
+        say("going on; to pause again: kill -TSTP %d", asked_pid(run));
     } else if (signal == SIGHUP && pool) {
         reload(run, pool);
     } else if (signal == SIGHUP) {
@@ -189,6 +239,14 @@ static void forget_echo(struct run *run)
     while (read(run->signals, &which, sizeof which) > 0) continue;
 }
 
+/* Handlers still run: nobody is to be blamed for that, and nothing else that is ours must run. */
+static void leave_behind(quern_pool *pool)
+{
+    pool_leaves(pool);
+    child_say("leaving");
+    _exit(EXIT_FAILED);
+}
+
 /* The first signal was taken, or the pool stops by itself: ends within drain_ms, or at once at a second signal. */
 static int drain(struct run *run, quern_pool *pool, bool is_asked)
 {
@@ -201,11 +259,11 @@ static int drain(struct run *run, quern_pool *pool, bool is_asked)
     while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && now_ms() < end_ms) {
         if (!is_stop(wait_signal(run, 20))) continue;
         say("second signal: leaving at once; %s", err.text);
-        _exit(EXIT_FAILED);
+        leave_behind(pool);
     }
     if (quern_pool_join(pool, 0, &err)) {
         say("drain_ms is over; %s: they stay pending", err.text);
-        _exit(EXIT_FAILED);
+        leave_behind(pool);
     }
     int64_t unsettled = unsettled_jobs(pool);
     if (unsettled) say("Redis was away: %lld jobs could not be acknowledged and stay pending", (long long)unsettled);
@@ -218,32 +276,45 @@ static int serve(struct run *run)
     int status = EXIT_DONE;
     quern_config_log(run->config, log_line, NULL);
     quern_config_observe(run->config, QUERN_NOTICE_STOPPED, observe, run);
+    if (run->config->journal_dir) run->config->journal_path = child_journal(run->config->journal_dir);
     quern_pool *pool = start(run, &status);
     if (!pool) return status;
+    child_say("ready");
     if (run->wants_reload) reload(run, pool);
     int signal;
     while ((signal = wait_signal(run, -1)) && !is_stop(signal)) hear(run, pool, signal);
     return drain(run, pool, signal != 0);
 }
 
+/* The parent is a user of the private server too, so that it outlives a child that crashes. */
+static int watch_over(struct run *run)
+{
+    int code = server_open(run->config, run->is_child, &run->embed);
+    if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    return supervise(&(struct supervise_options){.arguments = run->argv, .redis = run->config->redis, .say = say});
+}
+
 static int run_all(struct run *run)
 {
-    int rest, code = options_read(run->config, &(struct verb_options){0}, run->argc, run->argv, &rest);
+    int rest, code = read_options(run, run->config, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
+    if (run->config->supervise && !run->goes_unsupervised && !run->is_child) return watch_over(run);
+    add_ours(run, run->config);
     if (guests_open(&run->modules, run->config, run->argv + rest)) return EXIT_USAGE;
     run->redis = quern_config_get(run->config, "redis");
     if (open_descriptors(run)) {
         say("no descriptors: is there a limit on open files?");
         return EXIT_FAILED;
     }
-    code = server_open(run->config, &run->embed);
+    code = server_open(run->config, run->is_child, &run->embed);
     if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
     return serve(run);
 }
 
-int verb_run(int argc, char **argv)
+static int run_as(struct run run)
 {
-    struct run run = {.argc = argc, .argv = argv, .config = quern_config_new(), .signals = -1, .ended = -1};
+    run.config = quern_config_new();
+    run.signals = run.ended = -1;
     if (!run.config) {
         say("no memory");
         return EXIT_FAILED;
@@ -253,5 +324,18 @@ int verb_run(int argc, char **argv)
     embed_close(run.embed);
     quern_config_free(run.config);
     quern_free(run.redis);
+    child_say("leaving");
     return status;
+}
+
+int verb_run(int argc, char **argv)
+{
+    return run_as((struct run){.argc = argc, .argv = argv});
+}
+
+int run_supervised(int argc, char **argv)
+{
+    bool is_alone;
+    if (argc < 2 || !child_begin(argv[0] + strlen(CHILD_WORD), &is_alone)) return EXIT_USAGE;
+    return run_as((struct run){.argc = argc - 1, .argv = argv + 1, .is_child = true, .is_alone = is_alone});
 }

@@ -45,6 +45,7 @@ void quern_config_free(quern_config *config)
     if (!config) return;
     for (size_t i = 0; i < count; i++) value_clear(&rows[i], member_of(config, &rows[i]));
     handlers_clear(&config->handlers);
+    free(config->journal_path);
     problems_forget(config);
     free(config);
 }
@@ -61,7 +62,14 @@ quern_config *config_copy(const quern_config *config)
         quern_config_free(copy);
         return NULL;
     }
+    if (config->journal_path && !(copy->journal_path = strdup(config->journal_path))) {
+        quern_config_free(copy);
+        return NULL;
+    }
     copy->group_is_given = config->group_is_given;
+    copy->lanes = config->lanes;
+    copy->alone_waits = config->alone_waits;
+    copy->alone_user = config->alone_user;
     copy->observed = config->observed;
     copy->observer = config->observer;
     copy->observer_user = config->observer_user;

@@ -40,6 +40,14 @@ struct config_handlers {
 /* The choices of the keys of these names, in their order. */
 enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
 enum unhandled { UNHANDLED_RETRY, UNHANDLED_DEAD, UNHANDLED_ACK };
+enum on_max_deliveries { ON_MAX_ALONE, ON_MAX_DEAD };
+
+/* Which jobs a pool takes. */
+enum config_lanes {
+    LANES_ALL,   /* those that are to run alone too, while nothing else runs */
+    LANES_SHARED /* all but those: somebody else runs them, and is told that there are some */,
+    LANES_ALONE  /* only those, until there are no more */
+};
 
 struct quern_config {
     /* what is served */
@@ -60,6 +68,11 @@ struct quern_config {
     /* how much is fetched */
     int64_t batch_size, block_ms, prefetch_ms, prefetch_max, prefetch_bytes;
     int64_t payload_max_bytes, fields_max;
+    /* what ends processes */
+    int64_t max_deliveries, max_crashes;
+    int on_max_deliveries; /* enum on_max_deliveries */
+    char *journal_dir;     /* NULL: no journal */
+    bool crash_hook;
     /* what stays */
     int64_t completed_max; /* 0: no log */
     bool trim;
@@ -69,6 +82,7 @@ struct quern_config {
     bool publish_marked;
     bool until_empty;
     /* the program */
+    bool supervise;
     char *state_dir;   /* NULL: XDG state or $STATE_DIRECTORY */
     char *module_path; /* NULL: beside the program */
     int log_level;     /* enum log_level */
@@ -76,6 +90,10 @@ struct quern_config {
     struct config_workers workers;
     /* set by code only */
     struct config_handlers handlers;
+    char *journal_path; /* of the file itself; NULL: it gets a name in journal_dir */
+    int lanes;          /* enum config_lanes */
+    void (*alone_waits)(void *user); /* LANES_SHARED: a job waits that is to run alone. Reaper; must not wait */
+    void *alone_user;
     unsigned observed; /* kinds of notices, enum quern_what */
     void (*observer)(void *user, const quern_notice *notice);
     void *observer_user;

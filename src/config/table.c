@@ -58,6 +58,16 @@ static const struct config_row rows[] = {
      .sentence = "what becomes of a job whose event has no handler here: retried and then dead, dead at once, or acknowledged"},
     {KEY(dead_letter_stream), .type = CONFIG_NAME, .min = 1, .max = 512,
      .sentence = "the stream of dead letters; null: <stream>:failed"},
+    {KEY(max_deliveries), .type = CONFIG_NUMBER, .min = 0, .max = 1000000, .fallback = "5",
+     .sentence = "after so many deliveries without an outcome a job is taken for dangerous; 0: never"},
+    {KEY(on_max_deliveries), .type = CONFIG_CHOICE, .choices = "alone|dead", .fallback = "alone",
+     .sentence = "what becomes of it then: it runs with nothing else beside it, or a dead letter (poison)"},
+    {KEY(max_crashes), .type = CONFIG_NUMBER, .min = 1, .max = 1000000, .fallback = "3",
+     .sentence = "a job that has ended so many processes is dead (poison)"},
+    {KEY(journal_dir), .type = CONFIG_TEXT, .min = 1, .max = 3000,
+     .sentence = "folder of the crash journals; null: none is kept; quern run: below state_dir"},
+    {KEY(crash_hook), .type = CONFIG_BOOL, .fallback = "false",
+     .sentence = "note fatal signals and exit() of a handler in the journal, for the whole process; quern run always does"},
     {KEY(dead_letter_max), .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
      .sentence = "how many dead letters are kept, older ones are deleted; 0: all of them"},
     {KEY(batch_size), .type = CONFIG_NUMBER, .min = 1, .max = 256, .fallback = "128",
@@ -91,6 +101,8 @@ static const struct config_row rows[] = {
     {KEY(until_empty), .type = CONFIG_BOOL, .fallback = "false", .sentence = "stop when nothing is left to take"},
     {KEY(state_dir), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM, .min = 1, .max = 4095,
      .sentence = "folder of the embedded server and other state; null: $STATE_DIRECTORY, else below the XDG state folder"},
+    {KEY(supervise), .type = CONFIG_BOOL, .flags = CONFIG_PROGRAM, .fallback = "true",
+     .sentence = "quern run: a parent process restarts the one that works when it crashes, and gives back what it held"},
     {KEY(module_path), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM | CONFIG_LIVE, .min = 1, .max = 4095,
      .sentence = "folder of the worker modules; null: the one that came with the program"},
     {KEY(log_level), .type = CONFIG_CHOICE, .flags = CONFIG_LIVE, .choices = "error|warning|info|debug", .fallback = "info",
@@ -101,6 +113,7 @@ static const struct config_row rows[] = {
 };
 
 _Static_assert(LOG_ERROR == 0 && LOG_WARNING == 1 && LOG_INFO == 2 && LOG_DEBUG == 3, "the order of log_level's choices");
+_Static_assert(ON_MAX_ALONE == 0 && ON_MAX_DEAD == 1, "the order of on_max_deliveries's choices");
 _Static_assert(DELIVERY_AT_MOST_ONCE == 1, "the order of delivery's choices");
 _Static_assert(UNHANDLED_RETRY == 0 && UNHANDLED_DEAD == 1 && UNHANDLED_ACK == 2, "the order of unhandled's choices");
 _Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "the order of log_format's choices");

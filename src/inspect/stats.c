@@ -37,6 +37,7 @@ static bool put_jobs(json_t *root, const struct stats *stats)
                                         {"too_large", stats->too_large},
                                         {"expired", stats->expired},
                                         {"timeout", stats->timeout},
+                                        {"poison", stats->poison},
                                         {"unhandled", stats->unhandled},
                                         {"released", stats->released},
                                         {"left_pending", stats->left},

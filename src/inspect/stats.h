@@ -14,7 +14,7 @@ struct stats {
     bool is_stopping, is_paused, is_up;
     int64_t uptime_ms, threads, threads_stuck, run_us, slots, reply_bytes, notices_dropped;
     /* jobs */
-    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, unhandled,
+    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, poison, unhandled,
         released, left, unsettled;
     /* leases */
     int64_t renewed, lost, ambiguous;

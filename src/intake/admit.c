@@ -19,7 +19,7 @@ static void admit_one(const struct dispatcher_needs *needs, struct quern_job *jo
                       const struct entry *entry, const struct admission *admission, bool is_stopping)
 {
     quern_error why;
-    int code = message_read(&job->message, entry, admission->origin & 1, needs->fields_max, &why);
+    int code = message_read(&job->message, entry, origin_is_private(admission->origin), needs->fields_max, &why);
     job->span = entry_hold(reply);
     slot_lease(job, admission);
     if (is_stopping) {
@@ -32,6 +32,10 @@ static void admit_one(const struct dispatcher_needs *needs, struct quern_job *jo
         quern_job_error(job, "the data has %zu bytes; payload_max_bytes is %lld", job->message.data.len,
                         (long long)needs->payload_max_bytes);
         end_unstarted(needs, job, OUTCOME_TOO_LARGE, admission->now_ns);
+    } else if (needs->max_unended && job->message.unended >= needs->max_unended) {
+        quern_job_error(job, "it was handed out %u times without an outcome; max_deliveries is %u", job->message.unended,
+                        needs->max_unended);
+        end_unstarted(needs, job, OUTCOME_POISON, admission->now_ns);
     } else {
         slot_move(job, SLOT_FREE, SLOT_READY);
         ready_push(needs->ready, job->index);

@@ -32,9 +32,9 @@ static void put_id(struct conn *conn, struct entry_id id)
 static int claim(const struct dispatcher_needs *needs, struct conn *conn, uint32_t origin, const struct pending_row *rows,
                  size_t count, const struct reply **reply, quern_error *err)
 {
-    const struct source *source = &needs->sources[origin / 2];
+    const struct source *source = origin_source(needs->sources, origin);
     script_begin(conn, &script_adopt, 1, 5 + 2 * count);
-    conn_arg_text(conn, source_key(source, origin & 1));
+    conn_arg_text(conn, origin_key(needs->sources, origin));
     conn_arg_text(conn, source->group);
     conn_arg_text(conn, needs->consumer);
     put_id(conn, rows[0].id);
@@ -72,15 +72,15 @@ static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *rese
     admit_entries(needs, reserve, entries, &arrival);
     counter_add(&needs->counters->adopted, entries->count);
     log_event(needs->log, LOG_INFO, "adopted", LOG_INT("entries", entries->count),
-              LOG_TEXT("stream", source_key(&needs->sources[origin / 2], origin & 1)));
+              LOG_TEXT("stream", origin_key(needs->sources, origin)));
     return QUERN_OK;
 }
 
 static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
                         uint32_t origin, uint32_t at_once, bool *has_more, quern_error *err)
 {
-    const struct source *source = &needs->sources[origin / 2];
-    struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, *high};
+    const struct source *source = origin_source(needs->sources, origin);
+    struct pending_page page = {origin_key(needs->sources, origin), source->group, needs->consumer, *high};
     struct pending_row rows[ADOPT_PAGE];
     for (size_t count = at_once; count == at_once && !*has_more;) {
         int code = pending_read(conn, &page, rows, at_once, &count, err);
@@ -98,7 +98,8 @@ int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, str
 {
     int code = QUERN_OK;
     *has_more = false;
-    for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
-        code = adopt_origin(needs, reserve, &high[origin], conn, origin, at_once, has_more, err);
+    for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++)
+        if (origin_lane(origin) != LANE_ALONE) /* upkeep/alone adopts its own */
+            code = adopt_origin(needs, reserve, &high[origin], conn, origin, at_once, has_more, err);
     return code;
 }

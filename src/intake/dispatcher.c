@@ -15,7 +15,7 @@
 #include "intake/heal.h"
 #include "intake/plan.h"
 
-enum { READS = 2, STREAMS = 2, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4 };
+enum { READS = 2, STREAMS = 2 /* that one reads */, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4 };
 
 /* A read that was sent and not answered yet. */
 struct read {
@@ -214,7 +214,8 @@ static int send_reads(struct dispatcher *dispatcher, struct conn *conn, struct p
 /* Which of the source's two streams a part of the reply speaks of. */
 static uint32_t origin_of(const struct dispatcher_needs *needs, const struct read *read, quern_bytes key)
 {
-    return 2 * read->source + bytes_is(key, needs->sources[read->source].retry);
+    bool is_retry = bytes_is(key, needs->sources[read->source].retry);
+    return LANES * read->source + (is_retry ? LANE_RETRY : LANE_STREAM);
 }
 
 /* How many entries a reply holds, and how many of them belong to its fuller stream. */
@@ -263,8 +264,8 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     uint32_t fullest;
     dispatcher->admitting = count_entries(reply, &fullest);
     dispatcher->was_short = fullest < read.count;
-    if (needs->until_empty && may_read(needs) && read.is_blocking && read.is_last_look && reply->type == REPLY_NIL)
-        needs->stop(needs->pool);
+    bool is_empty = read.is_blocking && read.is_last_look && reply->type == REPLY_NIL && !atomic_load(needs->alone_waits);
+    if (needs->until_empty && may_read(needs) && is_empty) needs->stop(needs->pool);
     int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
     admit_reply(dispatcher, &read, reply);
     dispatcher->admitting = 0;
@@ -298,7 +299,7 @@ static bool is_quiet(struct dispatcher *dispatcher, struct conn *conn)
 static bool has_healed(struct dispatcher *dispatcher, struct conn *conn)
 {
     if (!is_quiet(dispatcher, conn) || !heal(dispatcher->needs, conn)) return false;
-    memset(dispatcher->high, 0, STREAMS * dispatcher->needs->source_count * sizeof *dispatcher->high); /* ids begin anew */
+    memset(dispatcher->high, 0, LANES * dispatcher->needs->source_count * sizeof *dispatcher->high); /* ids begin anew */
     dispatcher->adopted_on = NULL;
     reserve_shrink(dispatcher);
     waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + backoff_next_ms(&dispatcher->link.backoff) * NS_PER_MS);
@@ -410,7 +411,8 @@ void dispatcher_run(void *given)
     link_open(&dispatcher.link, &start->needs->link);
     link_adopt(&dispatcher.link, start->conn);
     dispatcher.reserve.jobs = malloc(slots_count(start->needs->slots) * sizeof *dispatcher.reserve.jobs);
-    dispatcher.high = calloc(STREAMS * start->needs->source_count, sizeof *dispatcher.high);
+    dispatcher.high = calloc(LANES * start->needs->source_count, sizeof *dispatcher.high);
+    while (start->needs->reads_nothing && !atomic_load(start->needs->is_stopping)) waker_wait(start->needs->waker, -1, CLOCK_NEVER);
     while (dispatcher.reserve.jobs && dispatcher.high && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);
     giveback_all(start->needs);

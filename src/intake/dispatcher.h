@@ -54,6 +54,9 @@ struct dispatcher_needs {
     void *crew;
     void (*stop)(void *pool); /* until_empty: there was nothing left */
     void *pool;
+    _Atomic bool *alone_waits; /* somewhere there are jobs that are to run alone: not empty */
+    uint32_t max_unended;      /* a job that was handed out so often without an outcome is buried; 0: none is */
+    bool reads_nothing;        /* only jobs that run alone are taken here, by the reaper */
 };
 
 /* needs is lent for as long as it runs; conn is taken, its groups exist. */

@@ -76,16 +76,28 @@ static bool put_origin(json_t *record, const struct quern_job *job)
            !json_object_set_new(record, "retries", json_integer(message->retries));
 }
 
+/* How it ended a process: the signal's name, and where that came, a line per frame. */
+static bool put_how(json_t *record, const char *how)
+{
+    char signal[64];
+    size_t len = how ? strcspn(how, "\n") : 0;
+    if (!len)
+        return !json_object_set_new(record, "signal", json_null()) && !json_object_set_new(record, "backtrace", json_null());
+    snprintf(signal, sizeof signal, "%.*s", (int)len, how);
+    return put_words(record, "signal", signal) &&
+           (how[len] ? put_words(record, "backtrace", how + len + 1) : !json_object_set_new(record, "backtrace", json_null()));
+}
+
 static bool put_facts(json_t *record, const struct quern_job *job, const struct letter_facts *facts)
 {
     char seen[CLOCK_ISO_SIZE];
     int64_t held_us = (clock_now_ns() - job->admitted_ns) / NS_PER_US;
     clock_iso(job->message.first_seen_ms ? job->message.first_seen_ms * 1000 : facts->unix_us - held_us, seen);
     json_t *more =
-        json_pack("{s:s, s:s, s:s, s:i, s:s, s:f, s:n, s:n}", "reason", facts->reason, "group", facts->group, "consumer",
+        json_pack("{s:s, s:s, s:s, s:i, s:s, s:f}", "reason", facts->reason, "group", facts->group, "consumer",
                   facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen", seen, "duration_ms",
-                  (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000, "signal", "backtrace");
-    bool is_put = more && !json_object_update(record, more);
+                  (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000);
+    bool is_put = more && !json_object_update(record, more) && put_how(record, job->how);
     json_decref(more);
     return is_put && put_words(record, "error", job->error ? job->error : facts->error);
 }

@@ -11,7 +11,7 @@
 #include "job/codec.h"
 
 #define YEAR_9999_MS UINT64_C(253402300799999) /* what comes later cannot be written as a date */
-enum { RETRIES_MAX = 1000000000, NOTES = 5 /* that the scripts may add to a job's own fields */ };
+enum { RETRIES_MAX = 1000000000, NOTES = 6 /* that the scripts may add to a job's own fields */ };
 
 static quern_bytes text_at(const struct message *message, uint32_t i)
 {
@@ -75,7 +75,7 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
 bool message_is_note(const struct message *message, uint32_t i)
 {
     static const char *const notes[NOTES] = {"quern_entry", "quern_first_seen", "quern_deliveries", "quern_retries",
-                                             "quern_updated_at"};
+                                             "quern_updated_at", "quern_unended"};
     quern_bytes name = text_at(message, i);
     if (!message->is_private || name.len < 6 || memcmp(name.at, "quern_", 6) != 0) return false;
     for (size_t n = 0; n < NOTES; n++)
@@ -100,6 +100,8 @@ static void take_ours(struct message *message, quern_bytes name, quern_bytes val
         message->first_seen_ms = (int64_t)number;
     else if (bytes_is(name, "quern_deliveries") && number_field(value, RETRIES_MAX, &number))
         message->deliveries_before = (uint32_t)number;
+    else if (bytes_is(name, "quern_unended") && number_field(value, RETRIES_MAX, &number))
+        message->unended = (uint32_t)number;
     else if (bytes_is(name, "quern_retries") && number_field(value, RETRIES_MAX, &number)) {
         message->retries_noted = (uint32_t)number;
         message->has_retries = true;

@@ -27,6 +27,7 @@ struct message {
     quern_bytes first_entry; /* at NULL: this entry is its first */
     int64_t first_seen_ms;   /* 0: now */
     uint32_t deliveries_before;
+    uint32_t unended;       /* of these: since it last came to an outcome */
     uint32_t retries_noted; /* stands for what the job's own field says; has_retries */
     bool has_retries;
     char *decoded; /* malloc'd: what the views point into for the single-field shape, or NULL */

@@ -20,7 +20,7 @@ enum { STATE_BITS = 0xff, MARK_BITS = 0xff00 };
 static const bool allowed[SLOT_STATES][SLOT_STATES] = {
     [SLOT_FREE] = {[SLOT_READY] = true, [SLOT_DONE] = true},    /* straight to DONE: malformed */
     [SLOT_READY] = {[SLOT_RUNNING] = true, [SLOT_DONE] = true}, /* straight to DONE: released */
-    [SLOT_RUNNING] = {[SLOT_DONE] = true, [SLOT_PENDING] = true},
+    [SLOT_RUNNING] = {[SLOT_DONE] = true, [SLOT_PENDING] = true, [SLOT_READY] = true}, /* back: it waits for one that runs alone */
     [SLOT_PENDING] = {[SLOT_DONE] = true},
     [SLOT_DONE] = {[SLOT_FREE] = true},
 };
@@ -123,7 +123,8 @@ bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to)
     do {
         if (state_of(word) != from) return false;
         /* release: what was written into the job comes before its new state; pairs with the heartbeat's and finisher's acquire */
-    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, with_state(word, to), memory_order_acq_rel,
+        /* and in one order with the gate: who moves to RUNNING then looks whether it is closed (queue/gate) */
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, with_state(word, to), memory_order_seq_cst,
                                                     memory_order_relaxed));
     return true;
 }
@@ -266,9 +267,10 @@ void slots_free(struct slots *slots, struct quern_job *job)
     codec_drop(job->json);
     free(job->error);
     free(job->said.error);
+    free(job->how);
     free(job->result);
     job->json = NULL;
-    job->error = job->said.error = job->result = NULL;
+    job->error = job->said.error = job->how = job->result = NULL;
     job->result_len = 0;
     job->is_not_json = job->is_gone = job->is_ambiguous = job->is_unreadable = false;
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;

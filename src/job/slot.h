@@ -48,6 +48,7 @@ enum slot_outcome {
     OUTCOME_UNHANDLED, /* nobody here handles its event: a failed attempt */
     OUTCOME_UNWANTED,  /* likewise, and it is not to be tried again */
     OUTCOME_PASSED,    /* likewise, and it is not to be missed */
+    OUTCOME_POISON,    /* it has ended too many processes, or was handed out too often without an outcome */
     OUTCOME_RELEASED,  /* not started: back to the group at no cost */
     OUTCOME_SEIZED,    /* its handler has outstayed its time: a ghost was settled in its place */
     OUTCOMES
@@ -65,7 +66,7 @@ struct quern_job {
     /* The lease: written while FREE, read by the heartbeat, which checks the word before and after. */
     _Atomic uint64_t entry_ms, entry_seq;
     _Atomic uint32_t deliveries; /* as Redis counts: half of the lease's name */
-    _Atomic uint32_t origin;     /* index of the source × 2, + 1 if from the private retry stream */
+    _Atomic uint32_t origin;     /* which source and stream (job/source) */
     _Atomic int64_t granted_ns;  /* taken before the command that granted or renewed it was sent */
     _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
     _Atomic int64_t overdue_ns;  /* and its grace: from then on the job may be seized; written last before the handler runs */
@@ -94,6 +95,7 @@ struct quern_job {
         char *error; /* malloc'd, or NULL */
     } said;          /* the ticket's word: whoever claimed it writes here, for the handler may still write to the job itself */
     char *error;     /* malloc'd, or NULL */
+    char *how;       /* malloc'd: how it ended its process before: a signal's name, then a line per frame; or NULL */
     char *result;    /* malloc'd, or NULL */
     size_t result_len;
 };

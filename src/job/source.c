@@ -24,6 +24,8 @@ int source_open(struct source *source, const char *stream, const char *group, co
     *source = (struct source){.stream = strdup(stream), .group = strdup(group)};
     if (source->stream && source->group) {
         source->retry = derived(source, "retry");
+        source->alone = derived(source, "alone");
+        source->crashes = derived(source, "crashes");
         source->settles = derived(source, "settles");
         source->completed = derived(source, "completed");
         source->delayed = derived(source, "delayed");
@@ -31,7 +33,7 @@ int source_open(struct source *source, const char *stream, const char *group, co
         source->reaper = derived(source, "reaper");
         source->dead = dead ? strdup(dead) : dead_of(stream);
     }
-    if (source->retry && source->settles && source->completed && source->delayed && source->waiting && source->reaper &&
+    if (source->retry && source->alone && source->crashes && source->settles && source->completed && source->delayed && source->waiting && source->reaper &&
         source->dead)
         return QUERN_OK;
     source_close(source);
@@ -43,6 +45,8 @@ void source_close(struct source *source)
     free(source->stream);
     free(source->group);
     free(source->retry);
+    free(source->alone);
+    free(source->crashes);
     free(source->settles);
     free(source->completed);
     free(source->delayed);
@@ -52,7 +56,12 @@ void source_close(struct source *source)
     *source = (struct source){0};
 }
 
-const char *source_key(const struct source *source, bool is_private)
+const char *source_key(const struct source *source, enum lane lane)
 {
-    return is_private ? source->retry : source->stream;
+    return lane == LANE_STREAM ? source->stream : lane == LANE_RETRY ? source->retry : source->alone;
+}
+
+const char *origin_key(const struct source *sources, uint32_t origin)
+{
+    return source_key(origin_source(sources, origin), origin_lane(origin));
 }

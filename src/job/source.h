@@ -6,12 +6,15 @@
 #define QUERN_JOB_SOURCE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "quern.h"
 
 struct source {
     char *stream, *group;
     char *retry;     /* S:G:retry: private to the group, read beside the stream; its entries are deleted once settled */
+    char *alone;     /* S:G:alone: likewise, for jobs that may have ended a process: each is run with nothing else beside it */
+    char *crashes;   /* S:G:crashes: how often each of these has been blamed, or started alone without an outcome */
     char *settles;   /* S:G:settles: what the last batch of each consumer came to */
     char *completed; /* S:G:completed: the log of finished jobs */
     char *delayed;   /* S:G:delayed: when retries that wait are due */
@@ -26,7 +29,27 @@ int source_open(struct source *source, const char *stream, const char *group, co
                 quern_error *err) QUERN_MUST_USE;
 void source_close(struct source *source);
 
-/* The stream that entries of one origin lie in. */
-const char *source_key(const struct source *source, bool is_private);
+/* A source has three streams. An origin says which source and which of its streams: index × LANES + lane. */
+enum lane { LANE_STREAM, LANE_RETRY, LANE_ALONE, LANES };
+
+static inline enum lane origin_lane(uint32_t origin)
+{
+    return (enum lane)(origin % LANES);
+}
+
+/* Of the group alone: what is settled there is deleted. */
+static inline bool origin_is_private(uint32_t origin)
+{
+    return origin_lane(origin) != LANE_STREAM;
+}
+
+static inline const struct source *origin_source(const struct source *sources, uint32_t origin)
+{
+    return &sources[origin / LANES];
+}
+
+const char *source_key(const struct source *source, enum lane lane);
+/* Of the stream that entries of an origin lie in. */
+const char *origin_key(const struct source *sources, uint32_t origin);
 
 #endif

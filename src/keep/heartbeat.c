@@ -48,9 +48,9 @@ static int ask(struct heartbeat *heartbeat, struct conn *conn, const struct leas
                const struct reply **reply, quern_error *err)
 {
     const struct heartbeat_needs *needs = heartbeat->needs;
-    const struct source *source = &needs->sources[leases[0].origin / 2];
+    const struct source *source = origin_source(needs->sources, leases[0].origin);
     script_begin(conn, &script_renew, 1, 5 + 2 * count);
-    conn_arg_text(conn, source_key(source, leases[0].origin & 1));
+    conn_arg_text(conn, origin_key(needs->sources, leases[0].origin));
     conn_arg_text(conn, source->group);
     conn_arg_text(conn, needs->consumer);
     put_id(conn, leases[0].entry);

@@ -54,6 +54,8 @@ static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
     if (!code) code = key_must_be(conn, source->completed, "stream", err);
     if (!code) code = key_must_be(conn, source->dead, "stream", err);
     if (!code) code = key_must_be(conn, source->settles, "hash", err);
+    if (!code) code = key_must_be(conn, source->alone, "stream", err);
+    if (!code) code = key_must_be(conn, source->crashes, "hash", err);
     if (!code) code = key_must_be(conn, source->delayed, "zset", err);
     if (!code) code = key_must_be(conn, source->waiting, "hash", err);
     if (!code) code = key_must_be(conn, source->reaper, "string", err);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "blame/journal.h"
 #include "inspect/stats.h"
 
 enum { FINISH_ERROR_MAX = 1000 };
@@ -29,8 +30,10 @@ static int pool_open(quern_pool *pool, const quern_config *config, quern_error *
     if (!(pool->config = config_copy(config))) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
     int code = rooms_open(pool, err);
     if (!code) code = connect_redis(pool, err);
-    if (!code) code = threads_start(pool, err);
-    return code;
+    if (code) return code;
+    past_settle(pool);
+    code = rooms_crew(pool, err);
+    return code ? code : threads_start(pool, err);
 }
 
 quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
@@ -46,6 +49,7 @@ quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
     atomic_init(&pool->drain_ms, config->drain_ms);
     atomic_init(&pool->drain_ns, CLOCK_NEVER);
     atomic_init(&pool->due_ns, CLOCK_NEVER);
+    atomic_init(&pool->alone_waits, true); /* until somebody has looked */
     pool->dispatcher_waker.fd = pool->reaper_waker.fd = pool->heartbeat_waker.fd = pool->ended_waker.fd = -1;
     pool->started_ns = clock_now_ns();
     if (pool_open(pool, config, err)) {
@@ -146,6 +150,7 @@ static int finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, cons
     job->said.error = error ? strndup(error, FINISH_ERROR_MAX) : NULL;
     if (!slot_said(job)) return QUERN_OK;
     slot_merge(job);
+    journal_end(pool->journal, job->index);
     done_push(pool->done, job);
     return QUERN_OK;
 }
@@ -182,6 +187,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->too_large = counter_read(&settle->too_large);
     stats->expired = counter_read(&settle->expired);
     stats->timeout = counter_read(&settle->timeout);
+    stats->poison = counter_read(&settle->poison);
     stats->released = counter_read(&settle->released);
     stats->left = counter_read(&settle->left);
     stats->unsettled = counter_read(&settle->unsettled);

@@ -7,7 +7,7 @@
  *   run/          worker × N: ready → handler → done           queue/done     wait-free, many to one
  *   settle/       settler: done → Redis                        settle/verdict what is asked for each
  *   keep/         heartbeat: renews what the table holds       upkeep/        reaper: trims, unblocks the dispatcher
- *   tell/         notices: the host's callbacks
+ *   tell/         notices: the host's callbacks                blame/journal  which jobs run, for when nobody is left to ask
  *
  * Shared state, all of it (who writes → who reads; atomics unless said):
  *   slots         see job/slot.h                               ready, done    see queue/ (ready: also whether it is paused)
@@ -16,7 +16,8 @@
  *   acked, due_ns settler → reaper                             blocked_id     dispatcher → reaper
  *   deletes       reaper → settler
  *   counters      each its own thread → inspect                registry       reload → workers (RCU)
- *   drain_ms      reload → stop
+ *   drain_ms      reload → stop                                gate           reaper, workers, settler: one job runs alone
+ *   journal       workers, finishers → another process         alone_waits    reaper → dispatcher
  *
  * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
  * a stop tells dispatcher and reaper; the dispatcher closes ready, the last worker closes done, the settler ends when every slot
@@ -27,8 +28,10 @@
 #include <pthread.h>
 
 #include "config/config.h"
+#include "blame/journal.h"
 #include "intake/dispatcher.h"
 #include "keep/heartbeat.h"
+#include "queue/gate.h"
 #include "run/crew.h"
 #include "settle/settler.h"
 #include "tell/notices.h"
@@ -54,8 +57,11 @@ struct quern_pool {
     struct done *done;
     struct registry *registry;
     struct crew *crew;
+    struct gate gate;
+    struct journal *journal; /* NULL: none is kept */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
+    _Atomic bool alone_waits; /* as far as is known */
     _Atomic bool is_stopping, has_settled, wants_slots, deletes, has_ended;
     _Atomic int finishing;    /* calls inside quern_pool_finish() */
     _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */
@@ -85,12 +91,18 @@ int rooms_open(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
 /* Calls use() with what the registry is made of: the handlers of config and their policies. */
 int rooms_registry(const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
                    quern_error *err) QUERN_MUST_USE;
+/* The workers, once there is a journal, or is none. */
+int rooms_crew(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
 void rooms_close(quern_pool *pool);
 
 /* pool/connect: the four connections, and that the keys are what they should be. Waits at most connect_ms; on failure none is
  * left open. */
 int connect_redis(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
 struct link_options link_options(quern_pool *pool, int role);
+
+/* pool/past: what processes like this one have left behind when they died goes back; then a journal of our own is begun. What fails is
+ * said in the log, and the pool goes on without. */
+void past_settle(quern_pool *pool);
 
 /* pool/threads: from the drain to the tap. threads_abandon() ends what a failed start has begun, and waits for it;
  * threads_join() only once the pool has ended. */

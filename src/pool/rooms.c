@@ -88,14 +88,21 @@ static int open_queues(quern_pool *pool, quern_error *err)
     if (!pool->chunks || !pool->slots || !pool->ready || !pool->done)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
     int code = rooms_registry(pool->config, open_registry, pool, err);
-    if (code) return code;
+    return code;
+}
+
+int rooms_crew(quern_pool *pool, quern_error *err)
+{
     pool->crew = crew_open(&(struct worker_needs){
         .ready = pool->ready,
         .done = pool->done,
         .slots = pool->slots,
         .registry = pool->registry,
         .log = pool->log,
+        .journal = pool->journal,
+        .gate = &pool->gate,
         .lease_ns = pool->config->lease_ms * NS_PER_MS,
+        .hooks_crashes = pool->config->crash_hook,
     });
     return pool->crew ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the workers");
 }
@@ -112,6 +119,7 @@ int rooms_open(quern_pool *pool, quern_error *err)
 void rooms_close(quern_pool *pool)
 {
     notices_close(pool->notices);
+    journal_close(pool->journal);
     crew_free(pool->crew);
     registry_close(pool->registry);
     ready_free(pool->ready);

@@ -62,7 +62,7 @@ static void read_crew(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run
 static int64_t watch_handlers(void *given, int64_t now_ns)
 {
     quern_pool *pool = given;
-    return overdue_step(&(struct overdue_needs){pool->slots, pool->done, pool->crew, pool->log, pool->notices}, now_ns);
+    return overdue_step(&(struct overdue_needs){pool->slots, pool->done, pool->crew, pool->log, pool->notices, pool->journal}, now_ns);
 }
 
 static void stop_pool(void *pool)
@@ -101,6 +101,9 @@ static void fill_dispatcher(quern_pool *pool)
         .crew = pool->crew,
         .stop = stop_pool,
         .pool = pool,
+        .alone_waits = &pool->alone_waits,
+        .max_unended = config->on_max_deliveries == ON_MAX_DEAD ? (uint32_t)config->max_deliveries : 0,
+        .reads_nothing = config->lanes == LANES_ALONE,
     };
 }
 
@@ -121,6 +124,7 @@ static void fill_settler(quern_pool *pool)
         .counters = &pool->settle_counters,
         .drain_ns = &pool->drain_ns,
         .refill = &pool->dispatcher_waker,
+        .gate = &pool->gate,
         .wants_slots = &pool->wants_slots,
         .upkeep = &pool->reaper_waker,
         .trim_after = TRIM_AFTER,
@@ -158,6 +162,18 @@ static void fill_reaper(quern_pool *pool)
         .watch = watch_handlers,
         .user = pool,
         .slots = pool->slots,
+        .ready = pool->ready,
+        .done = pool->done,
+        .gate = &pool->gate,
+        .lanes = pool->config->lanes,
+        .alone_after = pool->config->on_max_deliveries == ON_MAX_ALONE ? pool->config->max_deliveries : 0,
+        .max_crashes = pool->config->max_crashes,
+        .fields_max = (uint32_t)pool->config->fields_max,
+        .until_empty = pool->config->until_empty,
+        .alone_waits = &pool->alone_waits,
+        .call_alone = pool->config->alone_waits,
+        .call_user = pool->config->alone_user,
+        .stop = stop_pool,
         .link = link_options(pool, CONN_REAPER),
         .period_ns = pool->config->reap_ms * NS_PER_MS,
         .lease_ns = pool->config->lease_ms * NS_PER_MS,

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/thread.h"
+#include "run/forked.h"
 
 struct crew {
     struct worker_needs needs;
@@ -43,6 +45,8 @@ static void has_left(void *given, struct worker *worker)
     if (atomic_fetch_sub(&crew->alive, 1) == 1 && ready_is_closed(crew->needs.ready)) done_close(crew->needs.done);
 }
 
+static void was_lost(void *given, struct worker *worker);
+
 struct crew *crew_open(const struct worker_needs *needs)
 {
     struct crew *crew = calloc(1, sizeof *crew);
@@ -52,6 +56,8 @@ struct crew *crew_open(const struct worker_needs *needs)
     crew->needs.is_extra = is_extra;
     crew->needs.may_leave = may_leave;
     crew->needs.has_left = has_left;
+    crew->needs.was_lost = was_lost;
+    forked_watch();
     pthread_mutex_init(&crew->lock, NULL);
     pthread_mutex_init(&crew->list_lock, NULL);
     return crew;
@@ -156,6 +162,19 @@ bool crew_replace(struct crew *crew, struct worker *worker)
     bool is_replaced = may && replace(crew, worker);
     pthread_mutex_unlock(&crew->lock);
     return is_replaced;
+}
+
+/* Its thread ends in this very call. Without another one there is one thread less. */
+static void was_lost(void *given, struct worker *worker)
+{
+    struct crew *crew = given;
+    pthread_mutex_lock(&crew->lock);
+    bool may = !ready_is_closed(crew->needs.ready) && !is_extra(crew, worker);
+    if (may && !replace(crew, worker))
+        log_event(crew->needs.log, LOG_ERROR, "thread_lost", LOG_INT("worker", worker->number),
+                  LOG_TEXT("why", "a handler has ended it, and no other could be started"));
+    worker->is_alive = false;
+    pthread_mutex_unlock(&crew->lock);
 }
 
 int crew_set(struct crew *crew, uint32_t n, quern_error *err)

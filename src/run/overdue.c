@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "blame/journal.h"
 #include "job/slot.h"
 #include "queue/done.h"
 #include "run/crew.h"
@@ -44,6 +45,7 @@ static void seize(const struct overdue_needs *needs, struct quern_job *job, uint
     job->said.ended_ns = now_ns;
     if (slot_said(job)) { /* it has returned after all, or had deferred its job */
         if (ghost) slots_ghost_free(needs->slots, ghost);
+        journal_end(needs->journal, job->index);
         end(needs, job, now_ns);
     } else if (ghost) {
         ghost->ended_ns = now_ns;

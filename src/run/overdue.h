@@ -15,6 +15,7 @@ struct done;
 struct crew;
 struct log;
 struct notices;
+struct journal;
 
 struct overdue_needs {
     struct slots *slots;
@@ -22,6 +23,7 @@ struct overdue_needs {
     struct crew *crew;
     struct log *log;
     struct notices *notices;
+    struct journal *journal; /* NULL: none is kept */
 };
 
 /* Returns when the next one will be overdue, as far as is known now; CLOCK_NEVER: none. */

@@ -8,7 +8,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "blame/hook.h"
+#include "blame/journal.h"
 #include "config/config.h"
+#include "queue/gate.h"
+#include "run/forked.h"
+#include "run/guard.h"
 
 /* A job of an event that takes longer than this leaves the reply it lies in: else it would pin 64 KiB for as long as it runs. */
 static const int64_t long_job_ns = NS_PER_MS;
@@ -100,10 +105,16 @@ static bool is_long(const struct handler *handler)
 static quern_verdict call_handler(struct worker *worker, struct handler *handler, quern_job *job)
 {
     void *thread = NULL;
+    bool has_thrown;
     if (!context_open(worker, handler, job, &thread)) return QUERN_RETRY;
     atomic_store_explicit(&worker->is_running, true, memory_order_relaxed);
-    quern_verdict verdict = handler->is.run(job, thread, handler->is.user);
+    worker->handler = handler;
+    worker->job = job;
+    quern_verdict verdict = guard_call(&handler->is, job, thread, &has_thrown);
+    worker->handler = NULL;
     atomic_store_explicit(&worker->is_running, false, memory_order_relaxed);
+    if (is_forked()) forked_end();
+    if (has_thrown) quern_job_error(job, "its handler has thrown an exception");
     if (verdict == QUERN_PENDING) atomic_store_explicit(&handler->is_deferring, true, memory_order_relaxed);
     return verdict;
 }
@@ -118,29 +129,48 @@ static void set_deadline(struct worker *worker, const struct handler *handler, q
                           memory_order_release);
 }
 
+static void open_record(struct worker *worker, const quern_job *job)
+{
+    struct journal *journal = worker->needs->journal;
+    if (!journal) return;
+    journal_start(journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed), job->message.entry,
+                  atomic_load_explicit(&job->deliveries, memory_order_relaxed));
+    hook_enter(journal, job->index);
+}
+
+/* The handler has come to its end, whichever way. A job that a ticket will end stays in the journal until then. Returns when. */
+static int64_t end_job(struct worker *worker, struct handler *handler, quern_job *job, quern_verdict verdict)
+{
+    int64_t ended_ns = clock_now_ns(), started_ns = worker->started_ns;
+    handler_took(handler, ended_ns - started_ns);
+    counter_add(&worker->jobs, 1);
+    counter_add(&worker->run_ns, ended_ns - started_ns);
+    hook_leave();
+    enum slot_end end = slot_end(job, verdict == QUERN_PENDING);
+    if (end == END_OURS) {
+        job->ended_ns = ended_ns;
+        job->outcome = outcome_of(worker, job, verdict);
+    }
+    if (end == END_THEIRS) return ended_ns;
+    if (end == END_SAID) slot_merge(job);
+    journal_end(worker->needs->journal, job->index);
+    done_push(worker->needs->done, job);
+    return ended_ns;
+}
+
 /* Runs a job from start to push. Returns when it ended, which is when the next one starts. */
 static int64_t run_job(struct worker *worker, struct handler *handler, quern_job *job, int64_t now_ns)
 {
     if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
-    job->started_ns = now_ns;
+    job->started_ns = worker->started_ns = now_ns;
+    open_record(worker, job);
     if (handler->policy.timeout_ms) set_deadline(worker, handler, job, now_ns);
     quern_verdict verdict = call_handler(worker, handler, job);
     if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
         quern_job_error(job, "the handler said pending, but took no ticket: nobody could ever finish it");
         verdict = QUERN_RETRY;
     }
-    int64_t ended_ns = clock_now_ns();
-    handler_took(handler, ended_ns - now_ns);
-    counter_add(&worker->jobs, 1);
-    counter_add(&worker->run_ns, ended_ns - now_ns);
-    enum slot_end end = slot_end(job, verdict == QUERN_PENDING);
-    if (end == END_OURS) {
-        job->ended_ns = ended_ns;
-        job->outcome = outcome_of(worker, job, verdict);
-    }
-    if (end == END_SAID) slot_merge(job);
-    if (end != END_THEIRS) done_push(worker->needs->done, job);
-    return ended_ns;
+    return end_job(worker, handler, job, verdict);
 }
 
 /* The process may have stood still, or Redis been away, while the job waited: by now it may run elsewhere. So it is not started; the
@@ -184,6 +214,11 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     bool is_mine = slot_move(job, SLOT_READY, SLOT_RUNNING);
     assert(is_mine); /* who pops it holds it */
     (void)is_mine;
+    if (gate_concerns(worker->needs->gate)) {
+        if (!gate_pass(worker->needs->gate, worker->needs->slots, worker->needs->ready, job))
+            return end_unrun(worker, job, OUTCOME_RELEASED, clock_now_ns());
+        started_ns = 0;
+    }
     int64_t now_ns = started_ns ? started_ns : clock_now_ns();
     if (!table_refresh(worker)) {
         quern_job_error(job, "no memory for this thread's handlers");
@@ -218,12 +253,34 @@ static bool may_leave(struct worker *worker)
     return worker->needs->may_leave(worker->needs->crew, worker);
 }
 
-void worker_run(void *given)
+static void leave(struct worker *worker)
+{
+    if (worker->table) contexts_close(worker, worker->table);
+    registry_drop(worker->table);
+    worker->table = NULL;
+    registry_thread_end();
+    hook_thread_end(worker->signal_stack);
+    ready_wake(worker->needs->ready); /* a wake that was meant for this one goes on to another */
+    worker->needs->has_left(worker->needs->crew, worker);
+}
+
+/* A handler has called pthread_exit(), or somebody has cancelled the thread: a failed attempt. */
+static void was_ended(void *given)
 {
     struct worker *worker = given;
+    struct handler *handler = worker->handler;
+    if (handler) {
+        quern_job_error(worker->job, "its handler has ended the thread (pthread_exit)");
+        atomic_store_explicit(&worker->is_running, false, memory_order_relaxed);
+        end_job(worker, handler, worker->job, QUERN_RETRY);
+    }
+    worker->needs->was_lost(worker->needs->crew, worker);
+    leave(worker);
+}
+
+static void take_jobs(struct worker *worker)
+{
     struct ready *ready = worker->needs->ready;
-    ONLY(ROLE_WORKER);
-    registry_thread_begin();
     for (int64_t at_ns = 0;;) {
         if (is_extra(worker) && may_leave(worker)) break;
         if ((at_ns = worker_step(worker, at_ns))) continue;
@@ -231,10 +288,16 @@ void worker_run(void *given)
         if (worker->table) table_refresh(worker); /* so that what the old handlers opened is closed without a next job */
         ready_sleep(ready, is_called, worker);
     }
-    if (worker->table) contexts_close(worker, worker->table);
-    registry_drop(worker->table);
-    worker->table = NULL;
-    registry_thread_end();
-    ready_wake(ready); /* a wake that was meant for this one goes on to another */
-    worker->needs->has_left(worker->needs->crew, worker);
+}
+
+void worker_run(void *given)
+{
+    struct worker *worker = given;
+    ONLY(ROLE_WORKER);
+    registry_thread_begin();
+    if (worker->needs->hooks_crashes) worker->signal_stack = hook_thread_begin();
+    pthread_cleanup_push(was_ended, worker);
+    take_jobs(worker);
+    pthread_cleanup_pop(0);
+    leave(worker);
 }

@@ -29,11 +29,15 @@ struct worker_needs {
     struct slots *slots;
     struct registry *registry;
     struct log *log;
+    struct journal *journal; /* NULL: none is kept */
+    struct gate *gate;
     int64_t lease_ns; /* 0: jobs have no lease */
+    bool hooks_crashes;
     /* Is this worker one too many? If so it is counted out at once and must leave. (run/crew) */
     bool (*may_leave)(void *crew, struct worker *worker);
     bool (*is_extra)(void *crew, const struct worker *worker); /* the same question, without the leaving */
     void (*has_left)(void *crew, struct worker *worker);
+    void (*was_lost)(void *crew, struct worker *worker); /* its handler has ended the thread: another takes its place */
     void *crew;
 };
 
@@ -46,6 +50,10 @@ struct worker {
     struct worker *next;         /* crew's list of the replaced ones */
     _Atomic bool is_running;     /* a handler */
     struct table *table;         /* the rest is its own thread's */
+    struct handler *handler;     /* that runs now, and the job it runs; NULL: none */
+    quern_job *job;
+    int64_t started_ns;
+    void *signal_stack;
     struct context *contexts;    /* what it has opened for each handler of table */
     struct counter jobs, run_ns; /* handlers that have returned, and their time */
 } __attribute__((aligned(64)));

@@ -11,7 +11,7 @@ static const char *const names[OUTCOMES] = {
     [OUTCOME_NONE] = "none",          [OUTCOME_DONE] = "done",           [OUTCOME_RETRY] = "retry",
     [OUTCOME_DEAD] = "dead",          [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
     [OUTCOME_EXPIRED] = "expired",    [OUTCOME_TIMEOUT] = "timeout",     [OUTCOME_UNHANDLED] = "unhandled",
-    [OUTCOME_UNWANTED] = "unhandled", [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released",
+    [OUTCOME_UNWANTED] = "unhandled", [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released",   [OUTCOME_POISON] = "poison",
 };
 
 /* What a job came to here, whatever is done with it then; NULL: nothing of its own. */
@@ -26,6 +26,8 @@ static struct counter *counter_of(struct settle_counters *counters, enum slot_ou
         return &counters->expired;
     case OUTCOME_TIMEOUT:
         return &counters->timeout;
+    case OUTCOME_POISON:
+        return &counters->poison;
     case OUTCOME_UNHANDLED:
     case OUTCOME_UNWANTED:
     case OUTCOME_PASSED:

@@ -99,8 +99,8 @@ static int ask_deleting(struct batch *batch, const struct source *source, struct
 
 static int ask_plain(struct batch *batch, const struct source *source, struct conn *conn, quern_error *err)
 {
-    bool is_private = batch->origin & 1;
-    const char *key = source_key(source, is_private);
+    bool is_private = origin_is_private(batch->origin);
+    const char *key = source_key(source, origin_lane(batch->origin));
     const struct reply *reply;
     conn_begin(conn, 3 + batch->count);
     conn_arg_text(conn, "XACK");
@@ -132,8 +132,8 @@ static void mark_ambiguous(struct batch *batch)
 int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
 {
     if (batch->action != ACTION_ACK) return call_ask(batch, needs, conn, err);
-    const struct source *source = &needs->sources[batch->origin / 2];
-    bool deletes = !(batch->origin & 1) && atomic_load_explicit(needs->deletes, memory_order_relaxed);
+    const struct source *source = origin_source(needs->sources, batch->origin);
+    bool deletes = !origin_is_private(batch->origin) && atomic_load_explicit(needs->deletes, memory_order_relaxed);
     int code = deletes ? ask_deleting(batch, source, conn, err) : ask_plain(batch, source, conn, err);
     if (code) mark_ambiguous(batch);
     return code;

@@ -43,16 +43,19 @@ static void put_bounds(const struct batch *batch, struct conn *conn)
     conn_arg(conn, text, entry_id_text(high, text));
 }
 
-/* The keys that every one of them begins with, then its own, NULL behind the last one; and the head of the arguments. */
+/* The keys that every one of them begins with, then its own, NULL behind the last one, then the crashes of what ran alone; and the
+ * head of the arguments. */
 static void begin(struct call *call, const struct script *script, const char *const *keys, size_t args)
 {
     const struct source *source = call->source;
     size_t count = 0;
+    bool is_alone = origin_lane(call->batch->origin) == LANE_ALONE;
     while (keys[count]) count++;
-    script_begin(call->conn, script, 2 + count, 6 + args);
-    conn_arg_text(call->conn, source_key(source, call->batch->origin & 1));
+    script_begin(call->conn, script, 2 + count + is_alone, 6 + args);
+    conn_arg_text(call->conn, origin_key(call->needs->sources, call->batch->origin));
     conn_arg_text(call->conn, source->settles);
     for (size_t i = 0; i < count; i++) conn_arg_text(call->conn, keys[i]);
+    if (is_alone) conn_arg_text(call->conn, source->crashes);
     conn_arg_text(call->conn, source->group);
     conn_arg_text(call->conn, call->needs->consumer);
     conn_arg_number(call->conn, (int64_t)call->batch->number);
@@ -111,7 +114,7 @@ static const struct script *put_done(struct call *call)
 {
     const struct batch *batch = call->batch;
     begin(call, &script_done, (const char *[]){call->source->completed, NULL}, 2 + 9 * (size_t)batch->count);
-    bool is_private = batch->origin & 1, deletes = atomic_load_explicit(call->needs->deletes, memory_order_relaxed);
+    bool is_private = origin_is_private(batch->origin), deletes = atomic_load_explicit(call->needs->deletes, memory_order_relaxed);
     conn_arg_number(call->conn, batch->action == ACTION_DONE ? call->needs->completed_max : 0);
     conn_arg_number(call->conn, is_private ? 1 : deletes ? 2 : 0);
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -132,7 +135,7 @@ static const struct script *put_retry(struct call *call)
     size_t args = 2 + 6 * (size_t)batch->count;
     for (uint32_t i = 0; i < batch->count && batch->sends_fields; i++) args += batch->jobs[i]->message.fields_count;
     begin(call, &script_retry, (const char *[]){source->retry, source->delayed, source->waiting, NULL}, args);
-    conn_arg_number(call->conn, batch->origin & 1);
+    conn_arg_number(call->conn, origin_is_private(batch->origin));
     clock_iso(clock_unix_us(), now);
     conn_arg_text(call->conn, now);
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -192,7 +195,7 @@ static const struct script *put_dead(struct call *call)
     size_t args = 1 + 3 * (size_t)batch->count;
     for (uint32_t i = 0; i < batch->count; i++) args += letter_fields(call, i);
     begin(call, &script_dead, (const char *[]){call->source->dead, NULL}, args);
-    conn_arg_number(call->conn, batch->origin & 1);
+    conn_arg_number(call->conn, origin_is_private(batch->origin));
     for (uint32_t i = 0; i < batch->count; i++) {
         put_lease(call->conn, batch->jobs[i]);
         conn_arg_number(call->conn, letter_fields(call, i));
@@ -241,7 +244,7 @@ static int ask(struct call *call, struct batch *batch, quern_error *err)
 
 int call_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
 {
-    struct call call = {.batch = batch, .needs = needs, .source = &needs->sources[batch->origin / 2], .conn = conn};
+    struct call call = {.batch = batch, .needs = needs, .source = origin_source(needs->sources, batch->origin), .conn = conn};
     if (!batch->number) batch->number = ++batch->last_number;
     int code = batch->action == ACTION_DEAD ? write_letters(&call, err) : QUERN_OK;
     if (!code) code = ask(&call, batch, err);

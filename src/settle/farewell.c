@@ -38,8 +38,8 @@ static int release_page(const struct settler_needs *needs, struct conn *conn, st
 static int release_all(const struct settler_needs *needs, struct conn *conn, struct batch *batch, uint32_t origin,
                        quern_error *err)
 {
-    const struct source *source = &needs->sources[origin / 2];
-    struct pending_page page = {source_key(source, origin & 1), source->group, needs->consumer, {0, 0}};
+    const struct source *source = origin_source(needs->sources, origin);
+    struct pending_page page = {source_key(source, origin_lane(origin)), source->group, needs->consumer, {0, 0}};
     struct pending_row rows[PAGE];
     size_t most = batch->max < PAGE ? batch->max : PAGE; /* nothing is known of their sizes: a few at a time */
     for (size_t count = most; count == most;) {
@@ -55,8 +55,9 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
 static int take_leave(const struct settler_needs *needs, struct conn *conn, struct batch *batch, quern_error *err)
 {
     int code = QUERN_OK;
-    for (uint32_t origin = 0; origin < 2 * needs->source_count && !code; origin++)
-        code = release_all(needs, conn, batch, origin, err);
+    for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++)
+        if (origin_lane(origin) != LANE_ALONE) /* one at a time, and that has come to its end */
+            code = release_all(needs, conn, batch, origin, err);
     for (uint32_t i = 0; i < needs->source_count && !code; i++)
         code = consumers_leave(conn, &needs->sources[i], needs->consumer, err);
     return code;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "keep/lease.h"
+#include "queue/gate.h"
 #include "settle/account.h"
 #include "settle/batch.h"
 #include "settle/farewell.h"
@@ -51,6 +52,22 @@ static void wake_others(struct settler *settler)
     if (atomic_load(needs->wants_slots) && atomic_exchange(needs->wants_slots, false)) waker_wake(needs->refill);
 }
 
+/* Its count in Redis goes with it, so it goes by a script. */
+static bool is_alone(const struct quern_job *job)
+{
+    return origin_lane(atomic_load_explicit(&job->origin, memory_order_relaxed)) == LANE_ALONE;
+}
+
+/* The job has come to its end. After one that ran alone others may start, and the next of its kind. */
+static void let_go(struct settler *settler, struct quern_job *job)
+{
+    bool was_alone = is_alone(job);
+    slots_free(settler->needs->slots, job);
+    if (!was_alone) return;
+    gate_open(settler->needs->gate);
+    waker_wake(settler->needs->upkeep);
+}
+
 /* Which action a job needs now. */
 static enum action action_of(struct settler *settler, const struct quern_job *job, int64_t now_ns, int64_t connected_ns)
 {
@@ -59,10 +76,10 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .outcome = job->outcome,
         .retries = job->message.retries,
         .retry_limit = job->policy.retry_limit,
-        .is_fresh = lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
+        .is_fresh = !is_alone(job) && lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
         .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
         .keeps_log = settler->needs->completed_max > 0,
-        .is_unpended = settler->needs->is_unpended && !(atomic_load_explicit(&job->origin, memory_order_relaxed) & 1),
+        .is_unpended = settler->needs->is_unpended && !origin_is_private(atomic_load_explicit(&job->origin, memory_order_relaxed)),
     });
 }
 
@@ -106,7 +123,7 @@ static void close_batch(struct settler *settler, struct batch *batch)
         }
         if (batch->action == ACTION_RETRY && batch->answers[i] == ANSWER_MOVED) expect_due(settler, job);
         account_settled(settler->needs, job, batch->answers[i]);
-        slots_free(settler->needs->slots, job);
+        let_go(settler, job);
         settled++;
     }
     batch->count = 0;
@@ -156,7 +173,7 @@ static int ask_open(struct settler *settler, struct conn *conn, quern_error *err
 static void leave(struct settler *settler, struct quern_job *job)
 {
     account_left(settler->needs, job);
-    slots_free(settler->needs->slots, job);
+    let_go(settler, job);
 }
 
 /* Those for which Redis is asked nothing. */

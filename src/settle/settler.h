@@ -25,11 +25,12 @@
 
 struct log;
 struct notices;
+struct gate;
 
 /* Written by the settler, read by anyone. */
 struct settle_counters {
     struct counter done, retry, dead, released;                       /* what became of jobs */
-    struct counter malformed, too_large, expired, timeout, unhandled; /* and why, of the others than done */
+    struct counter malformed, too_large, expired, timeout, unhandled, poison; /* and why, of the others than done */
     struct counter left;                                              /* not settled: they stay pending */
     struct counter unsettled; /* of these: Redis could not be told before the drain was over */
     struct counter lost;      /* finished here, but another had the lease by then */
@@ -54,6 +55,7 @@ struct settler_needs {
     _Atomic int64_t *drain_ns; /* past it, what cannot be told to Redis is left */
     struct waker *refill;      /* the dispatcher's: woken when it waits for slots */
     _Atomic bool *wants_slots;
+    struct gate *gate;
     struct waker *upkeep; /* the reaper's: woken when trim_after more were settled */
     int64_t trim_after;
     _Atomic int64_t *acked;  /* since the last trim */

@@ -28,6 +28,7 @@ enum action verdict(const struct verdict_facts *facts)
     case OUTCOME_TOO_LARGE:
     case OUTCOME_EXPIRED:
     case OUTCOME_UNWANTED:
+    case OUTCOME_POISON:
         return ACTION_DEAD;
     default:
         return failed(facts);
@@ -47,6 +48,8 @@ struct verdict_reason verdict_reason(enum slot_outcome outcome)
         return (struct verdict_reason){"expired", "its time was over (expire_at) before it could be run"};
     case OUTCOME_TIMEOUT:
         return (struct verdict_reason){"timeout", "its handler took longer than timeout_ms"};
+    case OUTCOME_POISON:
+        return (struct verdict_reason){"poison", "it was handed out too often without an outcome"};
     case OUTCOME_UNHANDLED:
     case OUTCOME_UNWANTED:
         return (struct verdict_reason){"unhandled", "no handler here takes its event"};

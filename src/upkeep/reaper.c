@@ -6,6 +6,9 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "queue/gate.h"
+#include "queue/ready.h"
+#include "upkeep/alone.h"
 #include "upkeep/due.h"
 #include "upkeep/reclaim.h"
 #include "upkeep/tidy.h"
@@ -18,6 +21,7 @@ struct ward {
     const struct source *source;
     uint32_t origin; /* of its stream */
     int64_t turn_until_ns;
+    bool alone_waits; /* as of the last look */
     struct reclaim reclaim;
     struct trim trim;
 };
@@ -61,11 +65,31 @@ static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct 
 static int do_due(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
                   quern_error *err)
 {
-    int64_t next_ms;
+    int64_t next_ms, alone;
     atomic_store(needs->due_ns, CLOCK_NEVER); /* before the look: what is laid aside later is told anew */
-    int code = due_step(needs, ward->source, conn, &next_ms, err);
+    int code = due_step(needs, ward->source, conn, &next_ms, &alone, err);
     if (code) return code;
+    ward->alone_waits = alone > 0;
+    atomic_store(needs->alone_waits, ward->alone_waits);
     *due_ns = now_ns + (next_ms < 0 || next_ms > DUE_LOOK_MS ? DUE_LOOK_MS : next_ms) * NS_PER_MS;
+    return QUERN_OK;
+}
+
+/* Behind do_due, which has looked. */
+static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
+                    quern_error *err)
+{
+    bool is_taken = false, may_take = !gate_is_taken(needs->gate) && !ready_is_paused(needs->ready) &&
+                                      !atomic_load(needs->is_stopping);
+    *due_ns = now_ns + DUE_LOOK_MS * NS_PER_MS;
+    if (needs->lanes == LANES_SHARED) {
+        if (ward->alone_waits) needs->call_alone(needs->call_user);
+        return QUERN_OK;
+    }
+    int code = may_take && ward->alone_waits ? alone_step(needs, ward->origin, conn, &is_taken, err) : QUERN_OK;
+    if (code || !may_take) return code;
+    if (!is_taken) ward->alone_waits = false;
+    if (!is_taken && needs->lanes == LANES_ALONE) needs->stop(needs->user);
     return QUERN_OK;
 }
 
@@ -107,9 +131,9 @@ static int do_trim(const struct reaper_needs *needs, struct ward *ward, struct c
     return code;
 }
 
-enum { DUE, RECLAIM, SWEEP, LETTERS, TRIM, CHORES };
+enum { DUE, ALONE, RECLAIM, SWEEP, LETTERS, TRIM, CHORES };
 static int (*const steps[CHORES])(const struct reaper_needs *, struct ward *, struct conn *, int64_t, int64_t *,
-                                  quern_error *) = {do_due, do_reclaim, do_sweep, do_letters, do_trim};
+                                  quern_error *) = {do_due, do_alone, do_reclaim, do_sweep, do_letters, do_trim};
 
 /* All are due at once, but for the sweep: names that were silent for ten leases can wait for one more. */
 static bool chores_open(struct reaper *reaper)
@@ -120,7 +144,7 @@ static bool chores_open(struct reaper *reaper)
     reaper->chores = calloc(needs->source_count, CHORES * sizeof *reaper->chores);
     if (!reaper->wards || !reaper->chores) return false;
     for (uint32_t i = 0; i < needs->source_count; i++) {
-        reaper->wards[i] = (struct ward){.source = &needs->sources[i], .origin = 2 * i};
+        reaper->wards[i] = (struct ward){.source = &needs->sources[i], .origin = LANES * i};
         for (int kind = 0; kind < CHORES; kind++)
             reaper->chores[reaper->chore_count++] =
                 (struct chore){steps[kind], &reaper->wards[i], kind == SWEEP ? now_ns + needs->lease_ns : now_ns};
@@ -194,6 +218,7 @@ static void hear(struct reaper *reaper, int64_t now_ns)
     for (size_t i = 0; i < reaper->chore_count; i++) {
         struct chore *chore = &reaper->chores[i];
         if (chore->step == do_trim && is_trim_due) chore->due_ns = now_ns;
+        if (chore->step == do_alone && chore->ward->alone_waits && !gate_is_taken(reaper->needs->gate)) chore->due_ns = now_ns;
         if (chore->step == do_due && first_ns < chore->due_ns) chore->due_ns = first_ns;
     }
 }

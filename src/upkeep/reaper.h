@@ -5,6 +5,7 @@
  *            the scripts make it safe that several work at once.
  *
  *                due      retries whose wait is over go back          when the next one is due, and twice a second
+ *                alone    the next job that is to run alone is taken     as soon as the last one has been settled
  *                reclaim  entries whose owner is gone go back         each period, by the pool whose turn it is
  *                sweep    names of consumers long gone are deleted    each lease, by each: its own is kept alive by it
  *                letters  more dead letters than are to be kept go    each period, likewise
@@ -25,6 +26,9 @@
 #include "wire/link.h"
 
 struct log;
+struct ready;
+struct done;
+struct gate;
 
 enum { DUE_LOOK_MS = 500 }; /* whoever laid a retry aside may be gone: others look this often */
 
@@ -41,6 +45,18 @@ struct reaper_needs {
     /* Looks after what has a time in this process (run/overdue): returns when to come again. */
     int64_t (*watch)(void *user, int64_t now_ns);
     void *user;
+    struct ready *ready; /* jobs that run alone go in there, or straight to done */
+    struct done *done;
+    struct gate *gate;
+    int lanes;           /* enum config_lanes */
+    int64_t alone_after; /* deliveries without an outcome; 0: never */
+    int64_t max_crashes;
+    uint32_t fields_max;
+    bool until_empty;
+    _Atomic bool *alone_waits;       /* said to the dispatcher: it is not empty yet */
+    void (*call_alone)(void *user); /* LANES_SHARED: says so elsewhere */
+    void *call_user;
+    void (*stop)(void *pool); /* LANES_ALONE: there are no more; pool is user */
     struct slots *slots; /* what lies there is alive, however idle Redis thinks it is */
     struct link_options link;
     int64_t period_ns, lease_ns, dead_letter_max;

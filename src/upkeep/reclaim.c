@@ -50,15 +50,17 @@ static size_t keep_idle(const struct reaper_needs *needs, uint32_t origin, struc
 static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, const struct pending_row *rows,
                size_t count, const struct reply **reply, quern_error *err)
 {
-    const struct source *source = &needs->sources[origin / 2];
+    const struct source *source = origin_source(needs->sources, origin);
     char id[ENTRY_ID_SIZE];
-    script_begin(conn, &script_reclaim, 2, 4 + 3 * count);
-    conn_arg_text(conn, source_key(source, origin & 1));
+    script_begin(conn, &script_reclaim, 3, 5 + 3 * count);
+    conn_arg_text(conn, origin_key(needs->sources, origin));
     conn_arg_text(conn, source->retry);
+    conn_arg_text(conn, source->alone);
     conn_arg_text(conn, source->group);
     conn_arg_number(conn, needs->lease_ns / NS_PER_MS);
-    conn_arg_number(conn, origin & 1);
+    conn_arg_number(conn, origin_is_private(origin));
     conn_arg_number(conn, SCRIPT_BYTES);
+    conn_arg_number(conn, needs->alone_after);
     for (size_t i = 0; i < count; i++) {
         conn_arg(conn, id, entry_id_text(rows[i].id, id));
         conn_arg(conn, rows[i].consumer.at, rows[i].consumer.len);
@@ -69,7 +71,7 @@ static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *c
 
 static void account(const struct reaper_needs *needs, uint32_t origin, quern_bytes letters)
 {
-    const char *key = source_key(&needs->sources[origin / 2], origin & 1);
+    const char *key = origin_key(needs->sources, origin);
     int64_t moved = 0, deleted = 0, stuck = 0;
     for (size_t i = 0; i < letters.len; i++) {
         moved += letters.at[i] == MOVED;
@@ -108,8 +110,8 @@ static int walk_page(struct reclaim *reclaim, const struct reaper_needs *needs, 
                      bool *is_last, quern_error *err)
 {
     struct pending_row rows[PAGE];
-    const struct source *source = &needs->sources[origin / 2];
-    struct pending_page page = {source_key(source, origin & 1), source->group, NULL, reclaim->after};
+    const struct source *source = origin_source(needs->sources, origin);
+    struct pending_page page = {origin_key(needs->sources, origin), source->group, NULL, reclaim->after};
     size_t count, taken;
     int code = pending_read(conn, &page, rows, PAGE, &count, err);
     if (code) return code;

@@ -53,7 +53,7 @@ static void job_ends(struct quern_job *job)
 static const bool allowed[SLOT_STATES][SLOT_STATES] = {
     [SLOT_FREE] = {[SLOT_READY] = true, [SLOT_DONE] = true},
     [SLOT_READY] = {[SLOT_RUNNING] = true, [SLOT_DONE] = true},
-    [SLOT_RUNNING] = {[SLOT_PENDING] = true, [SLOT_DONE] = true},
+    [SLOT_RUNNING] = {[SLOT_READY] = true, [SLOT_PENDING] = true, [SLOT_DONE] = true},
     [SLOT_PENDING] = {[SLOT_DONE] = true},
 };
 

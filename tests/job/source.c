@@ -18,8 +18,8 @@ static void keys_are_derived_from_stream_and_group(void **state)
     assert_string_equal("{app}.events:mailers:delayed:jobs", source.waiting);
     assert_string_equal("{app}.events:mailers:reaper", source.reaper);
     assert_string_equal("{app}.events:failed", source.dead);
-    assert_ptr_equal(source.stream, source_key(&source, false));
-    assert_ptr_equal(source.retry, source_key(&source, true));
+    assert_ptr_equal(source.stream, source_key(&source, LANE_STREAM));
+    assert_ptr_equal(source.retry, source_key(&source, LANE_RETRY));
     source_close(&source);
     assert_null(source.stream);
     source_close(&source);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Workers on jobs that nobody read from Redis: the test plays dispatcher and settler. */
+#include "queue/gate.h"
 #include "run/crew.h"
 
 #include "base/thread.h"
@@ -15,6 +16,7 @@ static struct {
     struct registry *registry;
     struct crew *crew;
     struct waker refill;
+    struct gate gate;
     _Atomic int64_t drain_ns;
     _Atomic uint32_t runs, opened, closed, wrong;
     _Atomic bool is_changed; /* the crew has been changed often enough */
@@ -64,7 +66,7 @@ static void make(void)
         .size = sizeof handler, .event = "grind", .run = grind, .thread_open = open_thread, .thread_close = close_thread};
     mill.registry = registry_open(&(struct registry_setup){.handlers = &(struct handler_setup){.handler = &handler}, .count = 1});
     mill.crew = crew_open(
-        &(struct worker_needs){.ready = mill.ready, .done = mill.done, .slots = mill.slots, .registry = mill.registry});
+        &(struct worker_needs){.ready = mill.ready, .done = mill.done, .slots = mill.slots, .registry = mill.registry, .gate = &mill.gate});
     assert_true(mill.runs_of && mill.slots && mill.ready && mill.done && mill.registry && mill.crew);
 }
 

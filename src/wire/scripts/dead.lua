@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- dead: a job's dead letter is written, then it is acknowledged. Its entry stays: other groups may not have read it.
--- KEYS  the entries' stream, settles, the dead letters
+-- KEYS  the entries' stream, settles, the dead letters; where they ran alone, also the crashes
 -- ARGV  group, consumer, batch number, low id, high id, bound, is_private, then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), n, then n texts: the letter's fields
 -- Returns one letter per entry: b buried, l lost, e could not be written.
@@ -22,8 +22,10 @@ while i <= #ARGV do
     -- unpack inside: of too many fields it is an error, too, and must spoil no other entry
     status = pcall(function() redis.call('XADD', dead, '*', unpack(letter)) end) and 'b' or 'e'
     if status == 'b' then
+      local root = KEYS[4] and root_of(stream, id)
       redis.call('XACK', stream, group, id)
       if is_private then redis.call('XDEL', stream, id) end
+      if root then exonerate(stream, KEYS[4], root) end
     end
   end
   statuses[#statuses + 1] = status

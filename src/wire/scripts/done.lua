@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- done: acknowledges what is still ours, and writes it to the completed log in the same step.
--- KEYS  the entries' stream, settles, completed
+-- KEYS  the entries' stream, settles, completed; where they ran alone, also the crashes
 -- ARGV  group, consumer, batch number, low id, high id, bound, completed_max, what is deleted (0 nothing, 1 all: a private stream,
 --       2 all if there is no other group: the second gear of trimming), then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), job id, event, result, retries, wait_ms, run_ms, finished_at
@@ -14,7 +14,7 @@ local known = replayed(settles, consumer, number)
 if known then return known end
 
 local held = pending_of(stream, group, consumer, ARGV[4], ARGV[5], ARGV[6])
-local ids, statuses = {}, {}
+local ids, statuses, roots = {}, {}, {}
 for i = 9, #ARGV, 9 do
   if held[ARGV[i]] == ARGV[i + 1] or ARGV[i + 1] == '0' then
     if max ~= '0' then
@@ -22,6 +22,7 @@ for i = 9, #ARGV, 9 do
         'retries', ARGV[i + 5], 'wait_ms', ARGV[i + 6], 'run_ms', ARGV[i + 7], 'consumer', consumer, 'finished_at', ARGV[i + 8])
     end
     ids[#ids + 1] = ARGV[i]
+    if KEYS[4] then roots[#roots + 1] = root_of(stream, ARGV[i]) end
     statuses[#statuses + 1] = 'd'
   else
     statuses[#statuses + 1] = 'l'
@@ -37,6 +38,7 @@ if #ids > 0 then
     redis.call('XDEL', stream, unpack(ids))
   end
 end
+for _, root in ipairs(roots) do exonerate(stream, KEYS[4], root) end
 statuses = table.concat(statuses)
 redis.call('HSET', settles, consumer, number .. ':' .. statuses)
 return statuses

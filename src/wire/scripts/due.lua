@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- due: retries whose wait is over go to the group's retry stream. Write first: at worst a job is there twice, never nowhere.
--- KEYS  delayed, the delayed jobs, the retry stream
+-- KEYS  delayed, the delayed jobs, the retry stream, the stream of jobs that run alone
 -- ARGV  how many at most, how many bytes (one job goes whatever it has)
 -- Returns how many went, how many had nothing to go with (somebody deleted it), ms until the next is due (-1: none waits), how many
 -- could not be moved: these wait another hour, out of the way of the others.
 local delayed, jobs, retry, max, max_bytes = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1]), tonumber(ARGV[2])
-if redis.call('EXISTS', delayed) == 0 then return {0, 0, -1, 0} end -- the usual case, twice a second for each pool
+if redis.call('EXISTS', delayed, KEYS[4]) == 0 then return {0, 0, -1, 0, 0} end -- the usual case, twice a second for each pool
 local wrong = must_be(delayed, 'zset', 'the delayed jobs times') or must_be(jobs, 'hash', 'the delayed jobs') or must_be(retry, 'stream', 'the retry stream')
 if wrong then return wrong end
 local now_ms, moved, missing, stuck, bytes = unix_ms(), 0, 0, 0, 0
@@ -29,4 +29,4 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', string.form
   end
 end
 local next_one = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-return {moved, missing, next_one[2] and math.max(tonumber(next_one[2]) - now_ms, 0) or -1, stuck}
+return {moved, missing, next_one[2] and math.max(tonumber(next_one[2]) - now_ms, 0) or -1, stuck, redis.call('XLEN', KEYS[4])}

@@ -2,11 +2,18 @@
 -- Shared by the scripts that move a job into the group's private streams.
 
 -- What a private entry says beside the job's own fields, in this order. They are ours: read from private streams only.
-local NOTES = {'quern_entry', 'quern_first_seen', 'quern_deliveries', 'quern_retries', 'quern_updated_at'}
+local NOTES = {'quern_entry', 'quern_first_seen', 'quern_deliveries', 'quern_retries', 'quern_updated_at', 'quern_unended'}
 
 local function unix_ms()
   local now = redis.call('TIME')
   return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
+local function note_of(fields, name)
+  for f = 1, #fields, 2 do
+    if fields[f] == name then return fields[f + 1] end
+  end
+  return nil
 end
 
 -- The fields of a job's next entry: its own, verbatim, then our notes: those it had, changed by notes. more: deliveries that count.
@@ -32,6 +39,12 @@ local function packed(own, is_private, id, first_seen, more, notes)
     end
   end
   return fields
+end
+
+-- Into the stream of jobs that run alone, which exists only while there are any.
+local function move_alone(alone, group, fields)
+  redis.call('XADD', alone, '*', unpack(fields))
+  redis.pcall('XGROUP', 'CREATE', alone, group, '0')
 end
 
 local function bytes_of(fields)

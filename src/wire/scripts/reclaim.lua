@@ -1,30 +1,39 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- reclaim: entries whose owner has let its lease run out go to the group's retry stream, where whoever has a thread for them reads
--- them. Each goes only if it is still as it was seen: the same owner, the same delivery, idle for a lease.
--- KEYS  the entries' stream, the retry stream
--- ARGV  group, lease in ms, is_private, how many bytes (one entry goes whatever it has), then per entry: id, consumer, deliveries
+-- them; those that have ended so too often go to the stream of jobs that run alone. Each goes only if it is still as it was seen: the same owner, the same delivery, idle for a lease.
+-- KEYS  the entries' stream, the retry stream, the stream of jobs that run alone
+-- ARGV  group, lease in ms, is_private, how many bytes (one entry goes whatever it has), after how many deliveries without an
+--       outcome a job runs alone (0: never), then per entry: id, consumer, deliveries
 -- Returns one letter per entry: m moved, g gone: it was deleted while it was pending, k kept,
 --         e could not be moved, n not looked at yet.
 local stream, retry, group, lease_ms, is_private = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
-local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream')
+local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream') or
+  must_be(KEYS[3], 'stream', 'the jobs that run alone')
 if wrong then return wrong end
-local now_ms, max_bytes, bytes, letters = unix_ms(), tonumber(ARGV[4]), 0, {}
+local most, now_ms, max_bytes, bytes, letters = tonumber(ARGV[5]), unix_ms(), tonumber(ARGV[4]), 0, {}
 
 -- seen: nobody is left to say when it was first handed out; at least so long ago
 local function take(id, deliveries, seen)
   local found = redis.call('XRANGE', stream, id, id)[1]
   if found then
     bytes = bytes + bytes_of(found[2])
-    local fields = packed(found[2], is_private, id, seen, deliveries, {})
-    if not pcall(function() redis.call('XADD', retry, '*', unpack(fields)) end) then return 'e' end
+    local unended = (is_private and tonumber(note_of(found[2], 'quern_unended')) or 0) + deliveries
+    local fields = packed(found[2], is_private, id, seen, deliveries, {quern_unended = string.format('%.0f', unended)})
+    local is_moved
+    if most > 0 and unended >= most then
+      is_moved = pcall(move_alone, KEYS[3], group, fields)
+    else
+      is_moved = pcall(function() redis.call('XADD', retry, '*', unpack(fields)) end)
+    end
+    if not is_moved then return 'e' end
   end
   redis.call('XACK', stream, group, id)
   if is_private then redis.call('XDEL', stream, id) end
   return found and 'm' or 'g'
 end
 
-for i = 5, #ARGV, 3 do
+for i = 6, #ARGV, 3 do
   local letter = 'n'
   if bytes < max_bytes then
     local row = redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1)[1]

@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: MIT
 -- retry: what is to run again leaves its stream: a failed attempt to wait for its time, or, if there is no time to wait for, to the
 -- group's private retry stream at once; what was fetched and not started likewise, at no cost to the job.
--- KEYS  the entries' stream, settles, the retry stream, delayed, the delayed jobs
+-- KEYS  the entries' stream, settles, the retry stream, delayed, the delayed jobs; where they ran alone, also the crashes
 -- ARGV  group, consumer, batch number, low id, high id, bound, is_private, updated_at, then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), retries from now on ('': it was not started),
 --       delay in ms, when it was first handed out (Unix ms), n, then n texts: the fields, if an earlier call found the entry gone
@@ -21,6 +21,16 @@ local function member_of(id)
   local member = (is_private and 'r:' or 's:') .. id
   while redis.call('HEXISTS', jobs, member) == 1 do member = member .. '+' end
   return member
+end
+
+-- What was not started goes back to where it was taken from; one that was to run alone is not blamed for it.
+local function release(fields, root)
+  if not KEYS[6] then
+    redis.call('XADD', retry, '*', unpack(fields))
+    return
+  end
+  move_alone(stream, group, fields)
+  if redis.call('HINCRBY', KEYS[6], root, -1) <= 0 then redis.call('HDEL', KEYS[6], root) end
 end
 
 local function move(fields, id, delay_ms)
@@ -50,13 +60,15 @@ while i <= #ARGV do
     if own then
       -- a delivery that did not start is not counted
       local more = math.max(tonumber(deliveries) - (retries == '' and 1 or 0), 0)
-      local notes = retries == '' and {} or {quern_retries = retries, quern_updated_at = updated_at}
-      local fields = packed(own, is_private, id, ARGV[i + 4], more, notes)
-      status = pcall(move, fields, id, tonumber(ARGV[i + 3])) and 'r' or 'e'
-    end
-    if status == 'r' then
-      redis.call('XACK', stream, group, id)
-      if is_private then redis.call('XDEL', stream, id) end
+      local notes = retries == '' and {} or {quern_retries = retries, quern_updated_at = updated_at, quern_unended = ''}
+      local fields, root = packed(own, is_private, id, ARGV[i + 4], more, notes), KEYS[6] and root_of(stream, id)
+      local is_moved = retries == '' and pcall(release, fields, root) or retries ~= '' and pcall(move, fields, id, tonumber(ARGV[i + 3]))
+      status = is_moved and 'r' or 'e'
+      if is_moved then
+        redis.call('XACK', stream, group, id)
+        if is_private then redis.call('XDEL', stream, id) end
+        if root and retries ~= '' then exonerate(stream, KEYS[6], root) end
+      end
     end
   end
   statuses[#statuses + 1] = status

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "blame/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/uuid.h"
+
+enum { VERSION = 1, COUNT_MAX = 1 << 20 };
+static const char magic[8] = "quernjl";
+
+/* ── whose it is ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* When a process started, in ticks since boot: together with its number it names one process. 0: there is none. */
+static unsigned long long started_ticks(pid_t pid)
+{
+    char path[64], text[1024];
+    unsigned long long ticks = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
+    for (int field = 3; at && field <= 22; field++) at = strchr(at + 1, ' ');
+    return at && sscanf(at, " %llu", &ticks) == 1 ? ticks : 0;
+}
+
+char *journal_path(const char *dir)
+{
+    char id[UUID_SIZE], *path = NULL;
+    uuid_text(id);
+    id[8] = 0;
+    return asprintf(&path, "%s/%d-%llu-%s.journal", dir, (int)getpid(), started_ticks(getpid()), id) < 0 ? NULL : path;
+}
+
+bool journal_is_orphan(const char *name)
+{
+    int pid, end = 0;
+    unsigned long long ticks;
+    bool is_ours = sscanf(name, "%d-%llu-%*8[0-9a-f].journal%n", &pid, &ticks, &end) == 2 && end > 0 && !name[end];
+    return is_ours && pid != getpid() && started_ticks(pid) != ticks;
+}
+
+/* Ends with the process, whatever its children do; a second one of ours would be granted, so nobody opens it twice. */
+static bool take_lock(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+/* ── mapping ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static size_t records_at(void)
+{
+    size_t page = 4096;
+    return (sizeof(struct journal_head) + page - 1) / page * page;
+}
+
+static bool map(struct journal *journal, size_t bytes, int protection)
+{
+    void *at = mmap(NULL, bytes, protection, MAP_SHARED, journal->fd, 0);
+    if (at == MAP_FAILED) return false;
+    journal->head = at;
+    journal->records = (struct record *)((char *)at + records_at());
+    journal->bytes = bytes;
+    return true;
+}
+
+void journal_drop(struct journal *journal)
+{
+    if (!journal) return;
+    if (journal->head) munmap(journal->head, journal->bytes);
+    if (journal->fd >= 0) close(journal->fd);
+    if (journal->trace_fd >= 0) close(journal->trace_fd);
+    free(journal->path);
+    free(journal);
+}
+
+static void write_words(struct journal_head *head, const struct journal_words *words)
+{
+    snprintf(head->redis, sizeof head->redis, "%s", words->redis);
+    snprintf(head->stream, sizeof head->stream, "%s", words->stream);
+    snprintf(head->group, sizeof head->group, "%s", words->group);
+    snprintf(head->consumer, sizeof head->consumer, "%s", words->consumer);
+}
+
+static struct journal *failed(struct journal *journal, const char *what, quern_error *err)
+{
+    err_set(err, QUERN_E_CONFIG, "no crash journal: %s %s: %s", what, journal->path ? journal->path : "its file",
+            strerror(errno));
+    if (journal->fd >= 0 && journal->path) unlink(journal->path);
+    journal_drop(journal);
+    return NULL;
+}
+
+struct journal *journal_open(const char *dir, const char *path, const struct journal_words *words, uint32_t count,
+                             quern_error *err)
+{
+    struct journal *journal = calloc(1, sizeof *journal);
+    size_t bytes = records_at() + count * sizeof(struct record);
+    if (!journal) return err_set(err, QUERN_E_MEMORY, "no memory for a crash journal"), NULL;
+    journal->owner = getpid();
+    journal->fd = journal->trace_fd = -1;
+    if (!(journal->path = path ? strdup(path) : journal_path(dir))) return failed(journal, "no memory for", err);
+    journal->fd = open(journal->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (journal->fd < 0) return failed(journal, "cannot create", err);
+    /* Blocks that are not there would be missed only when a worker writes to them, which would end the process. */
+    if (!take_lock(journal->fd) || (errno = posix_fallocate(journal->fd, 0, (off_t)bytes)))
+        return failed(journal, "cannot use", err);
+    if (!map(journal, bytes, PROT_READ | PROT_WRITE)) return failed(journal, "cannot map", err);
+    journal->trace_fd = open(journal->path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (journal->trace_fd >= 0) lseek(journal->trace_fd, offsetof(struct journal_head, trace), SEEK_SET);
+    write_words(journal->head, words);
+    journal->head->version = VERSION;
+    journal->head->count = count;
+    atomic_store(&journal->head->state, JOURNAL_RUNS);
+    memcpy(journal->head->magic, magic, sizeof magic); /* last: only a whole one is believed */
+    return journal;
+}
+
+void journal_leaves(struct journal *journal)
+{
+    if (journal) atomic_store(&journal->head->state, JOURNAL_LEAVES);
+}
+
+void journal_close(struct journal *journal)
+{
+    if (!journal) return;
+    unlink(journal->path);
+    journal_drop(journal);
+}
+
+/* ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool is_text(const char *text, size_t size)
+{
+    return memchr(text, 0, size) && *text;
+}
+
+static bool is_whole(const struct journal *journal)
+{
+    const struct journal_head *head = journal->head;
+    return memcmp(head->magic, magic, sizeof magic) == 0 && head->version == VERSION && head->count <= COUNT_MAX &&
+           journal->bytes >= records_at() + head->count * sizeof(struct record) && is_text(head->redis, JOURNAL_WORD) &&
+           is_text(head->stream, JOURNAL_WORD) && is_text(head->group, JOURNAL_WORD) && is_text(head->consumer, JOURNAL_WORD);
+}
+
+struct journal *journal_read(const char *path, bool takes_lock)
+{
+    struct journal *journal = calloc(1, sizeof *journal);
+    struct stat stat;
+    if (!journal) return NULL;
+    journal->trace_fd = -1;
+    journal->path = strdup(path);
+    journal->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    bool is_read = journal->path && journal->fd >= 0 && !fstat(journal->fd, &stat) && S_ISREG(stat.st_mode) &&
+                   stat.st_uid == geteuid() && (size_t)stat.st_size >= records_at() &&
+                   (!takes_lock || take_lock(journal->fd)) && map(journal, (size_t)stat.st_size, PROT_READ) && is_whole(journal);
+    if (is_read) return journal;
+    journal_drop(journal);
+    return NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+
+/* blame/journal: which jobs run, written where it outlives the process.
+ * Idea       a small mapped file with a place for every slot. A worker writes its job there before the handler starts and wipes it
+ *            after: a few plain stores, no system call. Whoever finds the file when the process is gone knows what ran in it.
+ * Invariant  a process that lives holds a lock on its file, which a fork does not inherit; and its name says which process it is, for
+ *            a handler may close our descriptors, and the lock with them.
+ * Threads    start, end: the worker that runs the job, or whoever finishes it · name: a signal handler, on any thread ·
+ *            the rest: owner.
+ * Never      holds a payload, or anything that is secret. */
+#ifndef QUERN_BLAME_JOURNAL_H
+#define QUERN_BLAME_JOURNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "quern.h"
+#include "wire/entry.h"
+
+enum record_state {
+    RECORD_EMPTY,
+    RECORD_RUNS,
+    RECORD_NAMED /* the hook was called on the thread that ran it */
+};
+
+struct record {
+    _Atomic uint32_t state;
+    uint32_t origin, deliveries;
+    int32_t signal; /* of a named one; negative: it called exit(-signal - 1) */
+    struct entry_id entry;
+} __attribute__((aligned(64)));
+
+enum journal_state {
+    JOURNAL_RUNS = 1,
+    JOURNAL_LEAVES /* it was told to leave: what ran is nobody's fault */
+};
+
+enum { JOURNAL_WORD = 512, JOURNAL_TRACE = 4096 };
+
+/* The file: a head, a trace, the records. */
+struct journal_head {
+    char magic[8];
+    uint32_t version, count;
+    _Atomic uint32_t state;
+    char redis[JOURNAL_WORD], stream[JOURNAL_WORD], group[JOURNAL_WORD], consumer[JOURNAL_WORD]; /* what it works for */
+    char trace[JOURNAL_TRACE]; /* written by whoever was named: a line per frame */
+};
+
+struct journal {
+    struct journal_head *head;
+    struct record *records;
+    size_t bytes;
+    char *path;
+    pid_t owner;
+    int fd, trace_fd; /* fd holds the lock */
+};
+
+struct journal_words {
+    const char *redis, *stream, *group, *consumer;
+};
+
+/* Makes a file in dir, or at path where that is given. Gives; NULL: it cannot be made, err says why. */
+struct journal *journal_open(const char *dir, const char *path, const struct journal_words *words, uint32_t count,
+                             quern_error *err);
+/* The process leaves of its own will, or because it was told to. Any thread, also in a signal handler. */
+void journal_leaves(struct journal *journal);
+/* Removes the file. NULL is allowed. */
+void journal_close(struct journal *journal);
+
+static inline void journal_start(struct journal *journal, uint32_t index, uint32_t origin, struct entry_id entry,
+                                 uint32_t deliveries)
+{
+    struct record *record = &journal->records[index];
+    record->origin = origin;
+    record->deliveries = deliveries;
+    record->entry = entry;
+    atomic_store_explicit(&record->state, RECORD_RUNS, memory_order_release); /* last: what is read by another process is whole */
+}
+
+/* NULL is allowed. */
+static inline void journal_end(struct journal *journal, uint32_t index)
+{
+    if (!journal) return;
+    atomic_store_explicit(&journal->records[index].state, RECORD_EMPTY, memory_order_release);
+}
+
+/* ── reading one that is left over ───────────────────────────────────────────────────────────────────────────────── */
+
+/* The path of a new journal of this process in dir; malloc'd, NULL: no memory. */
+char *journal_path(const char *dir);
+/* Is the process that a file of this name belongs to gone, as far as its name tells? false also: it is no journal's name. */
+bool journal_is_orphan(const char *name);
+
+/* Maps a file for reading; waits for nothing. takes_lock: only if nobody holds it. Gives; NULL: it is not there, not whole, or held. */
+struct journal *journal_read(const char *path, bool takes_lock);
+/* Only unmaps. */
+void journal_drop(struct journal *journal);
+
+#endif

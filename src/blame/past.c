@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "blame/blame.h"
+
+static bool is_same(const struct journal_head *head, const struct journal_words *words)
+{
+    return strcmp(head->redis, words->redis) == 0 && strcmp(head->stream, words->stream) == 0 &&
+           strcmp(head->group, words->group) == 0;
+}
+
+static void settle(struct conn *conn, const struct journal *journal, struct log *log)
+{
+    struct blame_sums sums;
+    quern_error why;
+    if (blame_settle(conn, journal, NULL, &sums, &why)) {
+        log_event(log, LOG_WARNING, "journal_left", LOG_TEXT("path", journal->path), LOG_TEXT("why", why.text),
+                  LOG_TEXT("then", "it is read at the next start; leases that are over come back without it"));
+        return;
+    }
+    blame_tell(log, journal->head->consumer, &sums);
+    unlink(journal->path);
+}
+
+void blame_past(struct conn *conn, const char *dir, const struct journal_words *words, struct log *log)
+{
+    DIR *list = opendir(dir);
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        char *path = NULL;
+        if (!journal_is_orphan(entry->d_name) || asprintf(&path, "%s/%s", dir, entry->d_name) < 0) continue;
+        struct journal *journal = journal_read(path, true);
+        if (journal && is_same(journal->head, words)) settle(conn, journal, log);
+        journal_drop(journal);
+        free(path);
+    }
+    if (list) closedir(list);
+}

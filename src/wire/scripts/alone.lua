@@ -1,0 +1,35 @@
+#!lua flags=allow-oom
+-- SPDX-License-Identifier: MIT
+-- alone: the next job that is to run with nothing else beside it. It is counted before it starts, so that a crash of whoever runs
+-- it is its own, even if the machine goes down with it. The asker holds none: what is pending in its name came with an answer
+-- that was lost, and is counted already.
+-- KEYS  the stream of jobs that run alone, the crashes
+-- ARGV  group, consumer, lease in ms
+-- Returns nothing, or: the entry, its deliveries, how often it has been started alone or blamed (this time included), how it
+-- ended the process the last time.
+local stream, crashes, group, consumer, lease_ms = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+local wrong = must_be(stream, 'stream', 'the jobs that run alone') or must_be(crashes, 'hash', 'the crashes')
+if wrong then return wrong end
+if redis.call('EXISTS', stream) == 0 then return {} end
+redis.pcall('XGROUP', 'CREATE', stream, group, '0')
+
+local function claim(row, more)
+  if not row then return nil end
+  local entry = redis.call('XCLAIM', stream, group, consumer, 0, row[1])[1]
+  return entry, row[4] + 1, more
+end
+
+local function read()
+  local answer = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', stream, '>')
+  if not answer then return nil end
+  return answer[1][2][1], 1, 1
+end
+
+local entry, deliveries, more = claim(redis.call('XPENDING', stream, group, '-', '+', 1, consumer)[1], 0)
+if not entry then entry, deliveries, more = read() end
+-- somebody else's, who has let it go
+if not entry then entry, deliveries, more = claim(redis.call('XPENDING', stream, group, 'IDLE', lease_ms, '-', '+', 1)[1], 1) end
+if not entry then return {} end
+local root = note_of(entry[2], 'quern_entry') or entry[1]
+local count = redis.call('HINCRBY', crashes, root, more)
+return {entry, deliveries, count, redis.call('HGET', crashes, root .. ':how') or ''}
