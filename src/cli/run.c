@@ -287,8 +287,11 @@ static int serve(struct run *run)
 }
 
 /* The parent is a user of the private server too, so that it outlives a child that crashes. */
-static int watch_over(struct run *run)
+static int watch_over(struct run *run, char **arguments)
 {
+    /* Opened to see whether they can be: what is wrong is said once, and before anything is started. */
+    if (guests_open(&run->modules, run->config, arguments)) return EXIT_USAGE;
+    module_unload_all(&run->modules);
     int code = server_open(run->config, run->is_child, &run->embed);
     if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
     return supervise(&(struct supervise_options){.arguments = run->argv, .redis = run->config->redis, .say = say});
@@ -298,7 +301,7 @@ static int run_all(struct run *run)
 {
     int rest, code = read_options(run, run->config, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
-    if (run->config->supervise && !run->goes_unsupervised && !run->is_child) return watch_over(run);
+    if (run->config->supervise && !run->goes_unsupervised && !run->is_child) return watch_over(run, run->argv + rest);
     add_ours(run, run->config);
     if (guests_open(&run->modules, run->config, run->argv + rest)) return EXIT_USAGE;
     run->redis = quern_config_get(run->config, "redis");

@@ -112,11 +112,10 @@ static void write_end(int status, char text[64])
 }
 
 /* Its commands go too. Those of the other child are not among them: that is their parent. */
-static void bury(struct supervisor *supervisor, struct child *child, const char *what, const char *ended)
+static void bury(struct supervisor *supervisor, const char *what, const char *ended)
 {
     supervisor->options->say("the process that %s has crashed: %s", what, ended);
     orphans_kill((const pid_t[]){supervisor->pool.pid, supervisor->alone.pid ? supervisor->alone.pid : supervisor->pool.pid, 0});
-    settle(supervisor, child, ended);
 }
 
 static void pool_ended(struct supervisor *supervisor, int status)
@@ -129,7 +128,8 @@ static void pool_ended(struct supervisor *supervisor, int status)
     int64_t lived_ns = clock_now_ns() - child->started_ns;
     supervisor->status = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
     supervisor->has_worked |= child->is_ready;
-    if (!has_left) bury(supervisor, child, "runs the jobs", ended);
+    if (!has_left) bury(supervisor, "runs the jobs", ended);
+    settle(supervisor, child, ended); /* one that left behind a handler that still ran has a journal, too */
     /* One that cannot even begin is not started again and again, unless one could before. */
     bool is_over = !supervisor->has_worked || (has_left && child->is_ready);
     child_forget(child);
@@ -145,7 +145,8 @@ static void alone_ended(struct supervisor *supervisor, int status)
     child_hear(child);
     write_end(status, ended);
     bool has_crashed = !(child->is_leaving && WIFEXITED(status));
-    if (has_crashed) bury(supervisor, child, "runs a job alone", ended);
+    if (has_crashed) bury(supervisor, "runs a job alone", ended);
+    settle(supervisor, child, ended);
     child_forget(child);
     if (has_crashed) start_alone(supervisor); /* there may be more; it is counted */
 }

@@ -16,7 +16,7 @@ memory_does_not_depend_on_how_many_wait() {
     sed -i 's/"completed_max": [0-9]*/"reap_ms": 500/' burn.json
     burn_jobs "$waiting" '{"echo": "0123456789012345678901234567890123456789012345678901"}'
     equal "$(redis XRANGE app.events - + COUNT 1 | grep -c .)" 11 "lines of an entry"
-    start_quern one run -c burn.json --redis "$url" --threads 2
+    start_quern one run -c burn.json --redis "$url" --threads 2 --no-supervise
     total=$waiting
     wait_for 60 length_is_at_most $((total * 3 / 4))
     early=$(memory_kib "$pid" VmRSS)

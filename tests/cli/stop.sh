@@ -57,7 +57,7 @@ a_second_signal_ends_it_at_once() {
     equal "$status" 1 status
     (($(now_ms) - began < 500 * slower)) || fail "it took $(($(now_ms) - began)) ms"
     has one.log "second signal: leaving at once"
-    equal "$(pending)" 2 pending
+    equal "$(pending) $(retry_length)" "0 2" "pending, given back"
 }
 
 # exec's commands do not listen to SIGTERM, and kill_grace_ms is long: nothing can end this handler.
@@ -80,7 +80,7 @@ END
     has one.log "still running: 1 handlers"
     ((took >= 600)) || fail "it gave up after $took ms"
     ! is_plain || ((took <= 700 + 500 + 800)) || fail "it took $took ms"
-    equal "$(pending)" 1 pending
+    equal "$(pending) $(retry_length)" "0 1" "pending, given back"
     group=$(pgrep_hanging)
     [[ -z $group ]] || kill -KILL -- "-$group"
 }
@@ -103,7 +103,7 @@ a_kill_loses_nothing() {
     burn_config
     burn_jobs 3000 '{"us": 300}'
     remember_ids >/dev/null
-    started_quern one run -c burn.json --redis "$url" --threads 2 --trim false
+    started_quern one run -c burn.json --redis "$url" --threads 2 --trim false --no-supervise --state_dir "$here/one"
     wait_for 20 completed_reaches 300
     signal_process KILL $pid
     status_of $pid 5

@@ -109,12 +109,17 @@ stop_quern() {
     status_of "$1" 20
 }
 
+# The processes that one of ours supervises.
+children_of() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+
 end_children() {
-    local child
+    local child grandchild grandchildren
     for child in $(jobs -p); do
         [[ $(ps_parent "$child") == "$BASHPID" ]] || continue
+        grandchildren=$(children_of "$child")
         kill -CONT "$child" 2>/dev/null
         kill -KILL "$child" 2>/dev/null
+        for grandchild in $grandchildren; do kill -KILL "$grandchild" 2>/dev/null; done
         wait "$child" 2>/dev/null
     done
 }

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/unit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "blame/journal.h"
+
+static char dir[] = "/tmp/quern-journal-XXXXXX";
+static const struct journal_words words = {"unix:///s", "jobs", "g", "me-1"};
+
+static int open_dir(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int close_dir(void **state)
+{
+    (void)state;
+    return rmdir(dir);
+}
+
+/* A process that begins a journal, runs two jobs and is killed. Its path. */
+static char *left_behind(void)
+{
+    int ends[2], status;
+    char path[512] = "";
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        quern_error err;
+        struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
+        if (!journal) _exit(1);
+        journal_start(journal, 1, 0, (struct entry_id){10, 1}, 1);
+        journal_start(journal, 7, 1, (struct entry_id){11, 2}, 4);
+        journal_start(journal, 2, 0, (struct entry_id){12, 3}, 1);
+        journal_end(journal, 2);
+        ssize_t n = write(ends[1], journal->path, strlen(journal->path));
+        (void)n;
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_true(read(ends[0], path, sizeof path - 1) > 0);
+    close(ends[0]);
+    close(ends[1]);
+    return strdup(path);
+}
+
+static void what_ran_is_read_when_the_process_is_gone(void **state)
+{
+    (void)state;
+    char *path = left_behind();
+    struct journal *journal = journal_read(path, true);
+    assert_non_null(journal);
+    assert_true(journal_is_orphan(strrchr(path, '/') + 1));
+    assert_string_equal(journal->head->consumer, "me-1");
+    assert_int_equal(journal->head->count, 8);
+    assert_int_equal(atomic_load(&journal->records[1].state), RECORD_RUNS);
+    assert_int_equal(atomic_load(&journal->records[2].state), RECORD_EMPTY);
+    assert_true(journal->records[7].entry.ms == 11 && journal->records[7].entry.seq == 2);
+    assert_int_equal(journal->records[7].deliveries, 4);
+    journal_drop(journal);
+    unlink(path);
+    free(path);
+}
+
+static void the_journal_of_a_process_that_lives_is_not_read_by_others(void **state)
+{
+    (void)state;
+    quern_error err;
+    struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
+    assert_non_null(journal);
+    assert_false(journal_is_orphan(strrchr(journal->path, '/') + 1));
+    int status;
+    pid_t child = fork();
+    if (child == 0) _exit(journal_read(journal->path, true) ? 1 : journal_is_orphan(strrchr(journal->path, '/') + 1) ? 2 : 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    journal_close(journal);
+}
+
+static void one_that_was_closed_leaves_no_file(void **state)
+{
+    (void)state;
+    quern_error err;
+    struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
+    char *path = strdup(journal->path);
+    journal_close(journal);
+    assert_int_equal(access(path, F_OK), -1);
+    free(path);
+}
+
+/* Cut anywhere, or of another kind: it is no journal. */
+static void what_is_not_whole_is_not_believed(void **state)
+{
+    (void)state;
+    char *path = left_behind();
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(truncate(path, status.st_size - 1), 0);
+    assert_null(journal_read(path, true));
+    assert_int_equal(truncate(path, 100), 0);
+    assert_null(journal_read(path, true));
+    assert_int_equal(truncate(path, status.st_size), 0); /* zeros */
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "nonsense", 8, 0), 8);
+    close(fd);
+    assert_null(journal_read(path, true));
+    unlink(path);
+    assert_null(journal_read(path, true));
+    free(path);
+}
+
+static void other_names_are_no_journals(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", ".", "x.journal", "1-2-xyz.journal", "1-2-01234567.journal.tmp", "1-2-01234567"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_false(journal_is_orphan(names[i]));
+    assert_true(journal_is_orphan("999999999-1-01234567.journal"));
+}
+
+static void a_folder_that_is_not_there_is_said(void **state)
+{
+    (void)state;
+    quern_error err;
+    assert_null(journal_open("/nowhere/at/all", NULL, &words, 8, &err));
+    assert_non_null(strstr(err.text, "/nowhere/at/all"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_ran_is_read_when_the_process_is_gone),
+        cmocka_unit_test(the_journal_of_a_process_that_lives_is_not_read_by_others),
+        cmocka_unit_test(one_that_was_closed_leaves_no_file),
+        cmocka_unit_test(what_is_not_whole_is_not_believed),
+        cmocka_unit_test(other_names_are_no_journals),
+        cmocka_unit_test(a_folder_that_is_not_there_is_said),
+    };
+    return cmocka_run_group_tests(tests, open_dir, close_dir);
+}
