@@ -125,7 +125,7 @@ static void one_that_a_stop_gives_back_is_not_blamed_for_it(void **state)
     scene_publish(scene, 0, 1);
     wait_for(mill->inside == 1);
     put_alone(scene, "1-0");
-    wait_for(redis_number(&scene->redis, "HGET", "jobs:g:crashes", "1-0") == 1); /* taken, and waiting for the other to end */
+    wait_for(redis_number(&scene->redis, "EXISTS", "jobs:g:crashes") == 1); /* taken, and waiting for the other to end */
     quern_pool_stop(mill->pool);
     wait_for(redis_number(&scene->redis, "EXISTS", "jobs:g:crashes") == 0);
     atomic_store(&mill->is_shut, false);
