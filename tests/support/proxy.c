@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/proxy.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,23 +16,37 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PAIRS = 32, FIRST_BYTES = 512, WORDS_SIZE = 64 };
+#include "support/wait.h"
+
+enum { PAIRS = 128, FIRST_BYTES = 512, WORDS_SIZE = 64, URL_SIZE = 160 };
+
+/* What is kept back of an answer, and goes on later. While it does, the server is not read. */
+struct held {
+    char *bytes;
+    size_t len, gone, at_once; /* at_once: how many bytes go on after each pause */
+    int pause_ms;
+    int64_t due_ms;
+};
 
 struct pair {
     int client, server; /* -1: none */
-    char first[FIRST_BYTES];
-    size_t first_len;
+    char first[FIRST_BYTES], question[FIRST_BYTES];
+    size_t first_len, question_len;
+    bool is_answered; /* what the client says next is another question */
+    bool is_silent;
+    struct held held;
 };
 
 struct proxy {
     int listener, stop;
+    char url[URL_SIZE];
     struct sockaddr_un target;
     bool has_target;
     const char *hello;
     pthread_t thread;
     pthread_mutex_t lock;
-    char words[WORDS_SIZE]; /* under lock */
-    int wanted;             /* under lock */
+    struct proxy_fault fault;                    /* under lock */
+    char name[WORDS_SIZE], question[WORDS_SIZE]; /* its texts; under lock */
     _Atomic int swallowed, accepted;
     struct pair pairs[PAIRS];
     char bytes[65536];
@@ -39,6 +56,7 @@ static void end_pair(struct pair *pair)
 {
     if (pair->client >= 0) close(pair->client);
     if (pair->server >= 0) close(pair->server);
+    free(pair->held.bytes);
     *pair = (struct pair){.client = -1, .server = -1};
 }
 
@@ -49,13 +67,77 @@ static bool write_all(int fd, const char *bytes, size_t len)
     return true;
 }
 
-static bool is_to_be_lost(struct proxy *proxy, const struct pair *pair)
+/* ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool holds(const char *bytes, size_t len, const char *words)
+{
+    return memmem(bytes, len, words, strlen(words)) != NULL;
+}
+
+/* Does the fault meet this answer? */
+static bool take_fault(struct proxy *proxy, const struct pair *pair, struct proxy_fault *fault)
 {
     pthread_mutex_lock(&proxy->lock);
-    bool is = proxy->wanted > 0 && memmem(pair->first, pair->first_len, proxy->words, strlen(proxy->words));
-    if (is) proxy->wanted--;
+    bool is = proxy->fault.times > 0 && holds(pair->first, pair->first_len, proxy->name) &&
+              holds(pair->question, pair->question_len, proxy->question);
+    if (is) proxy->fault.times--;
+    *fault = proxy->fault;
     pthread_mutex_unlock(&proxy->lock);
     return is;
+}
+
+static bool hold_back(struct pair *pair, const char *bytes, size_t len, size_t at_once, int pause_ms)
+{
+    pair->held = (struct held){
+        .bytes = malloc(len), .len = len, .at_once = at_once, .pause_ms = pause_ms, .due_ms = wait_now_ms() + pause_ms};
+    if (!pair->held.bytes) return false;
+    memcpy(pair->held.bytes, bytes, len);
+    return true;
+}
+
+/* false: the pair ends. */
+static bool spoil(struct pair *pair, const struct proxy_fault *fault, const char *bytes, size_t len)
+{
+    size_t through = fault->after < len ? fault->after : len;
+    if (!write_all(pair->client, bytes, through)) return false;
+    bytes += through;
+    len -= through;
+    switch (fault->kind) {
+    case PROXY_RESET:
+        setsockopt(pair->client, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+        return false;
+    case PROXY_SILENT:
+        pair->is_silent = true;
+        return true;
+    case PROXY_DRIP:
+        return !len || hold_back(pair, bytes, len, 1, fault->pause_ms);
+    case PROXY_DELAY:
+        return !len || hold_back(pair, bytes, len, len, fault->pause_ms);
+    default:
+        return false;
+    }
+}
+
+static bool carry_held(struct pair *pair)
+{
+    struct held *held = &pair->held;
+    size_t left = held->len - held->gone, n = held->at_once < left ? held->at_once : left;
+    if (!write_all(pair->client, held->bytes + held->gone, n)) return false;
+    held->gone += n;
+    held->due_ms = wait_now_ms() + held->pause_ms;
+    if (held->gone < held->len) return true;
+    free(held->bytes);
+    *held = (struct held){0};
+    return true;
+}
+
+/* ── carrying ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void remember(char *to, size_t *to_len, const char *bytes, size_t len)
+{
+    size_t room = FIRST_BYTES - *to_len, kept = len < room ? len : room;
+    memcpy(to + *to_len, bytes, kept);
+    *to_len += kept;
 }
 
 /* What the client said: remembered as long as it is the beginning, and carried on. */
@@ -63,27 +145,32 @@ static bool carry_question(struct proxy *proxy, struct pair *pair)
 {
     ssize_t n = recv(pair->client, proxy->bytes, sizeof proxy->bytes, 0);
     if (n <= 0) return false;
-    size_t len = (size_t)n, room = FIRST_BYTES - pair->first_len, kept = len < room ? len : room;
     bool is_first = pair->first_len == 0;
-    memcpy(pair->first + pair->first_len, proxy->bytes, kept);
-    pair->first_len += kept;
-    if (proxy->has_target) return write_all(pair->server, proxy->bytes, len);
+    if (pair->is_answered) pair->question_len = 0;
+    pair->is_answered = false;
+    remember(pair->first, &pair->first_len, proxy->bytes, (size_t)n);
+    remember(pair->question, &pair->question_len, proxy->bytes, (size_t)n);
+    if (proxy->has_target) return write_all(pair->server, proxy->bytes, (size_t)n);
     return !is_first || !proxy->hello || write_all(pair->client, proxy->hello, strlen(proxy->hello));
 }
 
 static bool carry_answer(struct proxy *proxy, struct pair *pair)
 {
+    struct proxy_fault fault;
     ssize_t n = recv(pair->server, proxy->bytes, sizeof proxy->bytes, 0);
     if (n <= 0) return false;
-    if (!is_to_be_lost(proxy, pair)) return write_all(pair->client, proxy->bytes, (size_t)n);
+    pair->is_answered = true;
+    if (!take_fault(proxy, pair, &fault)) return write_all(pair->client, proxy->bytes, (size_t)n);
+    bool is_open = spoil(pair, &fault, proxy->bytes, (size_t)n);
+    if (!is_open) end_pair(pair); /* before it is counted: then it has happened */
     atomic_fetch_add(&proxy->swallowed, 1);
-    return false;
+    return is_open;
 }
 
 static void accept_one(struct proxy *proxy)
 {
     struct pair *pair = proxy->pairs;
-    while (pair < proxy->pairs + PAIRS && pair->client >= 0) pair++;
+    while (pair < proxy->pairs + PAIRS && (pair->client >= 0 || pair->server >= 0)) pair++;
     int client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
     if (pair == proxy->pairs + PAIRS || client < 0) {
         if (client >= 0) close(client);
@@ -96,22 +183,44 @@ static void accept_one(struct proxy *proxy)
     if (connect(pair->server, (struct sockaddr *)&proxy->target, sizeof proxy->target)) end_pair(pair);
 }
 
+/* The client of a half-open connection has gone: the server does not hear of it. */
+static void forget_client(struct pair *pair)
+{
+    close(pair->client);
+    pair->client = -1;
+}
+
+static void look_at(struct pollfd at[2], const struct pair *pair, int64_t *due_ms)
+{
+    bool is_holding = pair->held.bytes != NULL;
+    at[0] = (struct pollfd){.fd = pair->client, .events = pair->is_silent ? POLLRDHUP : POLLIN};
+    at[1] = (struct pollfd){.fd = pair->is_silent || is_holding ? -1 : pair->server, .events = POLLIN};
+    if (is_holding && pair->held.due_ms < *due_ms) *due_ms = pair->held.due_ms;
+}
+
+static void carry(struct proxy *proxy, struct pair *pair, const struct pollfd at[2], int64_t now_ms)
+{
+    if (pair->is_silent) {
+        if (at[0].revents) forget_client(pair);
+        return;
+    }
+    bool is_open = !at[0].revents || carry_question(proxy, pair);
+    if (is_open && at[1].revents) is_open = carry_answer(proxy, pair);
+    if (is_open && pair->held.bytes && pair->held.due_ms <= now_ms) is_open = carry_held(pair);
+    if (!is_open) end_pair(pair);
+}
+
 /* One look at all sockets. false: it is time to stop. */
 static bool proxy_step(struct proxy *proxy)
 {
     struct pollfd at[2 + 2 * PAIRS] = {{.fd = proxy->stop, .events = POLLIN}, {.fd = proxy->listener, .events = POLLIN}};
-    for (int i = 0; i < PAIRS; i++) {
-        at[2 + 2 * i] = (struct pollfd){.fd = proxy->pairs[i].client, .events = POLLIN};
-        at[3 + 2 * i] = (struct pollfd){.fd = proxy->pairs[i].server, .events = POLLIN};
-    }
-    poll(at, 2 + 2 * PAIRS, -1);
+    int64_t due_ms = INT64_MAX, now_ms = wait_now_ms();
+    for (int i = 0; i < PAIRS; i++) look_at(at + 2 + 2 * i, &proxy->pairs[i], &due_ms);
+    int wait_ms = due_ms == INT64_MAX ? -1 : due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
+    poll(at, 2 + 2 * PAIRS, wait_ms);
     if (at[0].revents) return false;
-    for (int i = 0; i < PAIRS; i++) {
-        struct pair *pair = &proxy->pairs[i];
-        bool is_open =
-            (!at[2 + 2 * i].revents || carry_question(proxy, pair)) && (!at[3 + 2 * i].revents || carry_answer(proxy, pair));
-        if (!is_open) end_pair(pair);
-    }
+    now_ms = wait_now_ms();
+    for (int i = 0; i < PAIRS; i++) carry(proxy, &proxy->pairs[i], at + 2 + 2 * i, now_ms);
     if (at[1].revents) accept_one(proxy);
     return true;
 }
@@ -122,14 +231,27 @@ static void *run(void *given)
     return NULL;
 }
 
-static bool proxy_listen(struct proxy *proxy, const char *path)
+/* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool listen_on_path(struct proxy *proxy, const char *path)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    snprintf(proxy->url, sizeof proxy->url, "unix://%s", path);
     unlink(path);
     proxy->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    proxy->stop = eventfd(0, EFD_CLOEXEC);
-    return bind(proxy->listener, (struct sockaddr *)&at, sizeof at) == 0 && listen(proxy->listener, PAIRS) == 0;
+    return bind(proxy->listener, (struct sockaddr *)&at, sizeof at) == 0;
+}
+
+static bool listen_on_port(struct proxy *proxy)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(proxy->listener, (struct sockaddr *)&at, size)) return false;
+    if (getsockname(proxy->listener, (struct sockaddr *)&at, &size)) return false;
+    snprintf(proxy->url, sizeof proxy->url, "redis://127.0.0.1:%d", ntohs(at.sin_port));
+    return true;
 }
 
 struct proxy *proxy_open(const char *path, const char *target, const char *hello)
@@ -142,7 +264,9 @@ struct proxy *proxy_open(const char *path, const char *target, const char *hello
     if (target) snprintf(proxy->target.sun_path, sizeof proxy->target.sun_path, "%s", target);
     for (int i = 0; i < PAIRS; i++) proxy->pairs[i].client = proxy->pairs[i].server = -1;
     pthread_mutex_init(&proxy->lock, NULL);
-    if (proxy_listen(proxy, path) && !pthread_create(&proxy->thread, NULL, run, proxy)) return proxy;
+    proxy->stop = eventfd(0, EFD_CLOEXEC);
+    bool is_bound = path ? listen_on_path(proxy, path) : listen_on_port(proxy);
+    if (is_bound && !listen(proxy->listener, PAIRS) && !pthread_create(&proxy->thread, NULL, run, proxy)) return proxy;
     free(proxy);
     return NULL;
 }
@@ -158,12 +282,23 @@ void proxy_close(struct proxy *proxy)
     free(proxy);
 }
 
-void proxy_swallow(struct proxy *proxy, const char *words, int n)
+const char *proxy_url(const struct proxy *proxy)
+{
+    return proxy->url;
+}
+
+void proxy_fault(struct proxy *proxy, const struct proxy_fault *fault)
 {
     pthread_mutex_lock(&proxy->lock);
-    snprintf(proxy->words, sizeof proxy->words, "%s", words);
-    proxy->wanted = n;
+    proxy->fault = fault ? *fault : (struct proxy_fault){0};
+    snprintf(proxy->name, sizeof proxy->name, "%s", fault ? fault->name : "");
+    snprintf(proxy->question, sizeof proxy->question, "%s", fault && fault->question ? fault->question : "");
     pthread_mutex_unlock(&proxy->lock);
+}
+
+void proxy_swallow(struct proxy *proxy, const char *name, int n)
+{
+    proxy_fault(proxy, &(struct proxy_fault){.name = name, .times = n});
 }
 
 int proxy_swallowed(const struct proxy *proxy)
