@@ -5,7 +5,7 @@
 -- ARGV  group, consumer, batch number, low id, high id, bound, completed_max, what is deleted (0 nothing, 1 all: a private stream,
 --       2 all if there is no other group: the second gear of trimming), then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), job id, event, result, retries, wait_ms, run_ms, finished_at
--- Returns one letter per entry: d done, l lost.
+-- Returns one letter per entry: d done, l lost, e its record could not be written: it stays pending.
 local stream, settles, completed = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, max = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local wrong = must_be(settles, 'hash', 'the settles') or must_be(completed, 'stream', 'the completed log') or must_be(stream, 'stream', 'the stream')
@@ -13,17 +13,23 @@ if wrong then return wrong end
 local known = replayed(settles, consumer, number)
 if known then return known end
 
+-- An error in the middle of a batch would leave the records before it without their acknowledgement.
+local function record(i)
+  return max == '0' or pcall(redis.call, 'XADD', completed, 'MAXLEN', '~', max, '*', 'id', ARGV[i + 2], 'event', ARGV[i + 3],
+    'result', ARGV[i + 4], 'retries', ARGV[i + 5], 'wait_ms', ARGV[i + 6], 'run_ms', ARGV[i + 7], 'consumer', consumer,
+    'finished_at', ARGV[i + 8])
+end
+
 local held = pending_of(stream, group, consumer, ARGV[4], ARGV[5], ARGV[6])
 local ids, statuses, roots = {}, {}, {}
 for i = 9, #ARGV, 9 do
   if held[ARGV[i]] == ARGV[i + 1] or ARGV[i + 1] == '0' then
-    if max ~= '0' then
-      redis.call('XADD', completed, 'MAXLEN', '~', max, '*', 'id', ARGV[i + 2], 'event', ARGV[i + 3], 'result', ARGV[i + 4],
-        'retries', ARGV[i + 5], 'wait_ms', ARGV[i + 6], 'run_ms', ARGV[i + 7], 'consumer', consumer, 'finished_at', ARGV[i + 8])
+    local is_recorded = record(i)
+    if is_recorded then
+      ids[#ids + 1] = ARGV[i]
+      if KEYS[4] then roots[#roots + 1] = root_of(stream, ARGV[i]) end
     end
-    ids[#ids + 1] = ARGV[i]
-    if KEYS[4] then roots[#roots + 1] = root_of(stream, ARGV[i]) end
-    statuses[#statuses + 1] = 'd'
+    statuses[#statuses + 1] = is_recorded and 'd' or 'e'
   else
     statuses[#statuses + 1] = 'l'
     -- our own XACK may have run without the XDEL behind it: what nobody holds in a private stream is of no use any more
