@@ -25,7 +25,7 @@
 #include "publish/send.h"
 #include "wire/group.h"
 
-enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, BATCH_BYTES = 1024 * 1024 };
+enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024 };
 
 struct quern_publisher {
     quern_config *config;
@@ -140,6 +140,14 @@ static int give_up(const struct outgoing *batch, int code, int may_be_there, que
     return code;
 }
 
+/* How long one try may take: a marked one is asked for again, so a connection that says nothing must not use up the whole budget. */
+static int64_t try_deadline_ns(const quern_config *config, const struct outgoing *batch, int64_t deadline_ns)
+{
+    int64_t ms = config->publish_ms / TRIES > LEAST_TRY_MS ? config->publish_ms / TRIES : LEAST_TRY_MS;
+    int64_t try_ns = clock_deadline_ns(clock_now_ns(), ms);
+    return batch->marker && try_ns < deadline_ns ? try_ns : deadline_ns;
+}
+
 static int publish_batch(quern_publisher *publisher, const struct outgoing *batch, int64_t deadline_ns, quern_error *err)
 {
     struct backoff backoff = {.first_ms = FIRST_WAIT_MS, .max_ms = MAX_WAIT_MS, .random = backoff_seed()};
@@ -147,8 +155,9 @@ static int publish_batch(quern_publisher *publisher, const struct outgoing *batc
     set_codes(batch, QUERN_E_UNKNOWN);
     for (;;) {
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
-        int was_sent = 0, code = publisher_connect(publisher, deadline_ns, err);
-        if (!code && !(code = send_batch(publisher->conn, batch, deadline_ns, &was_sent, &meaning, err))) return QUERN_OK;
+        int64_t try_ns = try_deadline_ns(publisher->config, batch, deadline_ns);
+        int was_sent = 0, code = publisher_connect(publisher, try_ns, err);
+        if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &was_sent, &meaning, err))) return QUERN_OK;
         publisher_disconnect(publisher);
         may_be_there |= was_sent;
         int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;

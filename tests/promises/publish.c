@@ -7,6 +7,7 @@
 
 #include "support/mill.h"
 #include "support/proxy.h"
+#include "wire/script.h"
 
 enum { NUMBER_SIZE = 8, MESSAGES_MAX = 1000 };
 
@@ -154,6 +155,84 @@ static void an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown(void *
     assert_int_equal(publish(desk, 1), QUERN_OK);
 }
 
+/* ── whatever befalls the answer ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* The answers have some hundred bytes. */
+static const struct proxy_fault faults[] = {
+    {.kind = PROXY_CLOSE},
+    {.kind = PROXY_CLOSE, .after = 3},
+    {.kind = PROXY_CLOSE, .after = 60},
+    {.kind = PROXY_RESET},
+    {.kind = PROXY_RESET, .after = 60},
+    {.kind = PROXY_SILENT},
+    {.kind = PROXY_SILENT, .after = 60},
+    {.kind = PROXY_DELAY, .pause_ms = 2500},
+    {.kind = PROXY_DRIP, .pause_ms = 200},
+    {.kind = PROXY_DRIP, .after = 60, .pause_ms = 1},
+    {.kind = PROXY_DELAY, .pause_ms = 20},
+};
+enum { FAULTS = sizeof faults / sizeof *faults, IN_TIME = 2 /* of them: the last ones */ };
+
+/* Publishes into an empty stream, and the answer meets a fault. */
+static int publish_badly(struct desk *desk, size_t n, const char *question, struct proxy_fault fault)
+{
+    int before = proxy_swallowed(desk->proxy);
+    redis_ask(&desk->redis, "DEL", "jobs");
+    fault.name = "quern:publisher";
+    fault.question = question;
+    fault.times = 1;
+    proxy_fault(desk->proxy, &fault);
+    int code = publish(desk, n);
+    wait_for(proxy_swallowed(desk->proxy) == before + 1);
+    return code;
+}
+
+static void a_marked_batch_is_published_once_whatever_befalls_its_answer(void **state)
+{
+    struct desk *desk = *state;
+    set(desk, "publish_ms", "6000"); /* a try of a third of it: two seconds */
+    desk->proxy = proxy_open(NULL, desk->redis.socket, NULL);
+    set(desk, "redis", proxy_url(desk->proxy));
+    assert_int_equal(publish(desk, 1), QUERN_OK); /* the script is known from here on */
+    for (size_t i = 0; i < FAULTS; i++) {
+        assert_int_equal(publish_badly(desk, 5, script_publish.sha1, faults[i]), QUERN_OK);
+        are_there_in_order(desk, 5);
+    }
+}
+
+/* Each receipt speaks of its own message: there, or not known; all of them are there, for every one was sent. */
+static void is_honest(struct desk *desk, size_t n, bool is_lost)
+{
+    size_t unknown = 0;
+    wait_for(redis_number(&desk->redis, "XLEN", "jobs") == (long long)n);
+    const struct answer *list = redis_ask(&desk->redis, "XRANGE", "jobs", "-", "+");
+    for (size_t i = 0; i < n; i++) {
+        const struct answer *entry = answer_at(list, i);
+        assert_true(answer_is(answer_of(answer_at(entry, 1), "id"), desk->receipts[i].id));
+        if (desk->receipts[i].code == QUERN_OK) {
+            assert_true(answer_is(answer_at(entry, 0), desk->receipts[i].entry));
+        } else {
+            assert_int_equal(desk->receipts[i].code, QUERN_E_UNKNOWN);
+            unknown++;
+        }
+    }
+    assert_true(is_lost ? unknown > 0 : unknown == 0);
+}
+
+static void an_unmarked_batch_says_what_is_known_whatever_befalls_its_answer(void **state)
+{
+    struct desk *desk = *state;
+    set(desk, "publish_ms", "1000");
+    set(desk, "publish_marked", "false");
+    desk->proxy = proxy_open(NULL, desk->redis.socket, NULL);
+    set(desk, "redis", proxy_url(desk->proxy));
+    for (size_t i = 0; i < FAULTS; i++) {
+        bool is_lost = i < FAULTS - IN_TIME;
+        assert_int_equal(publish_badly(desk, 5, "XADD", faults[i]), is_lost ? QUERN_E_UNKNOWN : QUERN_OK);
+        is_honest(desk, 5, is_lost);
+    }
+}
+
 static void a_publisher_outlives_a_restart(void **state)
 {
     struct desk *desk = *state;
@@ -264,6 +343,8 @@ int main(void)
         DESK(an_entry_has_exactly_the_fields_of_the_schema),
         DESK(a_marked_batch_whose_answer_was_lost_is_not_published_twice),
         DESK(an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown),
+        DESK(a_marked_batch_is_published_once_whatever_befalls_its_answer),
+        DESK(an_unmarked_batch_says_what_is_known_whatever_befalls_its_answer),
         DESK(a_publisher_outlives_a_restart),
         DESK(a_full_redis_refuses_and_nothing_is_suppressed_afterwards),
         DESK(a_small_budget_ends_in_time),
