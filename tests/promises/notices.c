@@ -53,6 +53,111 @@ static void a_callback_that_blocks_stalls_nothing(void **state)
     assert_in_range(listener.notices, 1, JOBS - 1);
 }
 
+/* ── a callback that calls back ──────────────────────────────────────────────────────────────────────────────────── */
+
+/* All that a callback may call, and what it was told; by the first notice of a job, or by the first line. */
+struct caller {
+    quern_pool *_Atomic pool;
+    struct scene *scene;
+    int publish_code, join_code, free_code;
+    bool has_stats;
+    _Atomic int rounds; /* so often it did all of it */
+    _Atomic bool is_stopping;
+};
+
+static void call_all(struct caller *caller)
+{
+    quern_pool *pool;
+    quern_message message = {.size = sizeof message, .event = "job", .data = {"7", 1}};
+    while (!(pool = atomic_load(&caller->pool))) wait_breathe();
+    char *stats = quern_pool_stats(pool);
+    caller->has_stats = stats && strstr(stats, "\"fetched\"");
+    quern_free(stats);
+    caller->publish_code = quern_publish(caller->scene->publisher, &message, 1, NULL, NULL);
+    caller->join_code = quern_pool_join(pool, -1, NULL);
+    caller->free_code = quern_pool_free(pool);
+    atomic_fetch_add(&caller->rounds, 1);
+    if (atomic_load(&caller->is_stopping)) quern_pool_stop(pool);
+}
+
+static void call_on_notice(void *user, const quern_notice *notice)
+{
+    struct caller *caller = user;
+    if (notice->what == QUERN_NOTICE_JOB && atomic_load(&caller->rounds) < 2) call_all(caller);
+}
+
+static void call_on_line(void *user, int level, const char *line)
+{
+    struct caller *caller = user;
+    (void)level;
+    if (strstr(line, "event=job_dead") && atomic_load(&caller->rounds) < 2) call_all(caller);
+}
+
+static void may_call_all(struct mill *mill, struct caller *caller)
+{
+    struct redis *redis = &caller->scene->redis;
+    scene_publish(caller->scene, 0, 1);
+    mill_start(mill);
+    atomic_store(&caller->pool, mill->pool);
+    wait_for(caller->rounds == 1); /* what it has published is the next job it is told of */
+    atomic_store(&caller->is_stopping, true);
+    assert_int_equal(quern_pool_join(mill->pool, PATIENCE_MS, &mill->error), QUERN_OK);
+    assert_true(caller->has_stats && mill->ended >= 2);
+    assert_int_equal(caller->publish_code, QUERN_OK);
+    assert_int_equal(caller->join_code, QUERN_E_ARGUMENT);
+    assert_int_equal(caller->free_code, QUERN_E_BUSY);
+    assert_int_equal(redis_pending(redis, "jobs", "g"), 0);
+    mill_stop(mill);
+}
+
+static void an_observer_may_publish_look_and_stop_but_not_join_or_free(void **state)
+{
+    struct scene *scene = *state;
+    struct caller caller = {.scene = scene};
+    struct mill *mill = mill_new(scene, NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    quern_config_observe(mill->config, QUERN_NOTICE_ALL, call_on_notice, &caller);
+    may_call_all(mill, &caller);
+}
+
+static void a_logger_may_publish_look_and_stop_but_not_join_or_free(void **state)
+{
+    struct scene *scene = *state;
+    struct caller caller = {.scene = scene};
+    struct mill *mill = mill_new(scene, NULL);
+    mill->verdict = QUERN_DEAD; /* each is a line */
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    quern_config_log(mill->config, call_on_line, &caller);
+    may_call_all(mill, &caller);
+}
+
+/* The callback stands still while leases are renewed, retries come due and the drain runs: nobody waits for it but the join. */
+static void a_callback_that_blocks_holds_up_no_lease_no_retry_and_no_drain(void **state)
+{
+    struct scene *scene = *state;
+    struct listener listener = {.is_shut = true};
+    struct mill *mill = mill_new(scene, "lease_ms", "600", "retry_base_ms", "20", "retry_limit", "2", NULL);
+    quern_config_observe(mill->config, QUERN_NOTICE_ALL, hear_notice, &listener);
+    quern_config_log(mill->config, hear_line, &listener);
+    mill->verdict = QUERN_RETRY;
+    mill_started(mill);
+    scene_publish(scene, 0, 10);
+    wait_for(mill_stat(mill, "jobs", "dead") == 10 && mill_stat(mill, "upkeep", "due") == 20);
+    atomic_store(&mill->verdict, QUERN_DONE);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(scene, 0, 2);
+    wait_for(mill->inside == 2 && mill_stat(mill, "leases", "renewed") >= 4);
+    quern_pool_stop(mill->pool);
+    atomic_store(&mill->is_shut, false);
+    wait_for(redis_pending(&scene->redis, "jobs", "g") == 0 && mill_stat(mill, "jobs", "done") == 2);
+    wait_for(redis_number(&scene->redis, "XINFO", "CONSUMERS", "jobs", "g") == 0); /* it has taken its leave */
+    assert_int_equal(listener.notices + listener.lines, 0);
+    assert_int_equal(quern_pool_join(mill->pool, 0, &mill->error), QUERN_E_BUSY);
+    assert_int_equal(quern_pool_free(mill->pool), QUERN_E_BUSY);
+    atomic_store(&listener.is_shut, false);
+    mill_stop(mill);
+}
+
 /* ── what a notice holds ─────────────────────────────────────────────────────────────────────────────────────────── */
 
 enum { TOLD_MAX = 64 };
@@ -215,6 +320,9 @@ int main(void)
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
     const struct CMUnitTest tests[] = {
         SCENE(a_callback_that_blocks_stalls_nothing),
+        SCENE(an_observer_may_publish_look_and_stop_but_not_join_or_free),
+        SCENE(a_logger_may_publish_look_and_stop_but_not_join_or_free),
+        SCENE(a_callback_that_blocks_holds_up_no_lease_no_retry_and_no_drain),
         SCENE(an_observer_is_told_of_each_job_once),
         SCENE(long_names_are_cut),
         SCENE(the_statistics_are_json_with_the_documented_fields),
