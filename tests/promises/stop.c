@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "support/mill.h"
+#include "support/proxy.h"
 
 /* A mill whose threads stand still while it holds more jobs that have not begun. */
 static struct mill *stuck(struct scene *scene, int jobs)
@@ -245,9 +246,132 @@ static void a_job_that_ends_because_the_drain_is_over_goes_back_at_no_cost(void 
     mill_stop(mill);
 }
 
+/* ── under a fault ───────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Redis goes while jobs that ended are still to be told to it. */
+static void what_a_drain_could_not_tell_is_counted_and_runs_again(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, "drain_ms", "500", "lease_ms", "1000", NULL);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(scene, 0, 2);
+    wait_for(mill->inside == 2);
+    quern_pool_stop(mill->pool);
+    redis_kill(&scene->redis);
+    atomic_store(&mill->is_shut, false);
+    int64_t from_ms = wait_now_ms();
+    assert_int_equal(quern_pool_join(mill->pool, PATIENCE_MS, &mill->error), QUERN_OK);
+    assert_in_range(wait_now_ms() - from_ms, 0, 6000);
+    assert_int_equal(mill_stat(mill, "jobs", "unsettled"), 2);
+    assert_int_equal(mill_stat(mill, "jobs", "left_pending"), 2);
+    assert_int_equal(mill_lines(mill, "event=stopped done=0 retry=0 dead=0 released=0 left_pending=2"), 1);
+    mill_stop(mill);
+    redis_again(&scene->redis);
+    mill = mill_run(scene, "lease_ms", "1000", "reap_ms", "50", NULL);
+    wait_for(mill_stat(mill, "jobs", "done") == 2 && redis_pending(&scene->redis, "jobs", "g") == 0);
+    mill_stop(mill);
+}
+
+/* Its server accepts, and says nothing any more. */
+static void a_stop_ends_in_time_when_redis_says_nothing(void **state)
+{
+    struct scene *scene = *state;
+    struct proxy *proxy = proxy_open(NULL, scene->redis.socket, NULL);
+    assert_non_null(proxy);
+    struct mill *mill = mill_run(scene, "redis", proxy_url(proxy), "drain_ms", "500", "block_ms", "100", NULL);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(scene, 0, 2);
+    wait_for(mill->inside == 2);
+    proxy_fault(proxy, &(struct proxy_fault){.name = "", .kind = PROXY_SILENT, .times = INT32_MAX});
+    quern_pool_stop(mill->pool);
+    atomic_store(&mill->is_shut, false);
+    int64_t from_ms = wait_now_ms();
+    assert_int_equal(quern_pool_join(mill->pool, PATIENCE_MS, &mill->error), QUERN_OK);
+    assert_in_range(wait_now_ms() - from_ms, 0, 10000);
+    assert_int_equal(mill_stat(mill, "jobs", "left_pending") + mill_stat(mill, "jobs", "done"), 2);
+    mill_stop(mill);
+    proxy_close(proxy);
+}
+
+static quern_verdict defers(quern_job *job, void *thread, void *user)
+{
+    struct mill *mill = user;
+    (void)thread;
+    atomic_store(&mill->ticket, quern_job_ticket(job));
+    atomic_fetch_add(&mill->started, 1);
+    return QUERN_PENDING;
+}
+
+/* Nobody can end it from outside: the join says so, in its own time, as often as it is asked. */
+static void a_stop_names_jobs_whose_ticket_nobody_finishes(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "drain_ms", "100", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = defers});
+    mill_start(mill);
+    scene_publish(scene, 0, 1);
+    wait_for(mill->started == 1 && mill_stat(mill, "jobs", "running") == 0);
+    quern_pool_stop(mill->pool);
+    for (int i = 0; i < 2; i++) {
+        int64_t from_ms = wait_now_ms();
+        assert_int_equal(quern_pool_join(mill->pool, 300, &mill->error), QUERN_E_BUSY);
+        assert_in_range(wait_now_ms() - from_ms, 290, 3000);
+        if (!strstr(mill->error.text, "0 handlers, 1 jobs held")) fail_msg("%s", mill->error.text);
+    }
+    wait_for(mill_lines(mill, "event=still_running jobs=1") == 1);
+    assert_int_equal(quern_pool_free(mill->pool), QUERN_E_BUSY);
+    assert_int_equal(quern_pool_finish(mill->pool, mill->ticket, QUERN_DONE, NULL), QUERN_OK);
+    mill_stop(mill);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
+}
+
+/* ── from several sides at once ──────────────────────────────────────────────────────────────────────────────────── */
+
+enum { SIDES = 8 };
+
+struct side {
+    quern_pool *pool;
+    pthread_barrier_t *together;
+    bool stops;
+    int code, again;
+};
+
+static void *stop_and_join(void *given)
+{
+    struct side *side = given;
+    pthread_barrier_wait(side->together);
+    if (side->stops) quern_pool_stop(side->pool);
+    side->code = quern_pool_join(side->pool, PATIENCE_MS, NULL);
+    side->again = quern_pool_join(side->pool, 0, NULL);
+    return NULL;
+}
+
+static void many_may_stop_and_join_at_once(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = stuck(scene, 100);
+    struct side sides[SIDES];
+    pthread_t threads[SIDES];
+    pthread_barrier_t together;
+    pthread_barrier_init(&together, NULL, SIDES + 1);
+    for (int i = 0; i < SIDES; i++) {
+        sides[i] = (struct side){.pool = mill->pool, .together = &together, .stops = i % 2 == 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, stop_and_join, &sides[i]), 0);
+    }
+    pthread_barrier_wait(&together);
+    atomic_store(&mill->is_shut, false);
+    for (int i = 0; i < SIDES; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < SIDES; i++) assert_true(sides[i].code == QUERN_OK && sides[i].again == QUERN_OK);
+    pthread_barrier_destroy(&together);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
+    wait_for(mill->told[QUERN_NOTICE_STOPPED] == 1);
+    mill_stop(mill);
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+#define KEPT(test)  cmocka_unit_test_setup_teardown(test, scene_open_aof, scene_close)
     const struct CMUnitTest tests[] = {
         SCENE(what_was_not_begun_is_run_elsewhere_at_once_though_the_lease_is_long),
         SCENE(what_goes_back_says_where_it_came_from),
@@ -259,6 +383,10 @@ int main(void)
         SCENE(a_running_job_is_told_when_the_drain_is_over),
         SCENE(a_stop_ends_in_time_when_redis_is_gone),
         SCENE(a_job_that_ends_because_the_drain_is_over_goes_back_at_no_cost),
+        KEPT(what_a_drain_could_not_tell_is_counted_and_runs_again),
+        SCENE(a_stop_ends_in_time_when_redis_says_nothing),
+        SCENE(a_stop_names_jobs_whose_ticket_nobody_finishes),
+        SCENE(many_may_stop_and_join_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
