@@ -420,7 +420,7 @@ static uint64_t roll(uint64_t *dice, uint64_t sides)
 
 static void whatever_befalls_whom_every_job_is_accounted_for(void **state)
 {
-    enum { ROUNDS = 40 };
+    enum { ROUNDS = 30 };
     static const char *const roles[] = {":dispatcher", ":settler", ":reaper", ":heartbeat"};
     uint64_t dice = UINT64_C(88172645463325252);
     start(state, "3000", "100000");
