@@ -16,10 +16,13 @@ static const struct row codes[] = {
     {"CLUSTERDOWN", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"MASTERDOWN", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"TRYAGAIN", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
+    {"ASK", {ERROR_TRANSIENT, QUERN_E_CONNECT}}, /* the slot is on its way: once it is away, MOVED says so */
     {"BUSY", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
+    {"UNKILLABLE", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"MISCONF", {ERROR_TRANSIENT, QUERN_E_SERVER}},
     {"OOM", {ERROR_TRANSIENT, QUERN_E_SERVER}},
     {"NOREPLICAS", {ERROR_TRANSIENT, QUERN_E_SERVER}},
+    {"EXECABORT", {ERROR_TRANSIENT, QUERN_E_SERVER}}, /* nothing of it was done */
     {"NOSCRIPT", {ERROR_NOSCRIPT, QUERN_E_SERVER}},
     {"NOGROUP", {ERROR_HEAL, QUERN_E_GONE}},
     {"UNBLOCKED", {ERROR_HEAL, QUERN_E_GONE}},
@@ -34,6 +37,7 @@ static const struct row codes[] = {
 static const struct row phrases[] = {
     {"max number of clients", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"can't access at least one of the keys", {ERROR_FATAL, QUERN_E_AUTH}},
+    {"can't run this command or subcommand", {ERROR_FATAL, QUERN_E_AUTH}}, /* 7.0, in scripts */
     {"ACL failure", {ERROR_FATAL, QUERN_E_AUTH}},
     {"without any password configured", {ERROR_FATAL, QUERN_E_AUTH}},
     {"invalid password", {ERROR_FATAL, QUERN_E_AUTH}},

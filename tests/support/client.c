@@ -93,11 +93,10 @@ static void read_answer(struct resp *resp, struct answer *answer)
     }
 }
 
-const struct answer *resp_ask_words(struct resp *resp, size_t count, const char *const *words, const size_t *lens)
+static void say_words(struct resp *resp, size_t count, const char *const *words, const size_t *lens)
 {
     char head[40];
     assert_non_null(resp);
-    answer_clear(&resp->last);
     resp_write(resp, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n", count));
     for (size_t i = 0; i < count; i++) {
         size_t len = lens ? lens[i] : strlen(words[i]);
@@ -105,22 +104,47 @@ const struct answer *resp_ask_words(struct resp *resp, size_t count, const char 
         resp_write(resp, words[i], len);
         resp_write(resp, "\r\n", 2);
     }
+}
+
+const struct answer *resp_hear(struct resp *resp)
+{
+    answer_clear(&resp->last);
     read_answer(resp, &resp->last);
     return &resp->last;
 }
 
-const struct answer *resp_ask(struct resp *resp, ...)
+const struct answer *resp_ask_words(struct resp *resp, size_t count, const char *const *words, const size_t *lens)
+{
+    say_words(resp, count, words, lens);
+    return resp_hear(resp);
+}
+
+static void say_all(struct resp *resp, va_list args)
 {
     const char *words[WORDS_MAX];
     size_t count = 0;
-    va_list args;
-    va_start(args, resp);
     for (const char *word; (word = va_arg(args, const char *));) {
         assert_true(count < WORDS_MAX);
         words[count++] = word;
     }
+    say_words(resp, count, words, NULL);
+}
+
+void resp_say(struct resp *resp, ...)
+{
+    va_list args;
+    va_start(args, resp);
+    say_all(resp, args);
     va_end(args);
-    return resp_ask_words(resp, count, words, NULL);
+}
+
+const struct answer *resp_ask(struct resp *resp, ...)
+{
+    va_list args;
+    va_start(args, resp);
+    say_all(resp, args);
+    va_end(args);
+    return resp_hear(resp);
 }
 
 const struct answer *answer_at(const struct answer *list, size_t i)

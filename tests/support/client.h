@@ -32,6 +32,10 @@ void resp_close(struct resp *resp);
 const struct answer *resp_ask(struct resp *resp, ...) __attribute__((sentinel));
 const struct answer *resp_ask_words(struct resp *resp, size_t count, const char *const *words, const size_t *lens);
 
+/* The halves of a question: what is asked now, and its answer, which may take the server long. */
+void resp_say(struct resp *resp, ...) __attribute__((sentinel));
+const struct answer *resp_hear(struct resp *resp);
+
 /* The item of a list, or a nil where there is none. */
 const struct answer *answer_at(const struct answer *list, size_t i);
 

@@ -14,44 +14,48 @@
 
 #include "support/wait.h"
 
-enum { ID_SIZE = 24 };
+enum { ID_SIZE = 24, ARGS_MAX = 40 };
 
 /* In the child, after fork: only what is allowed there. */
-static void become_server(char *const *argv, int log_fd)
+static void become_server(const char *program, char *const *argv, int log_fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(log_fd, STDOUT_FILENO);
     dup2(log_fd, STDERR_FILENO);
-    execvp("redis-server", argv);
-    execvp("redis-check-rdb", argv);
+    if (program) execv(program, argv);
+    if (!program) execvp("redis-server", argv);
+    if (!program) execvp("redis-check-rdb", argv);
     _exit(127);
 }
 
-static void launch(struct redis *redis)
+void redis_launch(struct redis *redis)
 {
     const struct redis_options *options = &redis->options;
+    const char *program = options->program ? options->program : getenv("REDIS_SERVER");
     char log[80];
-    const char *const argv[] = {"redis-server",
-                                "--port",
-                                "0",
-                                "--unixsocket",
-                                redis->socket,
-                                "--dir",
-                                redis->dir,
-                                "--save",
-                                "",
-                                "--appendonly",
-                                options->has_aof ? "yes" : "no",
-                                "--appendfsync",
-                                "always",
-                                "--requirepass",
-                                options->password ? options->password : "",
-                                NULL};
+    const char *argv[ARGS_MAX] = {"redis-server",
+                                  "--port",
+                                  "0",
+                                  "--unixsocket",
+                                  redis->socket,
+                                  "--dir",
+                                  redis->dir,
+                                  "--save",
+                                  "",
+                                  "--appendonly",
+                                  options->has_aof ? "yes" : "no",
+                                  "--appendfsync",
+                                  "always",
+                                  "--requirepass",
+                                  options->password ? options->password : ""};
+    size_t count = 0;
+    while (argv[count]) count++;
+    for (const char *const *more = options->more; more && *more && count < ARGS_MAX - 1; more++) argv[count++] = *more;
     snprintf(log, sizeof log, "%s/log", redis->dir);
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(log_fd >= 0);
     redis->pid = fork();
-    if (redis->pid == 0) become_server((char *const *)argv, log_fd);
+    if (redis->pid == 0) become_server(program, (char *const *)argv, log_fd);
     close(log_fd);
     assert_true(redis->pid > 1);
     redis->pidfd = pidfd_open(redis->pid, 0);
@@ -74,7 +78,7 @@ void redis_start(struct redis *redis, const struct redis_options *options)
     assert_non_null(mkdtemp(redis->dir));
     snprintf(redis->socket, sizeof redis->socket, "%s/redis", redis->dir);
     snprintf(redis->url, sizeof redis->url, "unix://%s", redis->socket);
-    launch(redis);
+    redis_launch(redis);
     wait_for(answers(redis));
 }
 
@@ -92,7 +96,7 @@ void redis_kill(struct redis *redis)
 
 void redis_again(struct redis *redis)
 {
-    launch(redis);
+    redis_launch(redis);
     wait_for(answers(redis));
 }
 
@@ -130,6 +134,14 @@ long long redis_calls(struct redis *redis, const char *command)
     for (const char *at = answer->text; at && (at = strstr(at, "cmdstat_")); at++)
         if (!command || !strncmp(at, name, strlen(name))) calls += atoll(strstr(at, "calls=") + 6);
     return calls;
+}
+
+long long redis_info(struct redis *redis, const char *section, const char *name)
+{
+    size_t len = strlen(name);
+    const char *at = redis_ask(redis, "INFO", section)->text;
+    while (at && (at = strstr(at, name)) && at[len] != ':') at += len;
+    return at ? atoll(at + len + 1) : -1;
 }
 
 /* Finds the next connection of a CLIENT LIST whose name ends in suffix. Returns where to look on; NULL: there is none. */

@@ -2,7 +2,7 @@
 
 /* tests/support/redis: a redis-server of the test's own, on a unix socket in a temporary folder.
  * Idea       a child that dies with the test; ended by pidfd, so never anybody else. redis-server is taken from PATH, else
- *            redis-check-rdb under that name, which is the same program.
+ *            redis-check-rdb under that name, which is the same program; $REDIS_SERVER (a path) goes before both.
  * Threads    the test's own. */
 #ifndef QUERN_TESTS_SUPPORT_REDIS_H
 #define QUERN_TESTS_SUPPORT_REDIS_H
@@ -15,6 +15,8 @@
 struct redis_options {
     bool has_aof; /* each write is on disk before its answer */
     const char *password;
+    const char *program;     /* its path; NULL: as above */
+    const char *const *more; /* arguments up to NULL, lent; NULL: none */
 };
 
 struct redis {
@@ -28,9 +30,10 @@ struct redis {
 /* Starts one and waits until it answers. options may be NULL. */
 void redis_start(struct redis *redis, const struct redis_options *options);
 
-/* kill -9, and waits for its end; redis_again() starts it anew on the same folder. */
+/* kill -9, and waits for its end; redis_again() starts it anew on the same folder, redis_launch() without waiting until it answers. */
 void redis_kill(struct redis *redis);
 void redis_again(struct redis *redis);
+void redis_launch(struct redis *redis);
 
 /* Ends it, if it runs, and removes its folder. */
 void redis_end(struct redis *redis);
@@ -45,6 +48,9 @@ long long redis_pending(struct redis *redis, const char *stream, const char *gro
 
 /* Calls of a command ("xreadgroup") so far, or of all commands (NULL), by INFO commandstats. */
 long long redis_calls(struct redis *redis, const char *command);
+
+/* A number that INFO tells ("stats", "total_connections_received"); -1: it does not. */
+long long redis_info(struct redis *redis, const char *section, const char *name);
 
 /* Closes the connections whose name ends in suffix (":dispatcher"); returns how many there were. */
 int redis_cut(struct redis *redis, const char *suffix);
