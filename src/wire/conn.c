@@ -218,11 +218,15 @@ int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* One question of the handshake. */
+/* One question of the handshake. A server without room says so and closes before it is asked: then its word lies there unread. */
 static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
     int code = conn_send(conn, deadline_ns, err);
-    return code ? code : conn_reply(conn, deadline_ns, reply, err);
+    if (!code) return conn_reply(conn, deadline_ns, reply, err);
+    conn->is_broken = false;
+    bool has_said = code == QUERN_E_CONNECT && conn_poll_reply(conn, reply, NULL) == QUERN_OK;
+    conn->is_broken = true;
+    return has_said ? QUERN_OK : code;
 }
 
 /* Some servers repeat in their answer what they were told: the password, or the beginning of it. */
@@ -286,6 +290,8 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
     if (!code && reply_is_error(reply, "NOAUTH"))
         return err_set(err, QUERN_E_AUTH, "%s: the server asks for a password; right would be redis://user:password@host",
                        conn->shown);
+    if (!code && reply->type == REPLY_ERROR && error_meaning(reply_bytes(reply)).class == ERROR_TRANSIENT)
+        return conn_refused(reply, conn->shown, err); /* full: nothing follows */
     if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
     if (!code) conn->client_id = reply_number(reply, 0);
     if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
