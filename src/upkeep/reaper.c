@@ -51,12 +51,14 @@ static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct 
 {
     char turn_ms[24];
     int64_t turn_ns = needs->period_ns < LONGEST_TURN_MS * NS_PER_MS ? needs->period_ns : LONGEST_TURN_MS * NS_PER_MS;
-    const struct reply *reply;
+    const struct reply *reply = NULL;
     *is_ours = now_ns < ward->turn_until_ns;
     if (*is_ours) return QUERN_OK;
     snprintf(turn_ms, sizeof turn_ms, "%lld", (long long)(turn_ns / NS_PER_MS));
     conn_command(conn, "SET", ward->source->reaper, needs->consumer, "NX", "PX", turn_ms, NULL);
     int code = conn_ask(conn, &reply, err);
+    /* A full server has no room even for that, and needs these chores the most. */
+    if (code && reply && reply_is_error(reply, "OOM")) code = QUERN_OK;
     *is_ours = !code && reply->type != REPLY_NIL;
     if (*is_ours) ward->turn_until_ns = now_ns + turn_ns;
     return code;
