@@ -368,7 +368,6 @@ static int adopt(struct dispatcher *dispatcher, struct conn *conn, quern_error *
     dispatcher->has_failed_to_adopt = code != QUERN_OK;
     conn_drop_reply(conn);
     reserve_shrink(dispatcher);
-    if (!code) link_works(&dispatcher->link);
     if (!code && !has_more) dispatcher->adopted_on = conn;
     if (!code && has_more) waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + NUDGE_MS * NS_PER_MS);
     return code;
@@ -390,8 +389,10 @@ static void dispatcher_step(struct dispatcher *dispatcher)
     if (!code) code = send_reads(dispatcher, conn, &made, &why);
     if (!code && dispatcher->read_count)
         code = wait_for_reply(dispatcher, conn, &why);
-    else if (!code)
+    else if (!code) {
+        link_rest(&dispatcher->link);
         wait_for_demand(dispatcher, &made);
+    }
     if (code) fail(dispatcher, conn, &why);
 }
 

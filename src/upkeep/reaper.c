@@ -32,6 +32,7 @@ struct chore {
                 quern_error *err);
     struct ward *ward;
     int64_t due_ns;
+    bool is_refused; /* the last time */
 };
 
 struct reaper {
@@ -149,23 +150,32 @@ static bool chores_open(struct reaper *reaper)
         reaper->wards[i] = (struct ward){.source = &needs->sources[i], .origin = LANES * i};
         for (int kind = 0; kind < CHORES; kind++)
             reaper->chores[reaper->chore_count++] =
-                (struct chore){steps[kind], &reaper->wards[i], kind == SWEEP ? now_ns + needs->lease_ns : now_ns};
+                (struct chore){steps[kind], &reaper->wards[i], kind == SWEEP ? now_ns + needs->lease_ns : now_ns, false};
     }
     return true;
 }
 
 /* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static bool is_any_refused(const struct reaper *reaper)
+{
+    for (size_t i = 0; i < reaper->chore_count; i++)
+        if (reaper->chores[i].is_refused) return true;
+    return false;
+}
+
+/* A Redis that refuses writes answers what only reads: it works again once each chore that was refused has been done. */
 static void run_chore(struct reaper *reaper, struct chore *chore, struct conn *conn, int64_t now_ns)
 {
     quern_error why;
     int code = chore->step(reaper->needs, chore->ward, conn, now_ns, &chore->due_ns, &why);
+    chore->is_refused = code && code != QUERN_E_CONNECT && code != QUERN_E_TIMEOUT;
     if (!code) {
-        link_works(&reaper->link);
+        if (!is_any_refused(reaper)) link_works(&reaper->link);
         return;
     }
     link_fail(&reaper->link, &why);
-    if (code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT) return;
+    if (!chore->is_refused) return;
     /* What Redis refuses, it will refuse again: a key of another type, a group that is gone. */
     int64_t pause_ns = reaper->needs->period_ns > NS_PER_S ? reaper->needs->period_ns : NS_PER_S;
     chore->due_ns = now_ns + pause_ns;
