@@ -157,6 +157,11 @@ static const char *next_client(const char *at, const char *suffix, char id[ID_SI
     return NULL;
 }
 
+bool redis_client(struct redis *redis, const char *suffix, char id[ID_SIZE])
+{
+    return next_client(redis_ask(redis, "CLIENT", "LIST")->text, suffix, id) != NULL;
+}
+
 int redis_clients(struct redis *redis, const char *suffix)
 {
     char id[ID_SIZE];

@@ -55,6 +55,9 @@ long long redis_info(struct redis *redis, const char *section, const char *name)
 /* Closes the connections whose name ends in suffix (":dispatcher"); returns how many there were. */
 int redis_cut(struct redis *redis, const char *suffix);
 
+/* The id of the first connection whose name ends in suffix. False: there is none. */
+bool redis_client(struct redis *redis, const char *suffix, char id[24]);
+
 /* How many connections have a name that ends in suffix. */
 int redis_clients(struct redis *redis, const char *suffix);
 
