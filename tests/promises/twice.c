@@ -375,15 +375,17 @@ static void leave_one_id(struct scene *scene, const char *stream)
 /* Three jobs of this verdict, of which one can be written to that stream. */
 static void spoils_only_itself(struct scene *scene, quern_verdict verdict, const char *stream, const char *counter)
 {
-    struct mill *mill =
-        mill_new(scene, "threads", "3", "completed_max", "1000", "retry_base_ms", "0", "lease_ms", "60000", NULL);
+    struct mill *mill = mill_new(scene, "threads", "3", "completed_max", "1000", "retry_base_ms", "0", "block_ms", "10",
+                                 "lease_ms", "60000", NULL);
     mill->verdict = (int)verdict;
     mill->is_shut = true;
     mill_started(mill);
     scene_publish(scene, 0, 3);
     wait_for(mill->inside == 3);
+    /* What goes back stays there: no read is under way. */
+    assert_int_equal(quern_pool_pause(mill->pool), QUERN_OK);
+    wait_for(strstr(redis_ask(&scene->redis, "INFO", "clients")->text, "blocked_clients:0"));
     leave_one_id(scene, stream);
-    if (verdict == QUERN_RETRY) quern_pool_pause(mill->pool); /* what goes back stays there */
     atomic_store(&mill->is_shut, false);
     wait_for(mill_stat(mill, "jobs", "left_pending") == 2);
     wait_for(mill_stat(mill, "jobs", counter) == 1);
