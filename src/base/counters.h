@@ -18,6 +18,12 @@ static inline void counter_add(struct counter *counter, int64_t n)
     atomic_store_explicit(&counter->n, atomic_load_explicit(&counter->n, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+/* For those that hold a moment, or none (0). */
+static inline void counter_set(struct counter *counter, int64_t n)
+{
+    atomic_store_explicit(&counter->n, n, memory_order_relaxed);
+}
+
 static inline int64_t counter_read(const struct counter *counter)
 {
     return atomic_load_explicit(&counter->n, memory_order_relaxed);

@@ -80,7 +80,9 @@ static bool put_redis(json_t *root, const struct stats *stats)
 
 char *stats_text(const struct stats *stats)
 {
-    json_t *root = json_pack("{s:s, s:s, s:s}", "stream", stats->stream, "group", stats->group, "consumer", stats->consumer);
+    json_t *root =
+        json_pack("{s:s, s:s, s:s, s:b, s:s?}", "stream", stats->stream, "group", stats->group, "consumer", stats->consumer,
+                  "healthy", stats->unhealthy_because == NULL, "unhealthy_because", stats->unhealthy_because);
     bool is_whole = root &&
                     put_numbers(root, (struct number[]){{"stopping", stats->is_stopping},
                                                         {"paused", stats->is_paused},

@@ -12,6 +12,7 @@
 struct stats {
     const char *stream, *group, *consumer;
     bool is_stopping, is_paused, is_up;
+    const char *unhealthy_because; /* NULL: it is healthy */
     int64_t uptime_ms, threads, threads_stuck, run_us, slots, reply_bytes, notices_dropped;
     /* jobs */
     int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, poison, unhandled,

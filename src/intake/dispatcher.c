@@ -189,6 +189,7 @@ static int send_read(struct dispatcher *dispatcher, struct conn *conn, uint32_t 
     }
     put_read(needs, conn, read);
     counter_add(&needs->counters->reads, 1);
+    if (!counter_read(&needs->counters->owed_ns)) counter_set(&needs->counters->owed_ns, read->sent_ns);
     return conn_send(conn, conn_answer_deadline(conn), err);
 }
 
@@ -258,7 +259,8 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     struct plan made;
     struct read read = take_read(dispatcher);
     if (reply->type == REPLY_ERROR) return conn_refused(reply, "XREADGROUP", err);
-    atomic_store_explicit(&needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
+    counter_set(&needs->counters->last_ns, clock_now_ns());
+    counter_set(&needs->counters->owed_ns, dispatcher->read_count ? dispatcher->reads[0].sent_ns : 0);
     link_works(&dispatcher->link);
     see_idleness(dispatcher);
     uint32_t fullest;
@@ -391,6 +393,7 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         code = wait_for_reply(dispatcher, conn, &why);
     else if (!code) {
         link_rest(&dispatcher->link);
+        counter_set(&needs->counters->owed_ns, 0);
         wait_for_demand(dispatcher, &made);
     }
     if (code) fail(dispatcher, conn, &why);

@@ -28,6 +28,7 @@ struct log;
 
 struct intake_counters {
     struct counter fetched, adopted, reads, last_ns; /* last_ns: when Redis last answered a read */
+    struct counter owed_ns;                          /* since when it owes us one; 0: it does not */
 };
 
 struct dispatcher_needs {

@@ -107,7 +107,7 @@ static int renew(struct heartbeat *heartbeat, struct conn *conn, const struct le
         renewed += letters.at[i] == 'k';
     }
     counter_add(&heartbeat->needs->counters->renewed, renewed);
-    atomic_store_explicit(&heartbeat->needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
+    counter_set(&heartbeat->needs->counters->last_ns, clock_now_ns());
     return QUERN_OK;
 }
 
@@ -123,12 +123,15 @@ static uint32_t run_length(const struct lease *leases, uint32_t count)
 static int64_t heartbeat_step(struct heartbeat *heartbeat, int64_t now_ns)
 {
     quern_error why;
+    struct counter *owed_ns = &heartbeat->needs->counters->owed_ns;
     collect(heartbeat, now_ns);
     int64_t next_ns = now_ns + heartbeat->needs->tick_ns;
     if (!heartbeat->count) {
+        counter_set(owed_ns, 0);
         link_rest(&heartbeat->link);
         return next_ns;
     }
+    if (!counter_read(owed_ns)) counter_set(owed_ns, now_ns);
     struct conn *conn = link_use(&heartbeat->link, now_ns);
     int code = conn ? QUERN_OK : QUERN_E_CONNECT;
     for (uint32_t at = 0, n; at < heartbeat->count && !code; at += n) {
@@ -137,6 +140,7 @@ static int64_t heartbeat_step(struct heartbeat *heartbeat, int64_t now_ns)
     }
     if (!code) {
         link_works(&heartbeat->link);
+        counter_set(owed_ns, 0);
         return next_ns;
     }
     if (conn) link_fail(&heartbeat->link, &why);

@@ -22,6 +22,7 @@ struct notices;
 
 struct heartbeat_counters {
     struct counter renewed, lost, last_ns; /* last_ns: when Redis last answered a renewal */
+    struct counter owed_ns;                /* since when leases wait for theirs; 0: none does */
 };
 
 struct heartbeat_needs {

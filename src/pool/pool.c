@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "blame/journal.h"
+#include "inspect/health.h"
 #include "inspect/stats.h"
 
 enum { FINISH_ERROR_MAX = 1000 };
@@ -206,6 +207,22 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->dead_trimmed = counter_read(&pool->reaper_counters.dead_trimmed);
 }
 
+/* What the dispatcher was owed when it ended is not owed to a pool that stops. */
+static const char *why_unhealthy(quern_pool *pool)
+{
+    bool is_stopping = atomic_load(&pool->is_stopping);
+    return health_why_not(&(struct health_facts){
+        .is_up = atomic_load(&pool->outage.links_down) == 0,
+        .now_ns = clock_now_ns(),
+        .read_since_ns = is_stopping ? 0 : counter_read(&pool->intake_counters.owed_ns),
+        .settle_since_ns = counter_read(&pool->settle_counters.owed_ns),
+        .renewal_since_ns = counter_read(&pool->heartbeat_counters.owed_ns),
+        .block_ms = pool->dispatcher_needs.block_ms,
+        .answer_ms = pool->settler_needs.link.conn.answer_ms,
+        .lease_ms = pool->config->lease_ms,
+    });
+}
+
 char *quern_pool_stats(quern_pool *pool)
 {
     struct crew_sums crew;
@@ -218,6 +235,7 @@ char *quern_pool_stats(quern_pool *pool)
         .is_stopping = atomic_load(&pool->is_stopping),
         .is_paused = ready_is_paused(pool->ready),
         .is_up = atomic_load(&pool->outage.links_down) == 0,
+        .unhealthy_because = why_unhealthy(pool),
         .uptime_ms = (clock_now_ns() - pool->started_ns) / NS_PER_MS,
         .threads = crew.threads,
         .threads_stuck = crew.stuck,

@@ -128,7 +128,7 @@ static void close_batch(struct settler *settler, struct batch *batch)
     }
     batch->count = 0;
     counter_add(&settler->needs->counters->batches, 1);
-    atomic_store_explicit(&settler->needs->counters->last_ns.n, clock_now_ns(), memory_order_relaxed);
+    counter_set(&settler->needs->counters->last_ns, clock_now_ns());
     count_settled(settler, settled);
 }
 
@@ -261,9 +261,11 @@ static void settler_outage(struct settler *settler, int64_t now_ns)
 static void settler_step(struct settler *settler)
 {
     struct done *done = settler->needs->done;
+    struct counter *owed_ns = &settler->needs->counters->owed_ns;
     quern_error why;
     bool has_freed = take_all(settler) | forget_some(settler);
     if (!settler->count && !settler->open.count) {
+        counter_set(owed_ns, 0);
         link_rest(&settler->link);
         if (has_freed) wake_others(settler);
         /* What was freed may have been the last one: then there is nothing to sleep for. */
@@ -274,6 +276,7 @@ static void settler_step(struct settler *settler)
         return;
     }
     int64_t now_ns = clock_now_ns();
+    if (!counter_read(owed_ns)) counter_set(owed_ns, now_ns);
     struct conn *conn = link_use(&settler->link, now_ns);
     if (!conn) {
         settler_outage(settler, now_ns);
@@ -285,6 +288,7 @@ static void settler_step(struct settler *settler)
         return;
     }
     link_works(&settler->link);
+    counter_set(owed_ns, 0);
     done_wait(done, FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
 }
 

@@ -37,6 +37,7 @@ struct settle_counters {
     struct counter ambiguous; /* an acknowledgement whose answer was lost: done, by us or by another */
     struct counter batches;
     struct counter last_ns; /* when Redis last answered */
+    struct counter owed_ns; /* since when something waits to be told to it; 0: nothing does */
 };
 
 /* All that the settler touches. */

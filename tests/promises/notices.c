@@ -268,7 +268,7 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
     assert_non_null(text);
     json_t *stats = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(stats);
-    has_exactly(stats, "stream group consumer stopping paused uptime_ms threads threads_stuck run_us slots reply_bytes "
+    has_exactly(stats, "stream group consumer healthy unhealthy_because stopping paused uptime_ms threads threads_stuck run_us slots reply_bytes "
                        "notices_dropped jobs leases "
                        "upkeep redis");
     has_exactly(json_object_get(stats, "jobs"),
