@@ -97,8 +97,17 @@ uint32_t slots_free_count(const struct slots *slots)
     return ring_length(slots->free);
 }
 
+/* FNV-1a: two ids that are equal by it matter only where they were also given the same entry id. */
+uint64_t message_identity(const struct message *message)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < message->id.len; i++) hash = (hash ^ (unsigned char)message->id.at[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
 void slot_lease(struct quern_job *job, const struct admission *admission)
 {
+    atomic_store_explicit(&job->identity, message_identity(&job->message), memory_order_relaxed);
     atomic_store_explicit(&job->entry_ms, job->message.entry.ms, memory_order_relaxed);
     atomic_store_explicit(&job->entry_seq, job->message.entry.seq, memory_order_relaxed);
     atomic_store_explicit(&job->deliveries, admission->deliveries, memory_order_relaxed);
@@ -198,12 +207,22 @@ void slot_merge(struct quern_job *job)
     job->said.error = NULL;
 }
 
-bool slot_is_gone(const struct quern_job *job)
+static bool is_marked(const struct quern_job *job, enum slot_mark mark)
 {
-    if (slot_has(job, SLOT_GONE)) return true;
+    if (slot_has(job, mark)) return true;
     if (!job->body) return false;
     uint64_t word = atomic_load_explicit(&job->body->word, memory_order_relaxed);
-    return generation_of(word) == job->body_generation && (word & SLOT_GONE);
+    return generation_of(word) == job->body_generation && (word & mark);
+}
+
+bool slot_is_gone(const struct quern_job *job)
+{
+    return is_marked(job, SLOT_GONE);
+}
+
+bool slot_is_lost(const struct quern_job *job)
+{
+    return is_marked(job, SLOT_LOST);
 }
 
 bool slot_seize(struct quern_job *job, uint32_t generation)
@@ -292,6 +311,7 @@ bool slot_look(struct quern_job *job, struct lease *lease)
         .entry = {atomic_load_explicit(&job->entry_ms, memory_order_relaxed),
                   atomic_load_explicit(&job->entry_seq, memory_order_relaxed)},
         .granted_ns = atomic_load_explicit(&job->granted_ns, memory_order_relaxed),
+        .identity = atomic_load_explicit(&job->identity, memory_order_relaxed),
     };
     /* The fields are written only while the slot is FREE, between two generations: the same generation behind them means that
      * they belong together. The read-modify-write orders the reads above before it. */
@@ -333,5 +353,52 @@ bool slot_mark(struct quern_job *job, uint32_t generation, enum slot_mark mark)
         if (generation_of(word) != generation || is_over || (word & mark)) return false;
     } while (
         !atomic_compare_exchange_weak_explicit(&job->word, &word, word | mark, memory_order_acq_rel, memory_order_relaxed));
+    return true;
+}
+
+bool slot_lose(struct quern_job *job, const struct lease *lease)
+{
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_acquire); /* pairs with slot_regrant() */
+    do {
+        bool is_over = state_of(word) == SLOT_FREE || state_of(word) == SLOT_DONE;
+        if (generation_of(word) != lease->generation || is_over || (word & (SLOT_LOST | SLOT_GONE))) return false;
+        if (atomic_load_explicit(&job->granted_ns, memory_order_relaxed) != lease->granted_ns) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_LOST, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    return true;
+}
+
+struct quern_job *slots_find(struct slots *slots, uint32_t origin, struct entry_id entry, struct lease *lease)
+{
+    for (uint32_t i = 0; i < slots->count; i++) {
+        struct quern_job *job = &slots->at[i];
+        if (slot_look(job, lease) && lease->origin == origin && entry_id_compare(lease->entry, entry) == 0 &&
+            !slot_has(job, SLOT_LOST))
+            return job;
+    }
+    return NULL;
+}
+
+/* The new grant is written before the mark goes. Whoever marks the old one LOST meanwhile either sees the new grant and leaves it, or
+ * is first with the word, which is seen here. In a slot that has become FREE what was written is overwritten by its next lease. */
+bool slot_regrant(struct quern_job *job, uint32_t generation, uint32_t deliveries, int64_t granted_ns)
+{
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    atomic_store_explicit(&job->deliveries, deliveries, memory_order_relaxed);
+    atomic_store_explicit(&job->granted_ns, granted_ns, memory_order_relaxed);
+    do {
+        if (generation_of(word) != generation || state_of(word) == SLOT_FREE || (word & SLOT_LOST)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word & ~(uint64_t)SLOT_GONE, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+bool slot_supersede(struct quern_job *job, uint32_t generation)
+{
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    do {
+        if (generation_of(word) != generation || state_of(word) == SLOT_FREE || (word & SLOT_LOST)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_LOST, memory_order_acq_rel,
+                                                    memory_order_relaxed));
     return true;
 }

@@ -67,6 +67,7 @@ struct quern_job {
     _Atomic uint64_t entry_ms, entry_seq;
     _Atomic uint32_t deliveries; /* as Redis counts: half of the lease's name */
     _Atomic uint32_t origin;     /* which source and stream (job/source) */
+    _Atomic uint64_t identity;   /* of the job: a hash of its id; the stream's ids may be given out anew */
     _Atomic int64_t granted_ns;  /* taken before the command that granted or renewed it was sent */
     _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
     _Atomic int64_t overdue_ns;  /* and its grace: from then on the job may be seized; written last before the handler runs */
@@ -139,6 +140,8 @@ enum slot_state slot_state(const struct quern_job *job);
 bool slot_has(const struct quern_job *job, enum slot_mark mark);
 /* Is its entry gone, as far as is known by now? Of a ghost: also if its body has heard of it since. */
 bool slot_is_gone(const struct quern_job *job);
+/* Is its lease another's, as far as is known by now? Of a ghost: also if that of its body is. */
+bool slot_is_lost(const struct quern_job *job);
 
 /* The handler has returned; is_pending: it said QUERN_PENDING. Worker. */
 enum slot_end {
@@ -177,7 +180,10 @@ struct lease {
     uint32_t generation, index, origin, deliveries;
     struct entry_id entry;
     int64_t granted_ns;
+    uint64_t identity;
 };
+/* What a message's job is known by in a lease. */
+uint64_t message_identity(const struct message *message);
 /* false: nothing is held there. */
 bool slot_look(struct quern_job *job, struct lease *lease);
 /* The same, but false also where there is nothing to renew: the lease is lost, or the entry gone. */
@@ -188,5 +194,16 @@ bool slots_hold(struct slots *slots, uint32_t origin, struct entry_id entry);
 void slot_renewed(struct quern_job *job, uint32_t generation, int64_t granted_ns);
 /* If it is still that lease: marks it GONE, or, unless the job has ended, LOST. True: it was, and was not marked before. */
 bool slot_mark(struct quern_job *job, uint32_t generation, enum slot_mark mark);
+/* If it is still that lease, granted when it was looked at: marks it LOST, unless the job has ended. Heartbeat: what Redis has answered
+ * about an older grant says nothing about this one. */
+bool slot_lose(struct quern_job *job, const struct lease *lease);
+
+/* Entries that come again, after a group was made again or a failover. Dispatcher, who alone fills slots.
+ * slots_find(): the slot that holds this entry and has not lost its lease; NULL: none.
+ * slot_regrant(): a new lease of the same job's; false: it has moved on, or was lost, so the entry is to be admitted anew.
+ * slot_supersede(): the entry's id is another job's by now: marked LOST, also if it has ended. True: it was held and not LOST before. */
+struct quern_job *slots_find(struct slots *slots, uint32_t origin, struct entry_id entry, struct lease *lease);
+bool slot_regrant(struct quern_job *job, uint32_t generation, uint32_t deliveries, int64_t granted_ns);
+bool slot_supersede(struct quern_job *job, uint32_t generation);
 
 #endif

@@ -70,7 +70,7 @@ static void lose(struct heartbeat *heartbeat, const struct lease *lease)
     struct quern_job *job = slots_at(needs->slots, lease->index);
     char entry[ENTRY_ID_SIZE];
     if (slot_has(job, SLOT_SAID)) return; /* it is being settled while its handler still runs: the settler will know */
-    if (!slot_mark(job, lease->generation, SLOT_LOST)) return;
+    if (!slot_lose(job, lease)) return;
     counter_add(&needs->counters->lost, 1);
     entry_id_text(lease->entry, entry);
     log_event(needs->log, LOG_WARNING, "lease_lost", LOG_TEXT("entry", entry), LOG_TEXT("then", "its handler is told"));
