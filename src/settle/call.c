@@ -63,11 +63,13 @@ static void begin(struct call *call, const struct script *script, const char *co
     conn_arg_number(call->conn, slots_count(call->needs->slots));
 }
 
-/* Its lease's name: the entry, and the deliveries; 0: its entry was deleted, and its pending row with it. */
+/* Its lease's name: the entry, and the deliveries; 0: its entry was deleted, and its pending row with it; -1: what is pending by this
+ * name is not its lease, though it may look the same: ids are given out anew where a server has lost some. */
 static void put_lease(struct conn *conn, const struct quern_job *job)
 {
     conn_arg_text(conn, job->message.entry_text);
-    conn_arg_number(conn, slot_is_gone(job) ? 0 : atomic_load_explicit(&job->deliveries, memory_order_relaxed));
+    int64_t deliveries = atomic_load_explicit(&job->deliveries, memory_order_relaxed);
+    conn_arg_number(conn, slot_is_lost(job) ? -1 : slot_is_gone(job) ? 0 : deliveries);
 }
 
 static void put_fields(const struct message *message, const char *prefix, struct conn *conn)

@@ -23,8 +23,7 @@ while i <= #ARGV do
     status = pcall(function() redis.call('XADD', dead, '*', unpack(letter)) end) and 'b' or 'e'
     if status == 'b' then
       local root = KEYS[4] and root_of(stream, id)
-      redis.call('XACK', stream, group, id)
-      if is_private then redis.call('XDEL', stream, id) end
+      settled(stream, group, id, ARGV[i + 1], is_private)
       if root then exonerate(stream, KEYS[4], root) end
     end
   end

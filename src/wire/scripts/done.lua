@@ -25,9 +25,11 @@ local ids, statuses, roots = {}, {}, {}
 for i = 9, #ARGV, 9 do
   if held[ARGV[i]] == ARGV[i + 1] or ARGV[i + 1] == '0' then
     local is_recorded = record(i)
-    if is_recorded then
+    if is_recorded and KEYS[4] then roots[#roots + 1] = root_of(stream, ARGV[i]) end
+    if is_recorded and ARGV[i + 1] == '0' then
+      settled(stream, group, ARGV[i], '0', ARGV[8] == '1')
+    elseif is_recorded then
       ids[#ids + 1] = ARGV[i]
-      if KEYS[4] then roots[#roots + 1] = root_of(stream, ARGV[i]) end
     end
     statuses[#statuses + 1] = is_recorded and 'd' or 'e'
   else

@@ -38,6 +38,16 @@ local function exonerate(stream, crashes, root)
   if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
 end
 
+-- Ends a lease that was checked. deliveries 0: nobody had one any more, and the id may be another job's by now, pending for its owner.
+local function settled(stream, group, id, deliveries, is_private)
+  if deliveries ~= '0' then
+    redis.call('XACK', stream, group, id)
+  elseif #redis.call('XPENDING', stream, group, id, id, 1) > 0 then
+    return
+  end
+  if is_private then redis.call('XDEL', stream, id) end
+end
+
 -- The answer of a batch that was settled already: its reply was lost, and it is asked again.
 local function replayed(settles, consumer, number)
   local last = redis.call('HGET', settles, consumer)

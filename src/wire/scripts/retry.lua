@@ -65,8 +65,7 @@ while i <= #ARGV do
       local is_moved = retries == '' and pcall(release, fields, root) or retries ~= '' and pcall(move, fields, id, tonumber(ARGV[i + 3]))
       status = is_moved and 'r' or 'e'
       if is_moved then
-        redis.call('XACK', stream, group, id)
-        if is_private then redis.call('XDEL', stream, id) end
+        settled(stream, group, id, deliveries, is_private)
         if root and retries ~= '' then exonerate(stream, KEYS[6], root) end
       end
     end
