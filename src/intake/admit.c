@@ -3,8 +3,10 @@
 
 #include <assert.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "tell/notices.h"
 
 static void end_unstarted(const struct dispatcher_needs *needs, struct quern_job *job, enum slot_outcome outcome,
                           int64_t now_ns)
@@ -15,14 +17,40 @@ static void end_unstarted(const struct dispatcher_needs *needs, struct quern_job
     done_push(needs->done, job);
 }
 
-static void admit_one(const struct dispatcher_needs *needs, struct quern_job *job, const struct reply *reply,
-                      const struct entry *entry, const struct admission *admission, bool is_stopping)
+static void lose(const struct dispatcher_needs *needs, const char *entry)
 {
+    counter_add(&needs->counters->lost, 1);
+    log_event(needs->log, LOG_WARNING, "lease_lost", LOG_TEXT("entry", entry),
+              LOG_TEXT("why", "Redis has given its id to another job: what the old one comes to changes nothing"));
+    notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_LOST, .id = bytes_of(entry)});
+}
+
+/* Is this very job held already? Then its slot has the new lease. */
+static bool is_held(const struct dispatcher_needs *needs, const struct message *message, const struct admission *admission)
+{
+    struct lease lease;
+    struct quern_job *held = slots_find(needs->slots, admission->origin, message->entry, &lease);
+    if (!held) return false;
+    if (lease.identity == message_identity(message))
+        return admission->is_unpended || slot_regrant(held, lease.generation, admission->deliveries, admission->granted_ns);
+    if (slot_supersede(held, lease.generation)) lose(needs, message->entry_text);
+    return false;
+}
+
+/* false: the slot was not needed, for the job is held already. */
+static bool admit_one(const struct dispatcher_needs *needs, struct quern_job *job, const struct reply *reply,
+                      const struct entry *entry, const struct admission *admission, const struct arrival *arrival)
+{
+    bool may_come_again = entry_id_compare(entry->id, arrival->high->newest) <= 0;
     quern_error why;
     int code = message_read(&job->message, entry, origin_is_private(admission->origin), needs->fields_max, &why);
+    if (may_come_again && is_held(needs, &job->message, admission)) {
+        message_free(&job->message);
+        return false;
+    }
     job->span = entry_hold(reply);
     slot_lease(job, admission);
-    if (is_stopping) {
+    if (arrival->is_stopping) {
         end_unstarted(needs, job, OUTCOME_RELEASED, admission->now_ns);
     } else if (code) {
         job->is_unreadable = true;
@@ -40,6 +68,12 @@ static void admit_one(const struct dispatcher_needs *needs, struct quern_job *jo
         slot_move(job, SLOT_FREE, SLOT_READY);
         ready_push(needs->ready, job->index);
     }
+    return true;
+}
+
+static void raise(struct entry_id *high, struct entry_id id)
+{
+    if (entry_id_compare(id, *high) > 0) *high = id;
 }
 
 int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve, const struct reply *entries,
@@ -57,7 +91,6 @@ int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *rese
         }
         for (uint32_t f = 0; entry.fields->type == REPLY_ARRAY && f < entry.fields->count; f++)
             bytes += entry.fields->items[f].count + 17;
-        if (entry_id_compare(entry.id, *arrival->high) > 0) *arrival->high = entry.id;
         struct admission admission = {
             .origin = arrival->origin,
             .deliveries = arrival->deliveries ? arrival->deliveries[i] : 1,
@@ -65,7 +98,10 @@ int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *rese
             .now_ns = now_ns,
             .is_unpended = needs->is_unpended,
         };
-        admit_one(needs, reserve->jobs[--reserve->count], reply, &entry, &admission, arrival->is_stopping);
+        struct quern_job *job = reserve->jobs[--reserve->count];
+        if (!admit_one(needs, job, reply, &entry, &admission, arrival)) reserve->jobs[reserve->count++] = job;
+        raise(&arrival->high->newest, entry.id);
+        raise(&arrival->high->seen, entry.id);
         if (i == 0) ready_wake(needs->ready); /* the first one need not wait for the rest */
     }
     ready_wake(needs->ready);

@@ -3,6 +3,8 @@
 /* intake/admit: an entry becomes a job.
  * Idea       a reserved slot takes the entry's views and a hold on the chunks they lie in; then the job is READY, or DONE at once
  *            if it cannot be read.
+ * Again      after a heal or a failover entries come again. One that is still held here is not run twice: its slot gets the new
+ *            lease. If its id names another job by now, the old one is lost.
  * Threads    dispatcher. */
 #ifndef QUERN_INTAKE_ADMIT_H
 #define QUERN_INTAKE_ADMIT_H
@@ -16,13 +18,20 @@ struct reserve {
     uint32_t count;
 };
 
+/* What is known of the ids of one origin. */
+struct high {
+    struct entry_id newest; /* that was ever handed to us: what is not above it may have come before */
+    struct entry_id seen;   /* the newest since the last heal: what a lost reply stranded is newer still */
+    struct entry_id owed;   /* up to here, what is held is handed out again since the last heal */
+};
+
 /* Where and how a list of entries came. */
 struct arrival {
     uint32_t origin;
     int64_t granted_ns;
     bool is_stopping;           /* it is released instead of run */
     const uint32_t *deliveries; /* one per entry; NULL: each its first */
-    struct entry_id *high;      /* raised to the newest id that came */
+    struct high *high;          /* raised to the newest id that came */
 };
 
 /* Admits each entry of a list ([[id, fields], …]; nil entries are passed over). Returns how many bytes they held. */

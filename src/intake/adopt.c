@@ -59,7 +59,7 @@ static void count_deliveries(const struct reply *entries, const struct pending_r
     }
 }
 
-static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
+static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *reserve, struct high *high, struct conn *conn,
                       uint32_t origin, const struct pending_row *rows, size_t count, quern_error *err)
 {
     const struct reply *entries;
@@ -76,11 +76,11 @@ static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *rese
     return QUERN_OK;
 }
 
-static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
+static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *reserve, struct high *high, struct conn *conn,
                         uint32_t origin, uint32_t at_once, bool *has_more, quern_error *err)
 {
     const struct source *source = origin_source(needs->sources, origin);
-    struct pending_page page = {origin_key(needs->sources, origin), source->group, needs->consumer, *high};
+    struct pending_page page = {origin_key(needs->sources, origin), source->group, needs->consumer, high->seen};
     struct pending_row rows[ADOPT_PAGE];
     for (size_t count = at_once; count == at_once && !*has_more;) {
         int code = pending_read(conn, &page, rows, at_once, &count, err);
@@ -93,7 +93,7 @@ static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *re
     return QUERN_OK;
 }
 
-int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct entry_id *high, struct conn *conn,
+int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct high *high, struct conn *conn,
               uint32_t at_once, bool *has_more, quern_error *err)
 {
     int code = QUERN_OK;

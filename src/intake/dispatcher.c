@@ -2,7 +2,6 @@
 #include "intake/dispatcher.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -31,7 +30,8 @@ struct dispatcher {
     const struct conn *adopted_on; /* the connection on which strays were looked for */
     bool has_failed_to_adopt;
     struct reserve reserve;
-    struct entry_id *high;    /* per origin: the newest entry that came; what a lost reply stranded is newer still */
+    struct high *high;        /* per origin */
+    int64_t next_heal_ns;     /* not before */
     struct read reads[READS]; /* the oldest first */
     uint32_t read_count;
     uint32_t admitting; /* entries of a reply that was taken but not admitted yet: they will need slots of the reserve */
@@ -91,6 +91,21 @@ static bool nothing_held(const struct dispatcher *dispatcher)
     return slots_free_count(dispatcher->needs->slots) + dispatcher->reserve.count == slots_count(dispatcher->needs->slots);
 }
 
+/* After a heal, what runs is to get its lease back before it ends, whether or not there is a thread for what comes with it. */
+static bool is_owed(const struct dispatcher *dispatcher)
+{
+    for (uint32_t i = 0; i < LANES * dispatcher->needs->source_count; i++)
+        if (entry_id_compare(dispatcher->high[i].seen, dispatcher->high[i].owed) < 0) return true;
+    return false;
+}
+
+/* There is no more: what was owed is not in the stream, or is another's. */
+static void forgive(struct dispatcher *dispatcher)
+{
+    for (uint32_t i = 0; i < LANES * dispatcher->needs->source_count; i++)
+        dispatcher->high[i].owed = (struct entry_id){0, 0};
+}
+
 static struct plan make_plan(struct dispatcher *dispatcher)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
@@ -111,6 +126,8 @@ static struct plan make_plan(struct dispatcher *dispatcher)
         .used_bytes = chunk_pool_used_bytes(needs->chunks),
         .max_bytes = needs->prefetch_bytes,
     });
+    uint32_t free = (slots_free_count(needs->slots) + spare) / STREAMS;
+    if (!made.count && !in_flight && is_owed(dispatcher)) made.count = free < needs->batch_size ? free : needs->batch_size;
     ready_set_worth(needs->ready, made.worth);
     return made;
 }
@@ -268,6 +285,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     dispatcher->was_short = fullest < read.count;
     bool is_empty = read.is_blocking && read.is_last_look && reply->type == REPLY_NIL && !atomic_load(needs->alone_waits);
     if (needs->until_empty && may_read(needs) && is_empty) needs->stop(needs->pool);
+    if (dispatcher->was_short) forgive(dispatcher);
     int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
     admit_reply(dispatcher, &read, reply);
     dispatcher->admitting = 0;
@@ -298,19 +316,22 @@ static bool is_quiet(struct dispatcher *dispatcher, struct conn *conn)
 }
 
 /* Redis is there, stream or group are not: no outage, but paced like one, so that it cannot become a hot loop. */
-static bool has_healed(struct dispatcher *dispatcher, struct conn *conn)
+static bool has_healed(struct dispatcher *dispatcher, struct conn *conn, quern_error *why)
 {
-    if (!is_quiet(dispatcher, conn) || !heal(dispatcher->needs, conn)) return false;
-    memset(dispatcher->high, 0, LANES * dispatcher->needs->source_count * sizeof *dispatcher->high); /* ids begin anew */
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    while (clock_now_ns() < dispatcher->next_heal_ns && !atomic_load(needs->is_stopping))
+        waker_wait(needs->waker, -1, dispatcher->next_heal_ns);
+    atomic_store(needs->wants_heal, false);
+    if (!is_quiet(dispatcher, conn) || heal(needs, dispatcher->high, conn, why)) return false;
     dispatcher->adopted_on = NULL;
     reserve_shrink(dispatcher);
-    waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + backoff_next_ms(&dispatcher->link.backoff) * NS_PER_MS);
+    dispatcher->next_heal_ns = clock_now_ns() + backoff_next_ms(&dispatcher->link.backoff) * NS_PER_MS;
     return true;
 }
 
-static void fail(struct dispatcher *dispatcher, struct conn *conn, const quern_error *why)
+static void fail(struct dispatcher *dispatcher, struct conn *conn, quern_error *why)
 {
-    if (why->code != QUERN_E_GONE || !has_healed(dispatcher, conn)) lose_connection(dispatcher, why);
+    if (why->code != QUERN_E_GONE || !has_healed(dispatcher, conn, why)) lose_connection(dispatcher, why);
 }
 
 /* ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -386,7 +407,8 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         return;
     }
     giveback_stale(needs, &dispatcher->paused_ns);
-    int code = adopt(dispatcher, conn, &why);
+    int code = atomic_load(needs->wants_heal) ? err_set(&why, QUERN_E_GONE, "stream or group are gone") : QUERN_OK;
+    if (!code) code = adopt(dispatcher, conn, &why);
     if (!code && dispatcher->adopted_on != conn) return;
     if (!code) code = send_reads(dispatcher, conn, &made, &why);
     if (!code && dispatcher->read_count)

@@ -25,10 +25,11 @@
 #include "wire/link.h"
 
 struct log;
+struct notices;
 
 struct intake_counters {
-    struct counter fetched, adopted, reads, last_ns; /* last_ns: when Redis last answered a read */
-    struct counter owed_ns;                          /* since when it owes us one; 0: it does not */
+    struct counter fetched, adopted, reads, lost, last_ns; /* last_ns: when Redis last answered a read */
+    struct counter owed_ns;                                /* since when it owes us one; 0: it does not */
 };
 
 struct dispatcher_needs {
@@ -45,10 +46,12 @@ struct dispatcher_needs {
     bool until_empty;
     bool is_unpended; /* at-most-once: read with NOACK, and only for idle threads */
     struct log *log;
+    struct notices *notices;
     struct intake_counters *counters;
     struct waker *waker;
     _Atomic bool *is_stopping;
     _Atomic bool *wants_slots;   /* the settler wakes us when some are free */
+    _Atomic bool *wants_heal;    /* whoever meets a group that is gone sets it, and wakes us */
     _Atomic int64_t *blocked_id; /* for the reaper: our client id while we may be in a blocking read, else 0 */
     /* How many threads, and the time and number of jobs they have run (run/crew). */
     void (*read_crew)(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run_ns);

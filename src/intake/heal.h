@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 
 /* intake/heal: stream or group are gone (deleted, flushed, a failover to an emptier server).
- * Rule       both groups are made again at 0, never at $: what the stream still holds is delivered again rather than passed over.
+ * Rule       where the stream is still there, its group is made again just before the oldest entry that is held here, or behind the
+ *            newest that was: never at $, so that what was not settled is delivered again rather than passed over. Where it is
+ *            not, or is behind what was handed to us, at 0.
+ * Invariant  what is held and pending for nobody is marked GONE: what it comes to is written from memory. If it is handed out again,
+ *            it gets its lease back (admit); else nothing is lost.
  * Threads    dispatcher, with no read in flight. */
 #ifndef QUERN_INTAKE_HEAL_H
 #define QUERN_INTAKE_HEAL_H
 
-#include "intake/dispatcher.h"
+#include "intake/admit.h"
 
-/* false: it could not be done; said why. Waits for answers. */
-bool heal(const struct dispatcher_needs *needs, struct conn *conn);
+/* All sources, both streams. high: one per origin. That nothing was wrong is no error. Waits for answers. */
+int heal(const struct dispatcher_needs *needs, struct high *high, struct conn *conn, quern_error *err) QUERN_MUST_USE;
 
 #endif

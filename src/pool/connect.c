@@ -18,6 +18,14 @@ static int64_t answer_ms(const quern_config *config)
     return ms < ANSWER_MIN_MS ? ANSWER_MIN_MS : ms > ANSWER_MAX_MS ? ANSWER_MAX_MS : ms;
 }
 
+/* A thread has met a group that is gone: the dispatcher makes it again, soon. */
+static void group_is_gone(void *given)
+{
+    quern_pool *pool = given;
+    atomic_store(&pool->wants_heal, true);
+    waker_wake(&pool->dispatcher_waker);
+}
+
 struct link_options link_options(quern_pool *pool, int role)
 {
     return (struct link_options){
@@ -29,7 +37,9 @@ struct link_options link_options(quern_pool *pool, int role)
         .down = outage_down,
         .up = outage_up,
         .is_known = outage_is_known,
+        .gone = group_is_gone,
         .user = &pool->outage,
+        .gone_user = pool,
     };
 }
 

@@ -196,7 +196,8 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->settles = counter_read(&settle->batches);
     stats->last_settle_ms = ago_ms(&settle->last_ns);
     stats->renewed = counter_read(&pool->heartbeat_counters.renewed);
-    stats->lost = counter_read(&pool->heartbeat_counters.lost) + counter_read(&settle->lost);
+    stats->lost = counter_read(&pool->heartbeat_counters.lost) + counter_read(&settle->lost) +
+                  counter_read(&pool->intake_counters.lost);
     stats->last_renewal_ms = ago_ms(&pool->heartbeat_counters.last_ns);
     stats->trimmed = counter_read(&pool->reaper_counters.trimmed);
     stats->reclaimed = counter_read(&pool->reaper_counters.reclaimed);

@@ -15,6 +15,7 @@
  *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
  *   acked, due_ns settler → reaper                             blocked_id     dispatcher → reaper
  *   deletes       reaper → settler
+ *   wants_heal    any thread's link → dispatcher
  *   counters      each its own thread → inspect                registry       reload → workers (RCU)
  *   drain_ms      reload → stop                                gate           reaper, workers, settler: one job runs alone
  *   journal       workers, finishers → another process         alone_waits    reaper → dispatcher
@@ -62,7 +63,7 @@ struct quern_pool {
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
     _Atomic bool alone_waits; /* as far as is known */
-    _Atomic bool is_stopping, has_settled, wants_slots, deletes, has_ended;
+    _Atomic bool is_stopping, has_settled, wants_slots, wants_heal, deletes, has_ended;
     _Atomic int finishing;    /* calls inside quern_pool_finish() */
     _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */
     _Atomic int64_t drain_ns, acked, due_ns, blocked_id;

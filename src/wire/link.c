@@ -64,9 +64,19 @@ static bool is_known(const struct link *link, int64_t opened_ns)
     return link->options.is_known && link->options.is_known(link->options.user, opened_ns);
 }
 
+static bool is_gone(const struct link *link, const quern_error *why)
+{
+    if (why->code != QUERN_E_GONE || !link->options.gone) return false;
+    link->options.gone(link->options.gone_user);
+    return true;
+}
+
 void link_fail(struct link *link, const quern_error *why)
 {
     bool is_old = link->conn && is_known(link, conn_opened_ns(link->conn));
     link_close(link);
-    if (!is_old) link_down(link, why);
+    if (is_gone(link, why))
+        link->next_try_ns = clock_now_ns() + backoff_next_ms(&link->backoff) * NS_PER_MS;
+    else if (!is_old)
+        link_down(link, why);
 }

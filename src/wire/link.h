@@ -23,7 +23,9 @@ struct link_options {
     void (*up)(void *user);
     /* Was the end of a connection opened at that time told already? Then down() is not called for it. NULL: no. */
     bool (*is_known)(void *user, int64_t opened_ns);
-    void *user;
+    /* Told each time stream or group are not there: no outage, but somebody must make them again. NULL: nobody is told. */
+    void (*gone)(void *gone_user);
+    void *user, *gone_user;
 };
 
 struct link {
