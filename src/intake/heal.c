@@ -16,6 +16,7 @@ struct ward {
     const struct dispatcher_needs *needs;
     const struct source *source;
     const char *key;
+    bool is_private;
     struct conn *conn;
     struct high *high;
     struct lease *held; /* what lies in slots and is not lost; room for every slot */
@@ -58,10 +59,12 @@ static int read_last(const struct ward *ward, struct entry_id *last, quern_error
     return QUERN_OK;
 }
 
-/* Behind which id the group begins. At most once: what was handed to us is never to be run again. */
+/* Behind which id the group begins. A retry stream holds nothing that was settled. At most once: what was handed to us is never to
+ * be run again. */
 static struct entry_id low_water(const struct ward *ward, struct entry_id last)
 {
     struct entry_id mark = ward->high->newest;
+    if (ward->is_private && !ward->needs->is_unpended) return (struct entry_id){0, 0};
     for (uint32_t i = 0; i < ward->count && !ward->needs->is_unpended; i++) {
         struct entry_id before = id_before(ward->held[i].entry);
         if (entry_id_compare(before, mark) < 0) mark = before;
@@ -78,9 +81,11 @@ static int make(const struct ward *ward, char *made, quern_error *err)
     int code = read_last(ward, &last, err);
     if (code) return code;
     entry_id_text(low_water(ward, last), mark);
-    script_begin(ward->conn, &script_heal, 1, 2);
+    script_begin(ward->conn, &script_heal, 2, 3);
     conn_arg_text(ward->conn, ward->key);
+    conn_arg_text(ward->conn, ward->source->retry);
     conn_arg_text(ward->conn, ward->source->group);
+    conn_arg_text(ward->conn, ward->needs->consumer);
     conn_arg_text(ward->conn, mark);
     if ((code = script_ask(ward->conn, &script_heal, conn_answer_deadline(ward->conn), &reply, NULL, err))) return code;
     quern_bytes letter = reply_bytes(reply);
@@ -177,7 +182,8 @@ int heal(const struct dispatcher_needs *needs, struct high *high, struct conn *c
     if (!held) return err_set(err, QUERN_E_MEMORY, "no memory to make a group again");
     for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++) {
         const char *key = origin_key(needs->sources, origin);
-        struct ward ward = {needs, origin_source(needs->sources, origin), key, conn, &high[origin], held, 0};
+        struct ward ward = {needs, origin_source(needs->sources, origin), key, origin_is_private(origin), conn, &high[origin],
+                            held, 0};
         if ((code = heal_origin(&ward, origin, err)))
             log_event(needs->log, LOG_ERROR, "heal_failed", LOG_TEXT("stream", key), LOG_TEXT("why", err->text));
     }

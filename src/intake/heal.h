@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /* intake/heal: stream or group are gone (deleted, flushed, a failover to an emptier server).
- * Rule       where the stream is still there, its group is made again just before the oldest entry that is held here, or behind the
- *            newest that was: never at $, so that what was not settled is delivered again rather than passed over. Where it is
- *            not, or is behind what was handed to us, at 0.
+ * Rule       where the stream is still there, and nobody else is known who may have held some of it, its group is made again just before
+ *            the oldest entry that is held here, or behind the newest that was; else at 0, likewise where the stream is gone or
+ *            has come less far than what was handed to us. Never at $: what was not settled is delivered again rather than
+ *            passed over.
  * Invariant  what is held and pending for nobody is marked GONE: what it comes to is written from memory. If it is handed out again,
  *            it gets its lease back (admit); else nothing is lost.
  * Threads    dispatcher, with no read in flight. */
