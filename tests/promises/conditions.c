@@ -85,8 +85,6 @@ static void a_restart_that_has_forgotten_everything_is_gone_on_with(void **state
     wait_for(mill_stat(mill, "jobs", "held") == 0);
     stays(mill_stat(mill, "jobs", "held") == 0, HOLD_MS);
     is_no_hot_loop(scene, before);
-    quern_publisher_close(scene->publisher);
-    scene->publisher = NULL;
     scene_publish(scene, 10, 10);
     goes_on(scene, mill, 10, 10);
 }
@@ -275,8 +273,6 @@ static void all_connections_may_be_killed_again_and_again(void **state)
     struct mill *mill = mill_run(scene, "lease_ms", "60000", NULL);
     mill->work_us = 100;
     for (int kill = 0; kill < KILLS; kill++) {
-        quern_publisher_close(scene->publisher); /* its connection is killed, too */
-        scene->publisher = NULL;
         scene_publish(scene, kill * JOBS, JOBS);
         wait_for(mill->ended >= kill * JOBS + JOBS / 4);
         redis_ask(&scene->redis, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
