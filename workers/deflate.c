@@ -119,6 +119,8 @@ static int deflate_open(const char *options_json, quern_handler *handler, quern_
     int code = options_integer(options, "level", 1, Z_BEST_COMPRESSION, &level, error);
     json_decref(options);
     if (code != QUERN_OK) return code;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    EVP_Digest("", 0, digest, NULL, EVP_sha256(), NULL); /* libcrypto looks for it at its first use: before there are threads */
     int *user = malloc(sizeof *user);
     if (!user) return options_no_memory(error);
     *user = (int)level;

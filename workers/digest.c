@@ -150,6 +150,14 @@ static quern_verdict digest_run(quern_job *job, void *thread, void *user)
     return digest_inline(job, thread, algorithm, data.at, data.len);
 }
 
+/* libcrypto looks for its algorithms at their first use: here that is before there are threads. */
+static void warm_up(void)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
+        EVP_Digest("", 0, digest, NULL, algorithms[i].of_libcrypto(), NULL);
+}
+
 static int digest_open(const char *options_json, quern_handler *handler, quern_error *error)
 {
     static const char *const known[] = {"algorithm", NULL};
@@ -159,6 +167,7 @@ static int digest_open(const char *options_json, quern_handler *handler, quern_e
     int code = algorithm_read(options, &algorithm, error);
     json_decref(options);
     if (code != QUERN_OK) return code;
+    warm_up();
     handler->run = digest_run;
     handler->thread_open = digest_thread_open;
     handler->thread_close = digest_thread_close;

@@ -13,11 +13,11 @@ static const struct answer *row(struct scene *scene)
 
 static void a_job_that_burns_longer_than_its_lease_is_not_redelivered(void **state)
 {
-    enum { LEASE_MS = 300 };
+    enum { LEASE_MS = 600 }; /* of which this machine may take half away at any time */
     struct scene *scene = *state;
-    struct mill *mill = mill_run(scene, "lease_ms", "300", "threads", "2", "reap_ms", "50", NULL);
-    struct mill *other = mill_run(scene, "lease_ms", "300", "threads", "2", "reap_ms", "50", NULL);
-    mill->work_us = other->work_us = 3000000;
+    struct mill *mill = mill_run(scene, "lease_ms", "600", "threads", "2", "reap_ms", "50", NULL);
+    struct mill *other = mill_run(scene, "lease_ms", "600", "threads", "2", "reap_ms", "50", NULL);
+    mill->work_us = other->work_us = 4000000;
     scene_publish(scene, 0, 2);
     wait_for(mill->started + other->started == 2);
     long long looks = 0;
@@ -74,7 +74,7 @@ static void a_stolen_lease_is_told_and_its_done_changes_nothing(void **state)
     scene_publish(scene, 0, 1);
     wait_for(mill->started == 1);
     steal(scene);
-    wait_until(mill->ended == 1, 1000); /* renewal is due at a third of the lease, and looked for each sixth */
+    wait_until(mill->ended == 1, 3000); /* renewal is due at a third of the lease, and looked for each sixth */
     assert_int_equal(mill->inside, 1);
     wait_for(mill->told[QUERN_NOTICE_LOST] == 1);
     wait_for(mill_stat(mill, "jobs", "held") == 0);

@@ -206,13 +206,13 @@ static void consumers_long_gone_are_swept_but_not_those_that_hold_something(void
     mill_stop(mill);
 }
 
-/* Before 7.2, Redis takes a reader that gets nothing for silent, and ten leases are over here after a second. */
+/* Before 7.2, Redis takes a reader that gets nothing for silent, and ten leases are over here after two seconds. */
 static void pools_without_work_are_not_taken_for_gone(void **state)
 {
     struct scene *scene = *state;
-    struct mill *one = mill_run(scene, "lease_ms", "100", "reap_ms", "10", NULL);
-    struct mill *two = mill_run(scene, "lease_ms", "100", "reap_ms", "60000", NULL);
-    stays(redis_number(&scene->redis, "XINFO", "CONSUMERS", "jobs:g:retry", "g") == 2, 2500);
+    struct mill *one = mill_run(scene, "lease_ms", "200", "reap_ms", "10", NULL);
+    struct mill *two = mill_run(scene, "lease_ms", "200", "reap_ms", "60000", NULL);
+    stays(redis_number(&scene->redis, "XINFO", "CONSUMERS", "jobs:g:retry", "g") == 2, 3500);
     assert_int_equal(mill_stat(one, "upkeep", "swept") + mill_stat(two, "upkeep", "swept"), 0);
     assert_int_equal(mill_lines(one, "group_made_again") + mill_lines(two, "group_made_again"), 0);
     assert_int_equal(mill_stat(one, "redis", "outages") + mill_stat(two, "redis", "outages"), 0);

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 45000 };
 
 #define wait_until(condition, deadline_ms)                                                                \
     do {                                                                                                  \
