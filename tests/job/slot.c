@@ -364,6 +364,45 @@ static void a_ghost_holds_what_settling_needs_and_takes_the_lease_with_it(void *
 
 /* ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* A group was made again: the same entry is handed out once more, while the heartbeat has an answer about the old lease in hand. */
+static void a_new_grant_of_the_same_lease_outdates_what_was_answered_before(void **state)
+{
+    (void)state;
+    struct quern_job *job = slots_reserve(slots);
+    struct lease old, lease;
+    job->message.entry = (struct entry_id){5, 6};
+    job->message.id = (quern_bytes){"job-1", 5};
+    slot_lease(job, &(struct admission){.origin = 1, .deliveries = 1, .granted_ns = 10});
+    assert_true(slot_move(job, SLOT_FREE, SLOT_READY) && slot_lease_of(job, &old));
+    assert_int_equal(message_identity(&job->message), old.identity);
+    assert_true(slot_mark(job, old.generation, SLOT_GONE));
+    assert_false(slot_lose(job, &old)); /* pending for nobody, which the answer took for another's */
+    assert_null(slots_find(slots, 0, old.entry, &lease));
+    assert_ptr_equal(job, slots_find(slots, 1, old.entry, &lease));
+    assert_false(slot_regrant(job, old.generation + 1, 3, 20));
+    assert_true(slot_regrant(job, old.generation, 2, 30));
+    assert_true(slot_lease_of(job, &lease) && lease.deliveries == 2 && lease.granted_ns == 30);
+    assert_false(slot_lose(job, &old));
+    assert_true(slot_lose(job, &lease) && slot_is_lost(job));
+    assert_false(slot_regrant(job, old.generation, 2, 40)); /* its handler was told: the entry is run anew */
+    assert_null(slots_find(slots, 1, old.entry, &lease));
+    job->message = (struct message){0};
+    job_ends(job);
+}
+
+static void a_superseded_job_is_lost_even_if_it_has_ended(void **state)
+{
+    (void)state;
+    struct quern_job *job = job_in(SLOT_DONE);
+    struct lease lease;
+    assert_true(slot_look(job, &lease));
+    assert_false(slot_supersede(job, lease.generation + 1));
+    assert_true(slot_supersede(job, lease.generation) && slot_is_lost(job));
+    assert_false(slot_supersede(job, lease.generation)); /* told once */
+    job_ends(job);
+    assert_false(slot_supersede(job, lease.generation) || slot_is_lost(job));
+}
+
 static void a_lease_is_what_was_admitted_until_it_ends(void **state)
 {
     (void)state;
@@ -464,6 +503,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_job_is_seized_once_and_only_while_it_runs, make, drop),
         cmocka_unit_test_setup_teardown(a_job_that_has_ended_still_hears_that_its_entry_is_gone, make, drop),
         cmocka_unit_test_setup_teardown(a_ghost_holds_what_settling_needs_and_takes_the_lease_with_it, make, drop),
+        cmocka_unit_test_setup_teardown(a_new_grant_of_the_same_lease_outdates_what_was_answered_before, make, drop),
+        cmocka_unit_test_setup_teardown(a_superseded_job_is_lost_even_if_it_has_ended, make, drop),
         cmocka_unit_test_setup_teardown(a_lease_is_what_was_admitted_until_it_ends, make, drop),
         cmocka_unit_test_setup_teardown(a_lease_is_never_mixed_from_two, make, drop),
     };
