@@ -45,8 +45,19 @@ struct reaper {
 
 /* ── chores ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* The turn is another's. Redis keeps its end by the wall clock: after a step back it would not come for as long as the step was. */
+static int is_endless(const char *key, int64_t turn_ms, struct conn *conn, bool *is, quern_error *err)
+{
+    const struct reply *reply;
+    conn_command(conn, "PTTL", key, NULL);
+    int code = conn_ask(conn, &reply, err);
+    int64_t left_ms = code ? 0 : reply_number(reply, 0);
+    *is = left_ms > turn_ms || left_ms == -1;
+    return code;
+}
+
 /* One pool a period does for the group what need not be done twice. Correctness does not depend on it. The turn is never longer than
- * usual: others may look more often, and must not wait for one that has died or dozes. */
+ * usual: others may look more often, and must not wait for one that has died or dozes; a longer one is not waited for. */
 static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, bool *is_ours,
                     quern_error *err)
 {
@@ -61,6 +72,10 @@ static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct 
     /* A full server has no room even for that, and needs these chores the most. */
     if (code && reply && reply_is_error(reply, "OOM")) code = QUERN_OK;
     *is_ours = !code && reply->type != REPLY_NIL;
+    if (!code && !*is_ours && !(code = is_endless(ward->source->reaper, turn_ns / NS_PER_MS, conn, is_ours, err)) && *is_ours) {
+        conn_command(conn, "SET", ward->source->reaper, needs->consumer, "PX", turn_ms, NULL);
+        code = conn_ask(conn, &reply, err);
+    }
     if (*is_ours) ward->turn_until_ns = now_ns + turn_ns;
     return code;
 }

@@ -38,12 +38,15 @@ static int look_at_clock(struct reclaim *reclaim, const struct reaper_needs *nee
 }
 
 /* Keeps the rows whose owner has let go. */
-static size_t keep_idle(const struct reaper_needs *needs, uint32_t origin, struct pending_row *rows, size_t count)
+static size_t keep_idle(struct reclaim *reclaim, const struct reaper_needs *needs, uint32_t origin, struct pending_row *rows,
+                        size_t count, int64_t now_ns)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].idle_ms >= needs->lease_ns / NS_PER_MS && !slots_hold(needs->slots, origin, rows[i].id))
-            rows[kept++] = rows[i];
+    for (size_t i = 0; i < count; i++) {
+        bool is_over = rows[i].idle_ms >= needs->lease_ns / NS_PER_MS ||
+                       frozen_sees(&reclaim->frozen, origin, &rows[i], now_ns, needs->lease_ns);
+        if (is_over && !slots_hold(needs->slots, origin, rows[i].id)) rows[kept++] = rows[i];
+    }
     return kept;
 }
 
@@ -52,7 +55,7 @@ static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *c
 {
     const struct source *source = origin_source(needs->sources, origin);
     char id[ENTRY_ID_SIZE];
-    script_begin(conn, &script_reclaim, 3, 5 + 3 * count);
+    script_begin(conn, &script_reclaim, 3, 5 + 4 * count);
     conn_arg_text(conn, origin_key(needs->sources, origin));
     conn_arg_text(conn, source->retry);
     conn_arg_text(conn, source->alone);
@@ -65,6 +68,7 @@ static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *c
         conn_arg(conn, id, entry_id_text(rows[i].id, id));
         conn_arg(conn, rows[i].consumer.at, rows[i].consumer.len);
         conn_arg_number(conn, rows[i].deliveries);
+        conn_arg_number(conn, rows[i].idle_ms == 0);
     }
     return script_ask(conn, &script_reclaim, conn_answer_deadline(conn), reply, NULL, err);
 }
@@ -107,7 +111,7 @@ static int take(const struct reaper_needs *needs, uint32_t origin, struct conn *
 
 /* Where the next page begins: behind the last row, or behind the last one that was taken. */
 static int walk_page(struct reclaim *reclaim, const struct reaper_needs *needs, uint32_t origin, struct conn *conn,
-                     bool *is_last, quern_error *err)
+                     int64_t now_ns, bool *is_last, quern_error *err)
 {
     struct pending_row rows[PAGE];
     const struct source *source = origin_source(needs->sources, origin);
@@ -117,7 +121,7 @@ static int walk_page(struct reclaim *reclaim, const struct reaper_needs *needs, 
     if (code) return code;
     *is_last = count < PAGE;
     if (count) reclaim->after = rows[count - 1].id;
-    size_t idle = keep_idle(needs, origin, rows, count), most = idle < SCRIPT_MOVES_MAX ? idle : SCRIPT_MOVES_MAX;
+    size_t idle = keep_idle(reclaim, needs, origin, rows, count, now_ns), most = idle < SCRIPT_MOVES_MAX ? idle : SCRIPT_MOVES_MAX;
     if (!idle) return QUERN_OK;
     code = take(needs, origin, conn, rows, most, &taken, err);
     if (code || taken == idle) return code;
@@ -135,11 +139,12 @@ int reclaim_step(struct reclaim *reclaim, const struct reaper_needs *needs, uint
     if (!reclaim->is_walking) {
         reclaim->is_private = false;
         reclaim->after = (struct entry_id){0, 0};
+        frozen_begin(&reclaim->frozen);
         code = look_at_clock(reclaim, needs, conn, now_ns, err);
     }
     reclaim->is_walking = false;
     if (code || now_ns < reclaim->hold_ns) return code;
-    if ((code = walk_page(reclaim, needs, origin + reclaim->is_private, conn, &is_last, err))) return code;
+    if ((code = walk_page(reclaim, needs, origin + reclaim->is_private, conn, now_ns, &is_last, err))) return code;
     reclaim->is_walking = *has_more = !is_last || !reclaim->is_private;
     if (!is_last || reclaim->is_private) return QUERN_OK;
     reclaim->is_private = true; /* the stream's own list is done, now the retry stream's */

@@ -6,7 +6,8 @@
  *            whoever has a thread for them reads them: nobody claims more than it can run, no slot is needed here, and the
  *            payload does not travel. A late owner finds that its pending row is gone, so it changes nothing.
  * Rule       Redis measures idleness by its wall clock. When that has stepped against ours, rows are let be for a lease of our own
- *            time: by then whoever is alive has renewed them.
+ *            time: by then whoever is alive has renewed them. After a step back, rows that Redis cannot tell the idleness of are
+ *            judged by our own time (upkeep/frozen).
  * Threads    reaper. Waits for answers. */
 #ifndef QUERN_UPKEEP_RECLAIM_H
 #define QUERN_UPKEEP_RECLAIM_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "quern.h"
+#include "upkeep/frozen.h"
 #include "wire/entry.h"
 
 struct conn;
@@ -28,6 +30,7 @@ struct reclaim {
     bool has_offset;
     int64_t offset_ms; /* Redis's clock minus ours, when it was last looked at */
     int64_t hold_ns;   /* nothing is taken before */
+    struct frozen frozen;
 };
 
 /* One page. *has_more: the walk goes on. origin: of the source's stream. */

@@ -201,7 +201,7 @@ static void start_first_thread(void)
     pthread_join(thread, NULL);
 }
 
-static int open_scene(void **state, const struct redis_options *options)
+int scene_open_with(void **state, const struct redis_options *options)
 {
     start_first_thread();
     struct scene *scene = calloc(1, sizeof *scene);
@@ -213,17 +213,17 @@ static int open_scene(void **state, const struct redis_options *options)
 
 int scene_open(void **state)
 {
-    return open_scene(state, NULL);
+    return scene_open_with(state, NULL);
 }
 
 int scene_open_aof(void **state)
 {
-    return open_scene(state, &(struct redis_options){.has_aof = true});
+    return scene_open_with(state, &(struct redis_options){.has_aof = true});
 }
 
 int scene_open_password(void **state)
 {
-    return open_scene(state, &(struct redis_options){.password = "swordfish"});
+    return scene_open_with(state, &(struct redis_options){.password = "swordfish"});
 }
 
 int scene_close(void **state)

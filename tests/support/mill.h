@@ -49,6 +49,7 @@ struct scene {
 int scene_open(void **state);
 int scene_open_aof(void **state);
 int scene_open_password(void **state);
+int scene_open_with(void **state, const struct redis_options *options);
 int scene_close(void **state);
 
 /* A mill of stream "jobs", group "g", two threads, no handler yet; then keys and values of the configuration up to NULL. */

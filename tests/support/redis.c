@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -17,22 +18,41 @@
 enum { ID_SIZE = 24, ARGS_MAX = 40 };
 
 /* In the child, after fork: only what is allowed there. */
-static void become_server(const char *program, char *const *argv, int log_fd)
+static void become_server(const char *program, char *const *argv, char *const *environment, int log_fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(log_fd, STDOUT_FILENO);
     dup2(log_fd, STDERR_FILENO);
-    if (program) execv(program, argv);
-    if (!program) execvp("redis-server", argv);
-    if (!program) execvp("redis-check-rdb", argv);
+    if (program) execve(program, argv, environment);
+    if (!program) execvpe("redis-server", argv, environment);
+    if (!program) execvpe("redis-check-rdb", argv, environment);
     _exit(127);
+}
+
+/* The file that the server's clock is read from. */
+static void open_clock(struct redis *redis)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%s/clock", redis->dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, sizeof *redis->clock_ns), 0);
+    redis->clock_ns = mmap(NULL, sizeof *redis->clock_ns, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(redis->clock_ns != MAP_FAILED);
+    close(fd);
+}
+
+void redis_step(struct redis *redis, long long ms)
+{
+    atomic_fetch_add(redis->clock_ns, ms * 1000000);
 }
 
 void redis_launch(struct redis *redis)
 {
     const struct redis_options *options = &redis->options;
     const char *program = options->program ? options->program : getenv("REDIS_SERVER");
-    char log[80];
+    char log[80], clock[96], preload[512];
+    char *const stepped[] = {clock, preload, NULL};
     const char *argv[ARGS_MAX] = {"redis-server",
                                   "--port",
                                   "0",
@@ -52,10 +72,12 @@ void redis_launch(struct redis *redis)
     while (argv[count]) count++;
     for (const char *const *more = options->more; more && *more && count < ARGS_MAX - 1; more++) argv[count++] = *more;
     snprintf(log, sizeof log, "%s/log", redis->dir);
+    snprintf(clock, sizeof clock, "QUERN_CLOCK=%s/clock", redis->dir);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", options->clockstep ? options->clockstep : "");
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(log_fd >= 0);
     redis->pid = fork();
-    if (redis->pid == 0) become_server(program, (char *const *)argv, log_fd);
+    if (redis->pid == 0) become_server(program, (char *const *)argv, options->clockstep ? stepped : environ, log_fd);
     close(log_fd);
     assert_true(redis->pid > 1);
     redis->pidfd = pidfd_open(redis->pid, 0);
@@ -78,6 +100,7 @@ void redis_start(struct redis *redis, const struct redis_options *options)
     assert_non_null(mkdtemp(redis->dir));
     snprintf(redis->socket, sizeof redis->socket, "%s/redis", redis->dir);
     snprintf(redis->url, sizeof redis->url, "unix://%s", redis->socket);
+    if (redis->options.clockstep) open_clock(redis);
     redis_launch(redis);
     wait_for(answers(redis));
 }
@@ -109,6 +132,8 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 void redis_end(struct redis *redis)
 {
     redis_kill(redis);
+    if (redis->clock_ns) munmap(redis->clock_ns, sizeof *redis->clock_ns);
+    redis->clock_ns = NULL;
     if (redis->dir[0]) nftw(redis->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     redis->dir[0] = 0;
 }

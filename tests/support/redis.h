@@ -7,7 +7,9 @@
 #ifndef QUERN_TESTS_SUPPORT_REDIS_H
 #define QUERN_TESTS_SUPPORT_REDIS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "support/client.h"
@@ -17,6 +19,7 @@ struct redis_options {
     const char *password;
     const char *program;     /* its path; NULL: as above */
     const char *const *more; /* arguments up to NULL, lent; NULL: none */
+    const char *clockstep;   /* the library tests/support/clockstep: its wall clock can be stepped; NULL: it cannot */
 };
 
 struct redis {
@@ -25,6 +28,7 @@ struct redis {
     pid_t pid;
     int pidfd;
     struct resp *client;
+    _Atomic int64_t *clock_ns; /* how far its wall clock is ahead; shared with it */
 };
 
 /* Starts one and waits until it answers. options may be NULL. */
@@ -34,6 +38,9 @@ void redis_start(struct redis *redis, const struct redis_options *options);
 void redis_kill(struct redis *redis);
 void redis_again(struct redis *redis);
 void redis_launch(struct redis *redis);
+
+/* Steps its wall clock; negative: back. */
+void redis_step(struct redis *redis, long long ms);
 
 /* Ends it, if it runs, and removes its folder. */
 void redis_end(struct redis *redis);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "upkeep/frozen.h"
+
+#include "wire/pending.h"
+
+/* FNV-1a */
+static uint64_t hash(quern_bytes name)
+{
+    uint64_t sum = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < name.len; i++) sum = (sum ^ (unsigned char)name.at[i]) * UINT64_C(1099511628211);
+    return sum;
+}
+
+void frozen_begin(struct frozen *frozen)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < frozen->count; i++)
+        if (frozen->rows[i].walk == frozen->walk) frozen->rows[kept++] = frozen->rows[i];
+    frozen->count = kept;
+    frozen->walk++;
+}
+
+static struct frozen_row *find(struct frozen *frozen, uint32_t origin, struct entry_id id)
+{
+    for (uint32_t i = 0; i < frozen->count; i++)
+        if (frozen->rows[i].origin == origin && entry_id_compare(frozen->rows[i].id, id) == 0) return &frozen->rows[i];
+    return NULL;
+}
+
+bool frozen_sees(struct frozen *frozen, uint32_t origin, const struct pending_row *row, int64_t now_ns, int64_t lease_ns)
+{
+    struct frozen_row *known = frozen->count ? find(frozen, origin, row->id) : NULL;
+    if (row->idle_ms != 0) {
+        if (known) *known = frozen->rows[--frozen->count];
+        return false;
+    }
+    if (!known && frozen->count == FROZEN_MAX) return false;
+    if (!known) known = &frozen->rows[frozen->count++], known->looks = 0;
+    uint64_t owner = hash(row->consumer);
+    if (!known->looks || known->owner != owner || known->deliveries != row->deliveries)
+        *known = (struct frozen_row){row->id, owner, now_ns, origin, row->deliveries, 0, 0};
+    known->looks++;
+    known->walk = frozen->walk;
+    return known->looks >= FROZEN_LOOKS && now_ns - known->since_ns >= lease_ns;
+}
