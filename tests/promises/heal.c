@@ -209,7 +209,7 @@ static void an_id_that_names_another_job_now_has_lost_the_old_one(void **state)
     redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0");
     redis_ask(&scene->redis, "EXEC");
     wait_for(mill->inside == 2);
-    assert_int_equal(mill_stat(mill, "leases", "lost") + mill_lines(mill, "event=pending_vanished"), 1);
+    wait_for(mill_stat(mill, "leases", "lost") == 1 && mill->told[QUERN_NOTICE_LOST] == 1);
     assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 1);
     open_gate(mill);
     wait_for(mill->seen[1] == 1 && mill->seen[2] == 1 && is_clean(scene) && mill_stat(mill, "jobs", "held") == 0);
