@@ -2,6 +2,7 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,13 @@ int thread_start(pthread_t *thread, enum thread_role role, const char *name, voi
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) free(start);
     return failed;
+}
+
+void thread_hurry(void)
+{
+    struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+    int failed = pthread_setschedparam(pthread_self(), SCHED_RR | SCHED_RESET_ON_FORK, &lowest);
+    (void)failed; /* not allowed: then it takes its turn */
 }
 
 enum thread_role thread_role(void)

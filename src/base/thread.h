@@ -22,6 +22,9 @@ enum thread_role {
 /* Starts run(arg) on a thread named name (at most 15 bytes). 0: started; else an errno. */
 int thread_start(pthread_t *thread, enum thread_role role, const char *name, void (*run)(void *arg), void *arg);
 
+/* The calling thread goes before all others of this machine that compute, where that is allowed; it must seldom run, and briefly. */
+void thread_hurry(void);
+
 /* The role of the calling thread. */
 enum thread_role thread_role(void);
 

@@ -39,10 +39,21 @@ void waker_clear(struct waker *waker)
     atomic_store(&waker->is_set, 0);
 }
 
+/* Else it would be "readable" for ever. A wake that was under way is lost, so this one counts as such. */
+static void mend(struct waker *waker)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd >= 0) waker->fd = fd;
+    atomic_store(&waker->is_set, 0);
+}
+
 bool waker_wait(struct waker *waker, int fd, int64_t deadline_ns)
 {
     struct pollfd at[] = {{.fd = fd, .events = POLLIN}, {.fd = waker->fd, .events = POLLIN}};
     int n = poll(at, 2, clock_poll_ms(deadline_ns));
-    if (n > 0 && at[1].revents) waker_clear(waker);
+    if (n > 0 && at[1].revents & POLLNVAL)
+        mend(waker);
+    else if (n > 0 && at[1].revents)
+        waker_clear(waker);
     return n > 0 && fd >= 0 && at[0].revents != 0;
 }

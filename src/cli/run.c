@@ -93,6 +93,10 @@ static int wait_signal(struct run *run, int timeout_ms)
     struct pollfd at[] = {{.fd = run->signals, .events = POLLIN}, {.fd = run->ended, .events = POLLIN}};
     struct signalfd_siginfo which;
     while (poll(at, 2, timeout_ms) < 0 && errno == EINTR) continue;
+    if ((at[0].revents | at[1].revents) & POLLNVAL) { /* a handler has closed what it found: once more, with new ones */
+        open_descriptors(run);
+        return wait_signal(run, timeout_ms);
+    }
     return at[0].revents && read(run->signals, &which, sizeof which) == (ssize_t)sizeof which ? (int)which.ssi_signo : 0;
 }
 

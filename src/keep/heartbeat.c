@@ -152,6 +152,7 @@ void heartbeat_run(void *given)
     struct heartbeat_start *start = given;
     struct heartbeat heartbeat = {.needs = start->needs};
     ONLY(ROLE_HEARTBEAT);
+    thread_hurry(); /* handlers that burn all cores must not cost anybody's lease */
     link_open(&heartbeat.link, &start->needs->link);
     link_adopt(&heartbeat.link, start->conn);
     /* Whoever keeps leases cannot be away for long. */
