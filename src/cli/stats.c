@@ -13,6 +13,7 @@ static const struct column queue[] = {
     {"running", "running", CELL_NUMBER},
     {"delayed", "delayed", CELL_NUMBER},
     {"next is due in", "next_due_ms", CELL_MS},
+    {"to run alone", "alone", CELL_NUMBER},
     {"dead", "dead", CELL_NUMBER},
     {"done per second", "done_per_s", CELL_NUMBER},
     {"oldest waits for", "oldest_waiting_ms", CELL_MS},

@@ -20,7 +20,7 @@ struct sight {
     struct backlog stream, retry;
     bool has_rate;
     double done_per_s;
-    int64_t delayed, dead, completed, length;
+    int64_t delayed, alone, dead, completed, length;
     bool has_due, has_held;
     int64_t next_due_ms, oldest_held_ms;
     json_t *processes;
@@ -105,6 +105,7 @@ static int read_all(struct look *look, int64_t sample_ms, struct sight *sight, q
     if (!code) code = read_oldest_held(look, source->stream, &sight->stream, sight, err);
     if (!code) code = read_oldest_held(look, source->retry, &sight->retry, sight, err);
     if (!code) code = read_delayed(look, sight, err);
+    if (!code) code = read_length(look, source->alone, &sight->alone, err);
     if (!code) code = read_length(look, source->dead, &sight->dead, err);
     if (!code) code = read_length(look, source->completed, &sight->completed, err);
     if (!code) code = read_length(look, source->stream, &sight->length, err);
@@ -136,7 +137,7 @@ static json_t *object_of(const struct look *look, const struct sight *sight)
                     show_number(object, "running", sight->stream.pending + sight->retry.pending) &&
                     show_number(object, "delayed", sight->delayed) &&
                     show_number_or_null(object, "next_due_ms", sight->next_due_ms, sight->has_due) &&
-                    show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
+                    show_number(object, "alone", sight->alone) && show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
                     show_number(object, "length", sight->length) &&
                     !json_object_set_new(object, "done_per_s", sight->has_rate ? json_real(sight->done_per_s) : json_null()) &&
                     show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes);
