@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 
+enum { CLOSED_LOOK_MS = 2 };
+
 int waker_open(struct waker *waker)
 {
     atomic_init(&waker->is_set, 0);
@@ -39,11 +41,11 @@ void waker_clear(struct waker *waker)
     atomic_store(&waker->is_set, 0);
 }
 
-/* Else it would be "readable" for ever. A wake that was under way is lost, so this one counts as such. */
-static void mend(struct waker *waker)
+/* Somebody has closed it: a handler that closes all it finds. A new one might have the number of another that was closed, too, and whoever
+ * waits for that would take its wakes. So it is as if it were woken all the time, but not in a hot loop. */
+static void doze(struct waker *waker)
 {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd >= 0) waker->fd = fd;
+    poll(NULL, 0, CLOSED_LOOK_MS);
     atomic_store(&waker->is_set, 0);
 }
 
@@ -52,7 +54,7 @@ bool waker_wait(struct waker *waker, int fd, int64_t deadline_ns)
     struct pollfd at[] = {{.fd = fd, .events = POLLIN}, {.fd = waker->fd, .events = POLLIN}};
     int n = poll(at, 2, clock_poll_ms(deadline_ns));
     if (n > 0 && at[1].revents & POLLNVAL)
-        mend(waker);
+        doze(waker);
     else if (n > 0 && at[1].revents)
         waker_clear(waker);
     return n > 0 && fd >= 0 && at[0].revents != 0;

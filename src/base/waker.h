@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct waker {
-    _Atomic int fd; /* poll for POLLIN; another one once somebody has closed it (a handler that closes all it finds) */
+    int fd; /* poll for POLLIN */
     _Atomic uint32_t is_set;
 };
 

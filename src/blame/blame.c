@@ -32,23 +32,21 @@ static const struct record *record_of(const struct inquest *inquest, enum lane l
 {
     for (uint32_t i = 0; i < inquest->ran_count; i++) {
         const struct record *record = inquest->ran[i];
-        if (origin_lane(record->origin) == lane && record->deliveries == row->deliveries &&
-            entry_id_compare(record->entry, row->id) == 0)
-            return record;
+        /* Not by the delivery: a lease that was granted anew is the same job's. */
+        if (origin_lane(record->origin) == lane && entry_id_compare(record->entry, row->id) == 0) return record;
     }
     return NULL;
 }
 
 static enum blame blame_of(const struct inquest *inquest, enum lane lane, const struct pending_row *row)
 {
-    const struct record *record = record_of(inquest, lane, row);
-    return record ? judge(&inquest->facts, record) : BLAME_UNSTARTED;
+    return judge(&inquest->facts, record_of(inquest, lane, row));
 }
 
 /* "SIGSEGV" and where, "exit(3)", or what the parent knows. */
 static void write_how(const struct inquest *inquest, const struct record *record, char how[HOW_MAX])
 {
-    const char *trace = inquest->journal->head->trace;
+    const char *trace = inquest->journal->trace;
     how[0] = 0;
     if (atomic_load(&record->state) != RECORD_NAMED)
         snprintf(how, HOW_MAX, "%s", inquest->ended ? inquest->ended : "");
@@ -77,7 +75,7 @@ static int ask(const struct inquest *inquest, enum lane lane, const struct pendi
 {
     const struct source *source = &inquest->source;
     struct conn *conn = inquest->conn;
-    script_begin(conn, &script_blame, 4, 4 + 4 * count);
+    script_begin(conn, &script_blame, 4, 5 + 4 * count);
     conn_arg_text(conn, source_key(source, lane));
     conn_arg_text(conn, source->retry);
     conn_arg_text(conn, source->alone);
@@ -86,6 +84,7 @@ static int ask(const struct inquest *inquest, enum lane lane, const struct pendi
     conn_arg_text(conn, inquest->journal->head->consumer);
     conn_arg_number(conn, lane != LANE_STREAM);
     conn_arg_number(conn, SCRIPT_BYTES);
+    conn_arg_number(conn, inquest->journal->head->alone_after);
     for (size_t i = 0; i < count; i++) put_row(inquest, lane, &rows[i]);
     return script_ask(conn, &script_blame, conn_answer_deadline(conn), reply, NULL, err);
 }

@@ -56,16 +56,18 @@ static void write_trace(void)
     if (n > own && here.journal->trace_fd >= 0) backtrace_symbols_fd(frames + own, n - own, here.journal->trace_fd);
 }
 
-/* What was there before us gets the signal: the fault comes again when we return; one that was sent is sent again. */
+/* What was there before us gets the signal. A handler of the host's may know how to go on, so nobody is named for it: the fault comes
+ * again when we return. Else it ends the process now, and is sent once more, for not every fault comes again. */
 static void on_fatal(int number, siginfo_t *info, void *context)
 {
     (void)context;
-    if (is_here()) {
+    bool is_end = before[number].sa_handler == SIG_DFL;
+    if (is_end && is_here()) {
         name(number);
         write_trace();
     }
     sigaction(number, &before[number], NULL);
-    if (info->si_code <= 0) raise(number);
+    if (is_end || info->si_code <= 0) raise(number);
 }
 
 static void on_end(int status, void *unused)

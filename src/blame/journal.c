@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +47,7 @@ bool journal_is_orphan(const char *name)
     int pid, end = 0;
     unsigned long long ticks;
     bool is_ours = sscanf(name, "%d-%llu-%*8[0-9a-f].journal%n", &pid, &ticks, &end) == 2 && end > 0 && !name[end];
-    return is_ours && pid != getpid() && started_ticks(pid) != ticks;
+    return is_ours && started_ticks(pid) != ticks; /* of our own number, too: in a container every process has it */
 }
 
 /* Ends with the process, whatever its children do; a second one of ours would be granted, so nobody opens it twice. */
@@ -64,6 +63,11 @@ static size_t records_at(void)
 {
     size_t page = 4096;
     return (sizeof(struct journal_head) + page - 1) / page * page;
+}
+
+static size_t trace_at(uint32_t count)
+{
+    return records_at() + count * sizeof(struct record);
 }
 
 static bool map(struct journal *journal, size_t bytes, int protection)
@@ -86,12 +90,29 @@ void journal_drop(struct journal *journal)
     free(journal);
 }
 
+static void read_boot(char text[64])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, 63);
+    text[n > 0 ? n : 0] = 0;
+    if (fd >= 0) close(fd);
+}
+
+bool journal_is_of_this_boot(const struct journal *journal)
+{
+    char boot[64];
+    read_boot(boot);
+    return strncmp(journal->head->boot, boot, sizeof boot) == 0;
+}
+
 static void write_words(struct journal_head *head, const struct journal_words *words)
 {
     snprintf(head->redis, sizeof head->redis, "%s", words->redis);
     snprintf(head->stream, sizeof head->stream, "%s", words->stream);
     snprintf(head->group, sizeof head->group, "%s", words->group);
     snprintf(head->consumer, sizeof head->consumer, "%s", words->consumer);
+    head->alone_after = words->alone_after;
+    read_boot(head->boot);
 }
 
 static struct journal *failed(struct journal *journal, const char *what, quern_error *err)
@@ -107,7 +128,7 @@ struct journal *journal_open(const char *dir, const char *path, const struct jou
                              quern_error *err)
 {
     struct journal *journal = calloc(1, sizeof *journal);
-    size_t bytes = records_at() + count * sizeof(struct record);
+    size_t bytes = trace_at(count) + JOURNAL_TRACE;
     if (!journal) return err_set(err, QUERN_E_MEMORY, "no memory for a crash journal"), NULL;
     journal->owner = getpid();
     journal->fd = journal->trace_fd = -1;
@@ -119,13 +140,19 @@ struct journal *journal_open(const char *dir, const char *path, const struct jou
         return failed(journal, "cannot use", err);
     if (!map(journal, bytes, PROT_READ | PROT_WRITE)) return failed(journal, "cannot map", err);
     journal->trace_fd = open(journal->path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (journal->trace_fd >= 0) lseek(journal->trace_fd, offsetof(struct journal_head, trace), SEEK_SET);
+    if (journal->trace_fd >= 0) lseek(journal->trace_fd, (off_t)trace_at(count), SEEK_SET);
     write_words(journal->head, words);
     journal->head->version = VERSION;
     journal->head->count = count;
     atomic_store(&journal->head->state, JOURNAL_RUNS);
     memcpy(journal->head->magic, magic, sizeof magic); /* last: only a whole one is believed */
     return journal;
+}
+
+void journal_stops(struct journal *journal)
+{
+    uint32_t expected = JOURNAL_RUNS;
+    if (journal) atomic_compare_exchange_strong(&journal->head->state, &expected, JOURNAL_STOPS);
 }
 
 void journal_leaves(struct journal *journal)
@@ -151,7 +178,7 @@ static bool is_whole(const struct journal *journal)
 {
     const struct journal_head *head = journal->head;
     return memcmp(head->magic, magic, sizeof magic) == 0 && head->version == VERSION && head->count <= COUNT_MAX &&
-           journal->bytes >= records_at() + head->count * sizeof(struct record) && is_text(head->redis, JOURNAL_WORD) &&
+           journal->bytes >= trace_at(head->count) + JOURNAL_TRACE && is_text(head->redis, JOURNAL_WORD) &&
            is_text(head->stream, JOURNAL_WORD) && is_text(head->group, JOURNAL_WORD) && is_text(head->consumer, JOURNAL_WORD);
 }
 
@@ -166,7 +193,10 @@ struct journal *journal_read(const char *path, bool takes_lock)
     bool is_read = journal->path && journal->fd >= 0 && !fstat(journal->fd, &stat) && S_ISREG(stat.st_mode) &&
                    stat.st_uid == geteuid() && (size_t)stat.st_size >= records_at() &&
                    (!takes_lock || take_lock(journal->fd)) && map(journal, (size_t)stat.st_size, PROT_READ) && is_whole(journal);
-    if (is_read) return journal;
+    if (is_read) {
+        journal->trace = (const char *)journal->head + trace_at(journal->head->count);
+        return journal;
+    }
     journal_drop(journal);
     return NULL;
 }

@@ -34,23 +34,26 @@ struct record {
 
 enum journal_state {
     JOURNAL_RUNS = 1,
+    JOURNAL_STOPS,  /* it was told to stop, and may have been killed because that took long */
     JOURNAL_LEAVES /* it was told to leave: what ran is nobody's fault */
 };
 
 enum { JOURNAL_WORD = 512, JOURNAL_TRACE = 4096 };
 
-/* The file: a head, a trace, the records. */
+/* The file: a head, the records, and behind them a trace, which may be longer than was meant. */
 struct journal_head {
     char magic[8];
     uint32_t version, count;
     _Atomic uint32_t state;
+    uint32_t alone_after; /* after how many deliveries without an outcome a job runs alone; 0: never */
+    char boot[64];        /* which boot of the machine it was */
     char redis[JOURNAL_WORD], stream[JOURNAL_WORD], group[JOURNAL_WORD], consumer[JOURNAL_WORD]; /* what it works for */
-    char trace[JOURNAL_TRACE]; /* written by whoever was named: a line per frame */
 };
 
 struct journal {
     struct journal_head *head;
     struct record *records;
+    const char *trace; /* at most JOURNAL_TRACE bytes, up to NUL: written by whoever was named, a line per frame */
     size_t bytes;
     char *path;
     pid_t owner;
@@ -59,11 +62,14 @@ struct journal {
 
 struct journal_words {
     const char *redis, *stream, *group, *consumer;
+    uint32_t alone_after;
 };
 
 /* Makes a file in dir, or at path where that is given. Gives; NULL: it cannot be made, err says why. */
 struct journal *journal_open(const char *dir, const char *path, const struct journal_words *words, uint32_t count,
                              quern_error *err);
+/* It is told to stop. Any thread. NULL is allowed. */
+void journal_stops(struct journal *journal);
 /* The process leaves of its own will, or because it was told to. Any thread, also in a signal handler. */
 void journal_leaves(struct journal *journal);
 /* Removes the file. NULL is allowed. */
@@ -95,6 +101,8 @@ bool journal_is_orphan(const char *name);
 
 /* Maps a file for reading; waits for nothing. takes_lock: only if nobody holds it. Gives; NULL: it is not there, not whole, or held. */
 struct journal *journal_read(const char *path, bool takes_lock);
+/* Was it begun in this boot of the machine? What a file held when that went down need not be what was last written. */
+bool journal_is_of_this_boot(const struct journal *journal);
 /* Only unmaps. */
 void journal_drop(struct journal *journal);
 

@@ -33,6 +33,7 @@ struct run {
     struct modules modules;
     struct embed *embed;
     int signals, ended;           /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
+    bool is_broken;               /* a handler has closed descriptors of ours: whoever starts us is to begin anew */
     bool is_paused, wants_reload; /* wants_reload: as soon as there is a pool */
 };
 
@@ -93,9 +94,10 @@ static int wait_signal(struct run *run, int timeout_ms)
     struct pollfd at[] = {{.fd = run->signals, .events = POLLIN}, {.fd = run->ended, .events = POLLIN}};
     struct signalfd_siginfo which;
     while (poll(at, 2, timeout_ms) < 0 && errno == EINTR) continue;
-    if ((at[0].revents | at[1].revents) & POLLNVAL) { /* a handler has closed what it found: once more, with new ones */
-        open_descriptors(run);
-        return wait_signal(run, timeout_ms);
+    if ((at[0].revents | at[1].revents) & POLLNVAL) {
+        run->is_broken = true;
+        poll(NULL, 0, 10); /* it would be so at once the next time, too */
+        return 0;
     }
     return at[0].revents && read(run->signals, &which, sizeof which) == (ssize_t)sizeof which ? (int)which.ssi_signo : 0;
 }
@@ -244,10 +246,10 @@ static void forget_echo(struct run *run)
 }
 
 /* Handlers still run: nobody is to be blamed for that, and nothing else that is ours must run. */
-static void leave_behind(quern_pool *pool)
+static void leave_behind(const struct run *run, quern_pool *pool)
 {
     pool_leaves(pool);
-    child_say("leaving");
+    if (!run->is_broken) child_say("leaving");
     _exit(EXIT_FAILED);
 }
 
@@ -263,16 +265,16 @@ static int drain(struct run *run, quern_pool *pool, bool is_asked)
     while (quern_pool_join(pool, 0, &err) == QUERN_E_BUSY && now_ms() < end_ms) {
         if (!is_stop(wait_signal(run, 20))) continue;
         say("second signal: leaving at once; %s", err.text);
-        leave_behind(pool);
+        leave_behind(run, pool);
     }
     if (quern_pool_join(pool, 0, &err)) {
         say("drain_ms is over; %s: they stay pending", err.text);
-        leave_behind(pool);
+        leave_behind(run, pool);
     }
     int64_t unsettled = unsettled_jobs(pool);
     if (unsettled) say("Redis was away: %lld jobs could not be acknowledged and stay pending", (long long)unsettled);
     quern_pool_free(pool);
-    return unsettled ? EXIT_FAILED : EXIT_DONE;
+    return unsettled || run->is_broken ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int serve(struct run *run)
@@ -287,6 +289,7 @@ static int serve(struct run *run)
     if (run->wants_reload) reload(run, pool);
     int signal;
     while ((signal = wait_signal(run, -1)) && !is_stop(signal)) hear(run, pool, signal);
+    if (run->is_broken) say("a handler has closed descriptors that are not its own: this process ends, another is to begin");
     return drain(run, pool, signal != 0);
 }
 
@@ -331,7 +334,7 @@ static int run_as(struct run run)
     embed_close(run.embed);
     quern_config_free(run.config);
     quern_free(run.redis);
-    child_say("leaving");
+    if (!run.is_broken) child_say("leaving");
     return status;
 }
 

@@ -429,6 +429,22 @@ static void finish_reads(struct dispatcher *dispatcher)
         if (wait_for_reply(dispatcher, dispatcher->link.conn, &why)) lose_connection(dispatcher, &why);
 }
 
+/* Only jobs that run alone are taken, by the reaper; but what is gone is made again here. */
+static void stand_by(struct dispatcher *dispatcher)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    quern_error why;
+    if (!atomic_load(needs->wants_heal)) {
+        waker_wait(needs->waker, -1, CLOCK_NEVER);
+        return;
+    }
+    struct conn *conn = link_use(&dispatcher->link, clock_now_ns());
+    if (!conn)
+        waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
+    else if (!has_healed(dispatcher, conn, &why))
+        lose_connection(dispatcher, &why);
+}
+
 void dispatcher_run(void *given)
 {
     struct dispatcher_start *start = given;
@@ -438,7 +454,7 @@ void dispatcher_run(void *given)
     link_adopt(&dispatcher.link, start->conn);
     dispatcher.reserve.jobs = malloc(slots_count(start->needs->slots) * sizeof *dispatcher.reserve.jobs);
     dispatcher.high = calloc(LANES * start->needs->source_count, sizeof *dispatcher.high);
-    while (start->needs->reads_nothing && !atomic_load(start->needs->is_stopping)) waker_wait(start->needs->waker, -1, CLOCK_NEVER);
+    while (start->needs->reads_nothing && dispatcher.high && !atomic_load(start->needs->is_stopping)) stand_by(&dispatcher);
     while (dispatcher.reserve.jobs && dispatcher.high && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);
     giveback_all(start->needs);

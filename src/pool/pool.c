@@ -71,6 +71,7 @@ void quern_pool_stop(quern_pool *pool)
     int64_t never = CLOCK_NEVER;
     atomic_compare_exchange_strong(&pool->drain_ns, &never, clock_deadline_ns(clock_now_ns(), atomic_load(&pool->drain_ms)));
     atomic_store(&pool->is_stopping, true);
+    journal_stops(pool->journal);
     waker_wake(&pool->dispatcher_waker);
     waker_wake(&pool->reaper_waker);
 }

@@ -10,6 +10,7 @@
 #include "queue/ready.h"
 
 enum { LOOK_MS = 2 }; /* how soon it is seen that the last of the others has ended */
+enum { PATIENCE_MS = 10000, REST_MS = 60000 };
 
 void gate_open(struct gate *gate)
 {
@@ -24,10 +25,13 @@ static bool is_alone(const struct quern_job *job)
 
 static bool others_run(struct slots *slots, const struct quern_job *job)
 {
+    int64_t now_ns = clock_now_ns();
+    atomic_thread_fence(memory_order_seq_cst); /* behind the write of the gate's word */
     for (uint32_t i = 0; i < slots_count(slots); i++) {
         const struct quern_job *other = slots_at(slots, i);
         enum slot_state state = slot_state(other);
-        bool is_given_up = slot_has(other, SLOT_SAID); /* a handler that has outstayed its time may never return */
+        /* A handler that has outstayed its time may never return. */
+        bool is_given_up = slot_has(other, SLOT_SAID) && atomic_load(&other->overdue_ns) <= now_ns;
         if (other != job && !is_given_up && (state == SLOT_RUNNING || state == SLOT_PENDING)) return true;
     }
     return false;
@@ -36,8 +40,11 @@ static bool others_run(struct slots *slots, const struct quern_job *job)
 static bool close_behind(struct gate *gate, struct slots *slots, const struct ready *ready, const struct quern_job *job)
 {
     atomic_store(&gate->word, GATE_CLOSED);
+    int64_t end_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
     while (others_run(slots, job)) {
-        if (ready_is_closed(ready)) return false;
+        bool is_over = clock_now_ns() >= end_ns;
+        if (is_over) atomic_store(&gate->rest_ns, clock_now_ns() + REST_MS * NS_PER_MS);
+        if (is_over || ready_is_closed(ready)) return false;
         futex_wait(&gate->word, GATE_CLOSED, clock_now_ns() + LOOK_MS * NS_PER_MS);
     }
     return true;

@@ -44,6 +44,7 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
     size_t most = batch->max < PAGE ? batch->max : PAGE; /* nothing is known of their sizes: a few at a time */
     for (size_t count = most; count == most;) {
         int code = pending_read(conn, &page, rows, most, &count, err);
+        if (code == QUERN_E_GONE && origin_lane(origin) == LANE_ALONE) return QUERN_OK; /* it is there only while it holds something */
         if (code) return code;
         if (!count) break;
         page.after = rows[count - 1].id;
@@ -56,8 +57,7 @@ static int take_leave(const struct settler_needs *needs, struct conn *conn, stru
 {
     int code = QUERN_OK;
     for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++)
-        if (origin_lane(origin) != LANE_ALONE) /* one at a time, and that has come to its end */
-            code = release_all(needs, conn, batch, origin, err);
+        code = release_all(needs, conn, batch, origin, err);
     for (uint32_t i = 0; i < needs->source_count && !code; i++)
         code = consumers_leave(conn, &needs->sources[i], needs->consumer, err);
     return code;

@@ -21,14 +21,15 @@ static int spawn(pid_t *pid, int pipe_end, char *const *argv)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none;
-    sigemptyset(&none);
+    sigset_t heard; /* blocked from the start, so that what comes before it listens waits for it */
+    sigemptyset(&heard);
+    for (const int *at = (const int[]){SIGINT, SIGTERM, SIGTSTP, SIGCONT, SIGHUP, 0}; *at; at++) sigaddset(&heard, *at);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     int code = posix_spawn_file_actions_adddup2(&actions, pipe_end, CHILD_FD);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
     posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &heard);
     if (!code) code = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);

@@ -45,8 +45,8 @@ int orphans_kill(const pid_t *but)
         pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
         if (!pid || is_among(pid, but) || !look(pid, &parent, &group, &session)) continue;
         if (parent != getpid() || session != getsid(0)) continue;
-        bool is_own = group == getpgrp();
-        killed += !kill(is_own ? pid : -group, SIGKILL);
+        bool is_shared = group == getpgrp() || is_among(group, but); /* a group that others of us live in */
+        killed += !kill(is_shared ? pid : -group, SIGKILL);
     }
     if (list) closedir(list);
     return killed;

@@ -28,7 +28,9 @@ struct supervisor {
     int signals;
     int64_t restart_ns; /* CLOCK_NEVER: nothing is to be started */
     int64_t pause_ms;   /* before the next restart */
-    bool is_stopping, has_worked;
+    int64_t alone_ns;       /* no alone child before */
+    int64_t alone_pause_ms;
+    bool is_stopping, is_paused, has_worked;
     int status;
 };
 
@@ -54,13 +56,13 @@ static int settle_once(struct supervisor *supervisor, const struct journal *jour
     return code;
 }
 
-/* Twice: the warm connection may have gone cold. What cannot be given back now is, by the next child that finds the journal. */
-static void settle(struct supervisor *supervisor, const struct child *child, const char *ended)
+/* Was there anything to settle: had it got as far as to have a pool? Twice: the warm connection may have gone cold. What cannot be given back now is, by the next child that finds the journal. */
+static bool settle(struct supervisor *supervisor, const struct child *child, const char *ended)
 {
     struct blame_sums sums;
     quern_error why;
     struct journal *journal = child->journal ? journal_read(child->journal, false) : NULL;
-    if (!journal) return;
+    if (!journal) return false;
     int code = settle_once(supervisor, journal, ended, &sums, &why);
     if (code) code = settle_once(supervisor, journal, ended, &sums, &why);
     if (!code) {
@@ -69,6 +71,7 @@ static void settle(struct supervisor *supervisor, const struct child *child, con
                                  sums.released, sums.suspects, sums.guilty);
     }
     journal_drop(journal);
+    return true;
 }
 
 /* ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -77,7 +80,10 @@ static void start_pool(struct supervisor *supervisor)
 {
     quern_error why;
     supervisor->restart_ns = CLOCK_NEVER;
-    if (!child_spawn(&supervisor->pool, "shared", supervisor->options->arguments, &why)) return;
+    if (!child_spawn(&supervisor->pool, "shared", supervisor->options->arguments, &why)) {
+        if (supervisor->is_paused) kill(supervisor->pool.pid, SIGTSTP);
+        return;
+    }
     supervisor->options->say("%s", why.text);
     if (!supervisor->has_worked) supervisor->is_stopping = true;
     supervisor->status = FAILED;
@@ -87,7 +93,8 @@ static void start_pool(struct supervisor *supervisor)
 static void start_alone(struct supervisor *supervisor)
 {
     quern_error why;
-    if (supervisor->alone.pid || supervisor->is_stopping) return;
+    bool may_start = !supervisor->alone.pid && !supervisor->is_stopping && !supervisor->is_paused;
+    if (!may_start || clock_now_ns() < supervisor->alone_ns) return;
     if (child_spawn(&supervisor->alone, "alone", supervisor->options->arguments, &why)) supervisor->options->say("%s", why.text);
 }
 
@@ -127,9 +134,10 @@ static void pool_ended(struct supervisor *supervisor, int status)
     bool has_left = child->is_leaving && WIFEXITED(status);
     int64_t lived_ns = clock_now_ns() - child->started_ns;
     supervisor->status = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
-    supervisor->has_worked |= child->is_ready;
     if (!has_left) bury(supervisor, "runs the jobs", ended);
-    settle(supervisor, child, ended); /* one that left behind a handler that still ran has a journal, too */
+    /* One that left behind a handler that still ran has a journal, too. A job may have ended it before it could say that it was ready. */
+    bool had_pool = settle(supervisor, child, ended);
+    supervisor->has_worked |= child->is_ready || had_pool;
     /* One that cannot even begin is not started again and again, unless one could before. */
     bool is_over = !supervisor->has_worked || (has_left && child->is_ready);
     child_forget(child);
@@ -148,7 +156,13 @@ static void alone_ended(struct supervisor *supervisor, int status)
     if (has_crashed) bury(supervisor, "runs a job alone", ended);
     settle(supervisor, child, ended);
     child_forget(child);
-    if (has_crashed) start_alone(supervisor); /* there may be more; it is counted */
+    if (!has_crashed) supervisor->alone_pause_ms = 0;
+    if (!has_crashed) return;
+    /* There may be more: at once the first time, then when the pool child says so again. */
+    supervisor->alone_ns = clock_deadline_ns(clock_now_ns(), supervisor->alone_pause_ms);
+    supervisor->alone_pause_ms = supervisor->alone_pause_ms ? 2 * supervisor->alone_pause_ms : FIRST_PAUSE_MS;
+    if (supervisor->alone_pause_ms > MOST_PAUSE_MS) supervisor->alone_pause_ms = MOST_PAUSE_MS;
+    start_alone(supervisor);
 }
 
 static void reap(struct supervisor *supervisor)
@@ -167,6 +181,7 @@ static void forward(struct supervisor *supervisor, int signal)
     bool is_stop = signal == SIGINT || signal == SIGTERM;
     supervisor->is_stopping |= is_stop;
     if (is_stop) supervisor->restart_ns = CLOCK_NEVER;
+    if (signal == SIGTSTP || signal == SIGCONT) supervisor->is_paused = signal == SIGTSTP;
     if (supervisor->pool.pid) kill(supervisor->pool.pid, signal);
     if (supervisor->alone.pid && signal != SIGHUP) kill(supervisor->alone.pid, signal);
 }

@@ -16,7 +16,8 @@
 /* Of the script's answer. */
 enum { ENTRY, DELIVERIES, STARTS, HOW };
 
-static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, const struct reply **reply,
+/* trusts_idle: may what is idle for a lease be taken from its owner? */
+static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle, const struct reply **reply,
                quern_error *err)
 {
     const struct source *source = origin_source(needs->sources, origin);
@@ -25,7 +26,7 @@ static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *c
     conn_arg_text(conn, source->crashes);
     conn_arg_text(conn, source->group);
     conn_arg_text(conn, needs->consumer);
-    conn_arg_number(conn, needs->lease_ns / NS_PER_MS);
+    conn_arg_number(conn, trusts_idle ? needs->lease_ns / NS_PER_MS : INT64_MAX / NS_PER_MS);
     return script_ask(conn, &script_alone, conn_answer_deadline(conn), reply, NULL, err);
 }
 
@@ -35,6 +36,22 @@ static void end_unrun(const struct reaper_needs *needs, struct quern_job *job, e
     job->started_ns = job->ended_ns = now_ns;
     slot_move(job, SLOT_FREE, SLOT_DONE);
     done_push(needs->done, job);
+}
+
+/* A stop may have come while we asked: then the workers may have left, and nobody would ever take the job. Pushed first, then looked:
+ * either we see that ready is closed, or a worker that has not left yet sees the job. */
+static void take_back(const struct reaper_needs *needs, int64_t now_ns)
+{
+    uint32_t index;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!ready_is_closed(needs->ready)) return;
+    while (ready_take(needs->ready, &index)) {
+        struct quern_job *job = slots_at(needs->slots, index);
+        job->outcome = OUTCOME_RELEASED;
+        job->started_ns = job->ended_ns = now_ns;
+        slot_move(job, SLOT_READY, SLOT_DONE);
+        done_push(needs->done, job);
+    }
 }
 
 static void bury(const struct reaper_needs *needs, struct quern_job *job, int64_t crashes, int64_t now_ns)
@@ -63,6 +80,7 @@ static void admit(const struct reaper_needs *needs, struct quern_job *job, const
         slot_move(job, SLOT_FREE, SLOT_READY);
         ready_push(needs->ready, job->index);
         ready_wake(needs->ready);
+        take_back(needs, now_ns);
     }
 }
 
@@ -73,7 +91,10 @@ static void take(const struct reaper_needs *needs, struct quern_job *job, uint32
     quern_error why;
     int64_t now_ns = clock_now_ns();
     int code = message_read(&job->message, entry, true, needs->fields_max, &why);
-    if (!message_detach(&job->message)) code = QUERN_E_MEMORY;
+    if (!message_detach(&job->message)) {
+        code = QUERN_E_MEMORY;
+        job->message.fields_count = 0; /* it would point into the reply */
+    }
     slot_lease(job, &(struct admission){.origin = origin - origin_lane(origin) + LANE_ALONE,
                                         .deliveries = (uint32_t)reply_number(reply_item(answer, DELIVERIES), 1),
                                         .granted_ns = asked_ns,
@@ -84,7 +105,8 @@ static void take(const struct reaper_needs *needs, struct quern_job *job, uint32
     admit(needs, job, answer, code, &why, now_ns);
 }
 
-int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool *is_taken, quern_error *err)
+int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle, bool *is_taken,
+               quern_error *err)
 {
     const struct reply *answer;
     struct entry entry;
@@ -92,7 +114,7 @@ int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *c
     struct quern_job *job = slots_reserve(needs->slots);
     *is_taken = false;
     if (!job) return QUERN_OK;
-    int code = ask(needs, origin, conn, &answer, err);
+    int code = ask(needs, origin, conn, trusts_idle, &answer, err);
     if (!code && answer->type == REPLY_ARRAY && answer->count && entry_read(reply_item(answer, ENTRY), &entry)) {
         take(needs, job, origin, answer, &entry, asked_ns);
         *is_taken = true;

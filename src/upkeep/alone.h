@@ -15,8 +15,9 @@
 struct conn;
 struct reaper_needs;
 
-/* origin: of the source's stream. *is_taken: there was one, and it is on its way. */
-int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool *is_taken,
+/* origin: of the source's stream. trusts_idle: Redis's clock is as we know it, so that who is idle for a lease has let go.
+ * *is_taken: there was one, and it is on its way. */
+int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle, bool *is_taken,
                quern_error *err) QUERN_MUST_USE;
 
 #endif

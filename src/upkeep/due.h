@@ -13,9 +13,13 @@ struct conn;
 struct source;
 struct reaper_needs;
 
-/* One bounded call. *next_ms: come again then (0: there is more to do now; -1: nothing waits). *alone: how many jobs are to run alone,
- * those that do so now included. */
-int due_step(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *next_ms, int64_t *alone,
-             quern_error *err) QUERN_MUST_USE;
+/* How many jobs are to run alone; waiting: of these, nobody looks after them now. */
+struct due_alone {
+    int64_t all, waiting;
+};
+
+/* One bounded call. *next_ms: come again then (0: there is more to do now; -1: nothing waits). */
+int due_step(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *next_ms,
+             struct due_alone *alone, quern_error *err) QUERN_MUST_USE;
 
 #endif

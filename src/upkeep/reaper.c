@@ -83,12 +83,13 @@ static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct 
 static int do_due(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
                   quern_error *err)
 {
-    int64_t next_ms, alone;
+    int64_t next_ms;
+    struct due_alone alone;
     atomic_store(needs->due_ns, CLOCK_NEVER); /* before the look: what is laid aside later is told anew */
     int code = due_step(needs, ward->source, conn, &next_ms, &alone, err);
     if (code) return code;
-    ward->alone_waits = alone > 0;
-    atomic_store(needs->alone_waits, ward->alone_waits);
+    ward->alone_waits = alone.waiting > 0;
+    atomic_store(needs->alone_waits, alone.all > 0);
     *due_ns = now_ns + (next_ms < 0 || next_ms > DUE_LOOK_MS ? DUE_LOOK_MS : next_ms) * NS_PER_MS;
     return QUERN_OK;
 }
@@ -97,14 +98,15 @@ static int do_due(const struct reaper_needs *needs, struct ward *ward, struct co
 static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
                     quern_error *err)
 {
-    bool is_taken = false, may_take = !gate_is_taken(needs->gate) && !ready_is_paused(needs->ready) &&
-                                      !atomic_load(needs->is_stopping);
+    bool is_taken = false, trusts_idle = now_ns >= ward->reclaim.hold_ns;
+    bool may_take = !gate_is_taken(needs->gate) && now_ns >= atomic_load(&needs->gate->rest_ns) &&
+                    !ready_is_paused(needs->ready) && !atomic_load(needs->is_stopping);
     *due_ns = now_ns + DUE_LOOK_MS * NS_PER_MS;
     if (needs->lanes == LANES_SHARED) {
-        if (ward->alone_waits) needs->call_alone(needs->call_user);
+        if (ward->alone_waits && may_take) needs->call_alone(needs->call_user);
         return QUERN_OK;
     }
-    int code = may_take && ward->alone_waits ? alone_step(needs, ward->origin, conn, &is_taken, err) : QUERN_OK;
+    int code = may_take && ward->alone_waits ? alone_step(needs, ward->origin, conn, trusts_idle, &is_taken, err) : QUERN_OK;
     if (code || !may_take) return code;
     if (!is_taken) ward->alone_waits = false;
     if (!is_taken && needs->lanes == LANES_ALONE) needs->stop(needs->user);

@@ -11,7 +11,7 @@
 #include "blame/journal.h"
 
 static char dir[] = "/tmp/quern-journal-XXXXXX";
-static const struct journal_words words = {"unix:///s", "jobs", "g", "me-1"};
+static const struct journal_words words = {"unix:///s", "jobs", "g", "me-1", 5};
 
 static int open_dir(void **state)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/unit.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "blame/judge.h"
 #include "blame/journal.h"
 #include "job/source.h"
@@ -17,6 +20,10 @@ static int make(void **state)
     memset(&head, 0, sizeof head);
     memset(records, 0, sizeof records);
     head.count = PLACES;
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+    ssize_t n = fd < 0 ? 0 : read(fd, head.boot, sizeof head.boot - 1);
+    head.boot[n > 0 ? n : 0] = 0;
+    if (fd >= 0) close(fd);
     atomic_store(&head.state, JOURNAL_RUNS);
     journal = (struct journal){.head = &head, .records = records};
     return 0;
@@ -66,6 +73,34 @@ static void one_that_ran_alone_is_to_blame_and_was_counted_already(void **state)
     assert_int_equal(judged(0), BLAME_ALONE);
 }
 
+static void only_a_name_is_evidence_where_it_was_told_to_stop(void **state)
+{
+    (void)state;
+    runs(0, LANE_STREAM);
+    journal_stops(&journal);
+    assert_int_equal(judged(0), BLAME_SUSPECT);
+    atomic_store(&records[0].state, RECORD_NAMED);
+    assert_int_equal(judged(0), BLAME_CERTAIN);
+}
+
+static void only_a_name_is_evidence_where_the_machine_went_down(void **state)
+{
+    (void)state;
+    runs(0, LANE_STREAM);
+    head.boot[0] ^= 1;
+    assert_int_equal(judged(0), BLAME_SUSPECT);
+}
+
+static void what_was_held_where_nothing_ran_is_remembered(void **state)
+{
+    (void)state;
+    struct case_facts facts = judge_facts(&journal);
+    assert_int_equal(judge(&facts, NULL), BLAME_NEAR);
+    runs(0, LANE_STREAM);
+    facts = judge_facts(&journal);
+    assert_int_equal(judge(&facts, NULL), BLAME_UNSTARTED);
+}
+
 static void nobody_is_to_blame_where_the_process_was_told_to_leave(void **state)
 {
     (void)state;
@@ -92,6 +127,9 @@ int main(void)
         cmocka_unit_test_setup(of_several_that_ran_none_is_to_blame_and_each_is_a_suspect, make),
         cmocka_unit_test_setup(one_that_is_named_is_to_blame_and_the_others_are_innocent, make),
         cmocka_unit_test_setup(one_that_ran_alone_is_to_blame_and_was_counted_already, make),
+        cmocka_unit_test_setup(only_a_name_is_evidence_where_it_was_told_to_stop, make),
+        cmocka_unit_test_setup(only_a_name_is_evidence_where_the_machine_went_down, make),
+        cmocka_unit_test_setup(what_was_held_where_nothing_ran_is_remembered, make),
         cmocka_unit_test_setup(nobody_is_to_blame_where_the_process_was_told_to_leave, make),
         cmocka_unit_test_setup(what_has_ended_is_not_in_the_case, make),
     };

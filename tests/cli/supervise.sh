@@ -86,11 +86,14 @@ descriptors_that_a_handler_closes_are_made_again() {
     started_quern one run -c zoo.json --redis "$url" --threads 2
     publish_jobs 20 close
     wait_for 20 completed_is 21
+    wait_for 40 grep -q "this process ends, another is to begin" one.log
+    wait_for 40 is_started_times 2
     publish_jobs 20 calm
     wait_for 20 completed_is 42
     stop_quern "$pid"
     equal "$status" 0 status
 }
+is_started_times() { (($(count_in one.log event=started) >= $1)); }
 a_handler_that_spins_for_ever_is_given_up() {
     redis_start
     zoo_config ', "retry_limit": 0, "timeout_ms": 200, "timeout_grace_ms": 100'

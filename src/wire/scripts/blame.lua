@@ -4,26 +4,34 @@
 -- run alone from now on; what has certainly ended it is counted too. Each goes only if it is still as it was: so a second reading
 -- of the same journal changes nothing.
 -- KEYS  the entries' stream, the retry stream, the stream of jobs that run alone, the crashes
--- ARGV  group, the consumer that has died, is_private, how many bytes (one entry goes whatever it has), then per entry: id,
---       deliveries, what it is: u not started, b innocent, s a suspect, c to blame, a likewise, and it ran alone (it was counted
---       when it started), how it ended the process ('': unknown)
+-- ARGV  group, the consumer that has died, is_private, how many bytes (one entry goes whatever it has), after how many deliveries
+--       without an outcome a job runs alone (0: never), then per entry: id,
+--       deliveries, what it is: u not started, n likewise, but nothing else ran, b innocent, s a suspect, c to blame, a likewise, and
+--       it ran alone (it was counted when it started), how it ended the process ('': unknown)
 -- Returns one letter per entry: m moved, g gone: it was deleted, k it is not that process's any more, e could not be moved,
 --         n not looked at yet.
 local stream, retry, alone, crashes, group, consumer = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2]
-local is_private, max_bytes, bytes, letters, now_ms = ARGV[3] == '1', tonumber(ARGV[4]), 0, {}, unix_ms()
+local is_private, max_bytes, most, bytes, letters, now_ms = ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5]), 0, {}, unix_ms()
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream') or
   must_be(alone, 'stream', 'the jobs that run alone') or must_be(crashes, 'hash', 'the crashes')
 if wrong then return wrong end
 
+-- The job is on its way by then: what is wrong with a count must not keep it here, to be moved again.
 local function count(root, what, how)
-  if what == 'c' then redis.call('HINCRBY', crashes, root, 1) end
-  if how ~= '' then redis.call('HSET', crashes, root .. ':how', how) end
+  if what == 'c' then redis.pcall('HINCRBY', crashes, root, 1) end
+  if how ~= '' then redis.pcall('HSET', crashes, root .. ':how', how) end
+  local is_excused = stream == alone and what ~= 'c' and what ~= 'a'
+  local left = is_excused and redis.pcall('HINCRBY', crashes, root, -1)
+  if type(left) == 'number' and left <= 0 then redis.pcall('HDEL', crashes, root) end
 end
 
 local function move(own, id, row, what)
   local more = what == 'u' and math.max(row[4] - 1, 0) or row[4] -- a delivery that did not start is not counted
-  local fields = packed(own, is_private, id, string.format('%.0f', now_ms - row[3]), more, {})
-  if (what == 'u' or what == 'b') and stream ~= alone then
+  local unended = (is_private and tonumber(note_of(own, 'quern_unended')) or 0) + 1
+  local notes = what == 'n' and {quern_unended = string.format('%.0f', unended)} or {}
+  local fields = packed(own, is_private, id, string.format('%.0f', now_ms - row[3]), more, notes)
+  local is_worn = what == 'n' and most > 0 and unended >= most
+  if (what == 'u' or what == 'n' or what == 'b') and not is_worn and stream ~= alone then
     redis.call('XADD', retry, '*', unpack(fields))
   else
     move_alone(alone, group, fields)
@@ -38,15 +46,13 @@ local function take(id, row, what, how)
     local ok, root = pcall(move, found[2], id, row, what)
     if not ok then return 'e' end
     count(root, what, how)
-    local is_excused = (what == 'u' or what == 'b') and stream == alone
-    if is_excused and redis.call('HINCRBY', crashes, root, -1) <= 0 then redis.call('HDEL', crashes, root) end
   end
   redis.call('XACK', stream, group, id)
   if is_private then redis.call('XDEL', stream, id) end
   return found and 'm' or 'g'
 end
 
-for i = 5, #ARGV, 4 do
+for i = 6, #ARGV, 4 do
   local letter = 'n'
   if bytes < max_bytes then
     local row = redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1, consumer)[1]

@@ -7,7 +7,8 @@
 -- Returns one letter per entry: b buried, l lost, e could not be written.
 local stream, settles, dead = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, is_private = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1'
-local wrong = must_be(settles, 'hash', 'the settles') or must_be(dead, 'stream', 'the dead letters') or must_be(stream, 'stream', 'the stream')
+local wrong = must_be(settles, 'hash', 'the settles') or must_be(dead, 'stream', 'the dead letters') or must_be(stream, 'stream', 'the stream') or
+  (KEYS[4] and must_be(KEYS[4], 'hash', 'the crashes'))
 if wrong then return wrong end
 local known = replayed(settles, consumer, number)
 if known then return known end

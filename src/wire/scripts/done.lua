@@ -8,7 +8,8 @@
 -- Returns one letter per entry: d done, l lost, e its record could not be written: it stays pending.
 local stream, settles, completed = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, max = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
-local wrong = must_be(settles, 'hash', 'the settles') or must_be(completed, 'stream', 'the completed log') or must_be(stream, 'stream', 'the stream')
+local wrong = must_be(settles, 'hash', 'the settles') or must_be(completed, 'stream', 'the completed log') or must_be(stream, 'stream', 'the stream') or
+  (KEYS[4] and must_be(KEYS[4], 'hash', 'the crashes'))
 if wrong then return wrong end
 local known = replayed(settles, consumer, number)
 if known then return known end

@@ -9,11 +9,13 @@ local function unix_ms()
   return now[1] * 1000 + math.floor(now[2] / 1000)
 end
 
+-- The last one: before it there may be a publisher's own field of that name.
 local function note_of(fields, name)
+  local value
   for f = 1, #fields, 2 do
-    if fields[f] == name then return fields[f + 1] end
+    if fields[f] == name then value = fields[f + 1] end
   end
-  return nil
+  return value
 end
 
 -- The fields of a job's next entry: its own, verbatim, then our notes: those it had, changed by notes. more: deliveries that count.
@@ -21,6 +23,8 @@ end
 local function packed(own, is_private, id, first_seen, more, notes)
   local fields, had = {}, {quern_entry = id, quern_first_seen = first_seen, quern_deliveries = '0'}
   for _, name in ipairs(NOTES) do if is_private then had[name] = had[name] or '' end end
+  -- A publisher's word of that name would be believed, if ours did not stand behind it.
+  if not is_private and note_of(own, 'quern_unended') then had.quern_unended = '0' end
   for f = 1, #own, 2 do
     if is_private and had[own[f]] then
       had[own[f]] = own[f + 1]

@@ -26,15 +26,16 @@ end
 -- For a job that ran alone: the entry it came in first, under which it is counted.
 local function root_of(stream, id)
   local found = redis.call('XRANGE', stream, id, id)[1]
-  for f = 1, found and #found[2] or 0, 2 do
-    if found[2][f] == 'quern_entry' then return found[2][f + 1] end
+  local root = id
+  for f = 1, found and #found[2] or 0, 2 do -- the last one is ours
+    if found[2][f] == 'quern_entry' then root = found[2][f + 1] end
   end
-  return id
+  return root
 end
 
 -- It has come to an outcome: nobody blames it any more, and the stream goes with its last entry.
 local function exonerate(stream, crashes, root)
-  redis.call('HDEL', crashes, root, root .. ':how')
+  redis.pcall('HDEL', crashes, root, root .. ':how')
   if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
 end
 

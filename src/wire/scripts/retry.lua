@@ -10,7 +10,7 @@
 local stream, settles, retry, delayed, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, consumer, number, is_private, updated_at = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1', ARGV[8]
 local wrong = must_be(settles, 'hash', 'the settles') or must_be(retry, 'stream', 'the retry stream') or must_be(stream, 'stream', 'the stream') or must_be(delayed, 'zset', 'the delayed jobs times') or
-  must_be(jobs, 'hash', 'the delayed jobs')
+  must_be(jobs, 'hash', 'the delayed jobs') or (KEYS[6] and must_be(KEYS[6], 'hash', 'the crashes'))
 if wrong then return wrong end
 local known = replayed(settles, consumer, number)
 if known then return known end
@@ -30,7 +30,8 @@ local function release(fields, root)
     return
   end
   move_alone(stream, group, fields)
-  if redis.call('HINCRBY', KEYS[6], root, -1) <= 0 then redis.call('HDEL', KEYS[6], root) end
+  local left = redis.pcall('HINCRBY', KEYS[6], root, -1)
+  if type(left) == 'number' and left <= 0 then redis.call('HDEL', KEYS[6], root) end
 end
 
 local function move(fields, id, delay_ms)
