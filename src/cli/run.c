@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 
 #define JOURNALS "/journals" /* below the state folder */
 
+enum { LOOK_MS = 1000, BROKEN_LOOK_MS = 10 };
 enum { ECHO_MS = 100, TRY_AGAIN_MS = 1000, BEYOND_DRAIN_MS = 500 };
 
 struct run {
@@ -32,12 +35,21 @@ struct run {
     char *redis; /* as it was set before the private server took its place; NULL: not at all */
     struct modules modules;
     struct embed *embed;
+    int witness; /* and what it is: the three are ours as long as it is */
+    struct stat witnessed;
     int signals, ended;           /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
     bool is_broken;               /* a handler has closed descriptors of ours: whoever starts us is to begin anew */
     bool is_paused, wants_reload; /* wants_reload: as soon as there is a pool */
 };
 
 /* ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
 
 static void log_line(void *user, int level, const char *line)
 {
@@ -78,14 +90,17 @@ static int open_descriptors(struct run *run)
     signal(SIGPIPE, SIG_IGN);
     run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     run->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return run->signals < 0 || run->ended < 0 ? QUERN_E_MEMORY : QUERN_OK;
+    run->witness = memfd_create("quern", MFD_CLOEXEC);
+    bool is_open = run->signals >= 0 && run->ended >= 0 && run->witness >= 0 && !fstat(run->witness, &run->witnessed);
+    return is_open ? QUERN_OK : QUERN_E_MEMORY;
 }
 
-static int64_t now_ms(void)
+/* A handler that closes all it finds closes ours, too, and their numbers are given to others at once: to read from one of them could take
+ * what is meant for those. One that nobody uses tells whether that has happened. */
+static bool is_intact(const struct run *run)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+    struct stat now;
+    return !fstat(run->witness, &now) && now.st_dev == run->witnessed.st_dev && now.st_ino == run->witnessed.st_ino;
 }
 
 /* Waits for a signal or the pool's own end. Which signal? 0: none. */
@@ -93,10 +108,16 @@ static int wait_signal(struct run *run, int timeout_ms)
 {
     struct pollfd at[] = {{.fd = run->signals, .events = POLLIN}, {.fd = run->ended, .events = POLLIN}};
     struct signalfd_siginfo which;
-    while (poll(at, 2, timeout_ms) < 0 && errno == EINTR) continue;
-    if ((at[0].revents | at[1].revents) & POLLNVAL) {
+    int64_t end_ms = now_ms() + timeout_ms, left_ms = timeout_ms;
+    int n = 0;
+    do {
+        if (timeout_ms >= 0) left_ms = end_ms - now_ms();
+        bool is_short = left_ms >= 0 && left_ms < LOOK_MS;
+        n = poll(at, 2, is_short ? (int)left_ms : LOOK_MS);
+    } while (n <= 0 && is_intact(run) && (timeout_ms < 0 || now_ms() < end_ms));
+    if (!is_intact(run)) {
         run->is_broken = true;
-        poll(NULL, 0, 10); /* it would be so at once the next time, too */
+        poll(NULL, 0, BROKEN_LOOK_MS); /* it would be so at once the next time, too */
         return 0;
     }
     return at[0].revents && read(run->signals, &which, sizeof which) == (ssize_t)sizeof which ? (int)which.ssi_signo : 0;
@@ -324,7 +345,7 @@ static int run_all(struct run *run)
 static int run_as(struct run run)
 {
     run.config = quern_config_new();
-    run.signals = run.ended = -1;
+    run.signals = run.ended = run.witness = -1;
     if (!run.config) {
         say("no memory");
         return EXIT_FAILED;

@@ -18,7 +18,7 @@
 #include "wire/url.h"
 
 enum { FAILED = 1, CONNECT_MS = 1000, ANSWER_MS = 2000 };
-enum { FIRST_PAUSE_MS = 100, MOST_PAUSE_MS = 5000, LONG_LIFE_MS = 10000 };
+enum { FIRST_PAUSE_MS = 100, MOST_PAUSE_MS = 5000, MOST_ALONE_PAUSE_MS = 1000, LONG_LIFE_MS = 10000 };
 
 struct supervisor {
     const struct supervise_options *options;
@@ -161,7 +161,7 @@ static void alone_ended(struct supervisor *supervisor, int status)
     /* There may be more: at once the first time, then when the pool child says so again. */
     supervisor->alone_ns = clock_deadline_ns(clock_now_ns(), supervisor->alone_pause_ms);
     supervisor->alone_pause_ms = supervisor->alone_pause_ms ? 2 * supervisor->alone_pause_ms : FIRST_PAUSE_MS;
-    if (supervisor->alone_pause_ms > MOST_PAUSE_MS) supervisor->alone_pause_ms = MOST_PAUSE_MS;
+    if (supervisor->alone_pause_ms > MOST_ALONE_PAUSE_MS) supervisor->alone_pause_ms = MOST_ALONE_PAUSE_MS;
     start_alone(supervisor);
 }
 

@@ -163,7 +163,7 @@ commands_of_a_process_that_was_killed_are_ended() {
     local child command
     redis_start
     export QUERN_STATE_DIR=$here/state
-    started_quern one run --redis "$url" --threads 1 job -- sh -c 'echo $$ >>command; while :; do sleep 1; done'
+    started_quern one run --redis "$url" --threads 1 --drain_ms 300 job -- sh -c 'echo $$ >>command; while :; do sleep 1; done'
     run_quern 0 publish --redis "$url" job
     wait_for 10 test -s command
     command=$(head -n 1 command)
@@ -171,6 +171,9 @@ commands_of_a_process_that_was_killed_are_ended() {
     kill -KILL "$child"
     wait_for 10 has_ended "$command"
     wait_for 10 has_child "$pid" "$child"
+    signal_process TERM "$pid"
+    status_of "$pid" 20
+    wait_for 10 has_ended "$(tail -n 1 command)"
 }
 
 a_parent_that_is_killed_takes_its_child_along_gently() {
