@@ -118,8 +118,8 @@ a_process_that_is_killed_from_outside_buries_nobody() {
     zoo_config
     started_quern one run -c zoo.json --redis "$url" --threads 4
     for ((round = 1; round <= 2 * rounds; round++)); do
-        publish_jobs 99 calm
-        wait_for 20 completed_reaches $((100 * round - 80))
+        publish_jobs 399 calm # two seconds' worth: it is killed long before they are done
+        wait_for 20 completed_reaches $((400 * round - 380))
         child=$(pool_child "$pid")
         [[ $(ps_parent "$child") == "$pid" ]] || fail "$child is no child of $pid"
         at_ms=$(now_ms)
@@ -127,12 +127,11 @@ a_process_that_is_killed_from_outside_buries_nobody() {
         kill -KILL "$child"
         wait_for 5 completed_reaches $((before + 1))
         (($(now_ms) - at_ms < 1000 * slower)) || fail "other jobs ran again only after $(($(now_ms) - at_ms)) ms"
-        wait_for 20 completed_is $((100 * round))
+        wait_for 20 completed_is $((400 * round))
     done
     equal "$(redis EXISTS app.events:failed app.events:app.workers:crashes)" 0 "dead letters, crashes"
     stop_quern "$pid"
     equal "$status" 0 status
-    grep -c . one.log >/dev/null
 }
 
 # Its own crash takes it along once; then the crasher runs elsewhere, and crashes there.
