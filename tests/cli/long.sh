@@ -4,7 +4,7 @@
 # tests/cli/long.sh BUILD: what takes minutes: not among the tests of every day.
 #
 #     tests/cli/long.sh build            all of it, about four minutes
-#     tests/cli/supervise.sh build 20    the crashes of supervise.sh, twenty rounds each
+#     ROUNDS=20 tests/cli/supervise.sh build    the crashes of supervise.sh, twenty rounds each
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/cli/supervise.sh BUILD [ROUNDS]: handlers that end their process, and processes that are ended from outside. The job that does it
-# is found and buried; nobody else is.
+# tests/cli/supervise.sh BUILD [TEST]: handlers that end their process, and processes that are ended from outside. The job that does it is
+# found and buried; nobody else is. With ROUNDS=20 in the environment, crashes and kills come twenty times.
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 
-rounds=${2:-1}
+rounds=${ROUNDS:-1}
 # These processes are meant to crash: their sanitizers must neither report that nor take the signals for themselves.
 export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_abort=0:detect_stack_use_after_return=0:exitcode=0
 export TSAN_OPTIONS=handle_segv=0:handle_abort=0:report_bugs=0:exitcode=0
 
 zoo_config() {
     export QUERN_STATE_DIR=$here/state
-    printf '{"completed_max": 1000, "retry_base_ms": 0, "workers": [{"event": "*", "module": "%s/fixtures/zoo.so"%s}]}\n' \
+    printf '{"completed_max": 1000000, "retry_base_ms": 0, "workers": [{"event": "*", "module": "%s/fixtures/zoo.so"%s}]}\n' \
         "$build" "${1:-}" >zoo.json
 }
 
@@ -125,8 +125,9 @@ a_process_that_is_killed_from_outside_buries_nobody() {
         at_ms=$(now_ms)
         before=$(completed)
         kill -KILL "$child"
-        wait_for 5 completed_reaches $((before + 1))
-        (($(now_ms) - at_ms < 1000 * slower)) || fail "other jobs ran again only after $(($(now_ms) - at_ms)) ms"
+        wait_for 10 completed_reaches $((before + 1))
+        # Later ones come so soon behind each other that the parent pauses.
+        ((round > 2 || $(now_ms) - at_ms < 1000 * slower)) || fail "other jobs ran again only after $(($(now_ms) - at_ms)) ms"
         wait_for 20 completed_is $((400 * round))
     done
     equal "$(redis EXISTS app.events:failed app.events:app.workers:crashes)" 0 "dead letters, crashes"
