@@ -47,8 +47,7 @@ local function take(id, row, what, how)
     if not ok then return 'e' end
     count(root, what, how)
   end
-  redis.call('XACK', stream, group, id)
-  if is_private then redis.call('XDEL', stream, id) end
+  settled(stream, group, id, nil, is_private)
   return found and 'm' or 'g'
 end
 

@@ -39,7 +39,7 @@ local function exonerate(stream, crashes, root)
   if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
 end
 
--- Ends a lease that was checked. deliveries 0: nobody had one any more, and the id may be another job's by now, pending for its owner.
+-- Ends a lease that was checked, whoever's it is. deliveries 0: nobody had one any more, and the id may be another job's by now, pending for its owner.
 local function settled(stream, group, id, deliveries, is_private)
   if deliveries ~= '0' then
     redis.call('XACK', stream, group, id)

@@ -30,8 +30,7 @@ local function take(id, deliveries, seen)
     end
     if not is_moved then return 'e' end
   end
-  redis.call('XACK', stream, group, id)
-  if is_private then redis.call('XDEL', stream, id) end
+  settled(stream, group, id, nil, is_private)
   return found and 'm' or 'g'
 end
 
