@@ -106,6 +106,13 @@ static void forgive(struct dispatcher *dispatcher)
         dispatcher->high[i].owed = (struct entry_id){0, 0};
 }
 
+/* What comes to its end now need not wait for a new lease. */
+static void see_owed(const struct dispatcher *dispatcher)
+{
+    _Atomic int64_t *until_ns = dispatcher->needs->owed_until_ns;
+    if (atomic_load_explicit(until_ns, memory_order_relaxed) && !is_owed(dispatcher)) atomic_store(until_ns, 0);
+}
+
 static struct plan make_plan(struct dispatcher *dispatcher)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
@@ -289,6 +296,7 @@ static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const st
     int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
     admit_reply(dispatcher, &read, reply);
     dispatcher->admitting = 0;
+    see_owed(dispatcher);
     conn_drop_reply(conn);
     reserve_shrink(dispatcher);
     return code;
@@ -323,6 +331,7 @@ static bool has_healed(struct dispatcher *dispatcher, struct conn *conn, quern_e
         waker_wait(needs->waker, -1, dispatcher->next_heal_ns);
     atomic_store(needs->wants_heal, false);
     if (!is_quiet(dispatcher, conn) || heal(needs, dispatcher->high, conn, why)) return false;
+    see_owed(dispatcher);
     dispatcher->adopted_on = NULL;
     reserve_shrink(dispatcher);
     dispatcher->next_heal_ns = clock_now_ns() + backoff_next_ms(&dispatcher->link.backoff) * NS_PER_MS;

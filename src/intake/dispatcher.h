@@ -52,6 +52,7 @@ struct dispatcher_needs {
     _Atomic bool *is_stopping;
     _Atomic bool *wants_slots;   /* the settler wakes us when some are free */
     _Atomic bool *wants_heal;    /* whoever meets a group that is gone sets it, and wakes us */
+    _Atomic int64_t *owed_until_ns; /* after a heal, until what is held here was handed out again, or cannot be; else 0 */
     _Atomic int64_t *blocked_id; /* for the reaper: our client id while we may be in a blocking read, else 0 */
     /* How many threads, and the time and number of jobs they have run (run/crew). */
     void (*read_crew)(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run_ns);

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "wire/pending.h"
 #include "wire/script.h"
 
-enum { PAGE = 128 };
+enum { PAGE = 128, OWED_MS = 3000 /* more than it takes to read what is held here once more */ };
 
 /* One origin while it is healed. */
 struct ward {
@@ -180,6 +181,7 @@ int heal(const struct dispatcher_needs *needs, struct high *high, struct conn *c
     int code = QUERN_OK;
     struct lease *held = malloc(slots_count(needs->slots) * sizeof *held);
     if (!held) return err_set(err, QUERN_E_MEMORY, "no memory to make a group again");
+    atomic_store(needs->owed_until_ns, clock_now_ns() + OWED_MS * NS_PER_MS); /* before the first mark */
     for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++) {
         const char *key = origin_key(needs->sources, origin);
         struct ward ward = {needs, origin_source(needs->sources, origin), key, origin_is_private(origin), conn, &high[origin],

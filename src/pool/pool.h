@@ -15,7 +15,7 @@
  *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
  *   acked, due_ns settler → reaper                             blocked_id     dispatcher → reaper
  *   deletes       reaper → settler
- *   wants_heal    any thread's link → dispatcher
+ *   wants_heal    any thread's link → dispatcher                  owed_until_ns  dispatcher → settler
  *   counters      each its own thread → inspect                registry       reload → workers (RCU)
  *   drain_ms      reload → stop                                gate           reaper, workers, settler: one job runs alone
  *   journal       workers, finishers → another process         alone_waits    reaper → dispatcher
@@ -66,7 +66,7 @@ struct quern_pool {
     _Atomic bool is_stopping, has_settled, wants_slots, wants_heal, deletes, has_ended;
     _Atomic int finishing;    /* calls inside quern_pool_finish() */
     _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */
-    _Atomic int64_t drain_ns, acked, due_ns, blocked_id;
+    _Atomic int64_t drain_ns, acked, due_ns, blocked_id, owed_until_ns;
     struct intake_counters intake_counters;
     struct settle_counters settle_counters;
     struct heartbeat_counters heartbeat_counters;

@@ -78,10 +78,14 @@ static void put_ids(const struct batch *batch, struct conn *conn)
     for (uint32_t i = 0; i < batch->count; i++) conn_arg_text(conn, batch->jobs[i]->message.entry_text);
 }
 
-/* How many of a plain XACK were not ours any more: not which, so the last ones are taken for it. */
+/* How many of a plain XACK were not ours any more: not which, so the last ones are taken for it. What has lost its lease meanwhile to
+ * nobody, for its entry or its group is gone, is told once more, as such. */
 static void answer_plain(struct batch *batch, int64_t acked)
 {
-    for (uint32_t i = 0; i < batch->count; i++) batch->answers[i] = (char)((int64_t)i < acked ? ANSWER_SETTLED : ANSWER_LOST);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        bool is_settled = (int64_t)i < acked;
+        batch->answers[i] = (char)(is_settled ? ANSWER_SETTLED : slot_is_gone(batch->jobs[i]) ? ANSWER_AGAIN : ANSWER_LOST);
+    }
 }
 
 /* The same, and what was acknowledged goes from the stream. */

@@ -83,6 +83,14 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
     });
 }
 
+/* Settled now, it would be handed out and run once more. A stop does not wait. First the time, then the mark: when the time was taken
+ * back, the new lease is there. */
+static bool is_owed_a_lease(const struct settler *settler, const struct quern_job *job, int64_t now_ns)
+{
+    const struct settler_needs *needs = settler->needs;
+    return now_ns < atomic_load(needs->owed_until_ns) && slot_is_gone(job) && atomic_load(needs->drain_ns) == CLOCK_NEVER;
+}
+
 static uint64_t next_random(struct settler *settler)
 {
     settler->random ^= settler->random << 13;
@@ -140,7 +148,8 @@ static bool gather(struct settler *settler, enum action action, int64_t now_ns, 
     batch_begin(batch, action);
     for (uint32_t i = 0; i < settler->count; i++) {
         struct quern_job *job = settler->jobs[i];
-        bool fits = action_of(settler, job, now_ns, conn_opened_ns(conn)) == action && batch_takes(batch, job);
+        bool fits = !is_owed_a_lease(settler, job, now_ns) &&
+                    action_of(settler, job, now_ns, conn_opened_ns(conn)) == action && batch_takes(batch, job);
         if (!fits) {
             settler->jobs[kept++] = job;
             continue;

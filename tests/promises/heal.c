@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "support/mill.h"
+#include "support/proxy.h"
 
 /* Leases so long that no renewal meets what the test is about, and a pool that does not trim. */
 static struct mill *gated(struct scene *scene, quern_verdict verdict)
@@ -48,6 +49,49 @@ static void a_group_destroyed_under_jobs_comes_back_and_each_runs_once(void **st
     assert_true(mill_has_seen_once(mill, 0, JOBS));
     assert_int_equal(mill_stat(mill, "leases", "lost"), 0);
     assert_int_equal(mill->told[QUERN_NOTICE_OUTAGE], 0);
+    mill_stop(mill);
+}
+
+/* The read that hands it out again is on its way: who settled it now would leave a pending entry behind, or see it run once more. */
+static void a_job_that_ends_before_it_has_its_lease_again_waits_for_it(void **state)
+{
+    struct scene *scene = *state;
+    struct proxy *proxy = proxy_open(NULL, scene->redis.socket, NULL);
+    struct mill *mill = mill_new(scene, "redis", proxy_url(proxy), "lease_ms", "60000", "reap_ms", "50", "trim", "false", NULL);
+    mill->is_shut = true;
+    mill_started(mill);
+    scene_publish(scene, 0, 2);
+    wait_for(mill->inside == 2);
+    /* no thread is free, so no read is on its way: the next one is that which hands them out again */
+    proxy_fault(proxy, &(struct proxy_fault){":dispatcher", "XREADGROUP", PROXY_DELAY, .pause_ms = 500, .times = 1});
+    redis_ask(&scene->redis, "XGROUP", "DESTROY", "jobs", "g");
+    wait_for(mill_lines(mill, "event=group_made_again") == 1 && redis_pending(&scene->redis, "jobs", "g") == 2);
+    open_gate(mill);
+    wait_for(mill->ended >= 2 && mill_stat(mill, "jobs", "held") == 0);
+    assert_int_equal(proxy_swallowed(proxy), 1);
+    assert_true(mill_has_seen_once(mill, 0, 2) && is_clean(scene));
+    assert_int_equal(mill_stat(mill, "leases", "lost"), 0);
+    scene_publish(scene, 2, 2);
+    wait_for(mill_has_seen_once(mill, 0, 4) && is_clean(scene));
+    mill_stop(mill);
+    proxy_close(proxy);
+}
+
+/* Nobody reads for a pool that is paused: it does not wait for ever. */
+static void a_job_whose_lease_does_not_come_again_is_settled_all_the_same(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = gated(scene, QUERN_RETRY);
+    scene_publish(scene, 0, 2);
+    wait_for(mill->inside == 2);
+    quern_pool_pause(mill->pool);
+    redis_ask(&scene->redis, "XGROUP", "DESTROY", "jobs", "g");
+    wait_for(mill_lines(mill, "event=group_made_again") == 1);
+    open_gate(mill);
+    wait_for(mill_stat(mill, "jobs", "retry") == 2 && mill_stat(mill, "jobs", "held") == 0);
+    mill->verdict = QUERN_DONE;
+    quern_pool_resume(mill->pool);
+    wait_for(mill_stat(mill, "jobs", "done") >= 2 && is_clean(scene) && mill_stat(mill, "jobs", "held") == 0);
     mill_stop(mill);
 }
 
@@ -269,6 +313,8 @@ int main(void)
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
     const struct CMUnitTest tests[] = {
         SCENE(a_group_destroyed_under_jobs_comes_back_and_each_runs_once),
+        SCENE(a_job_that_ends_before_it_has_its_lease_again_waits_for_it),
+        SCENE(a_job_whose_lease_does_not_come_again_is_settled_all_the_same),
         SCENE(what_was_settled_before_is_not_delivered_again),
         SCENE(a_retry_of_a_job_that_runs_is_kept),
         SCENE(jobs_of_a_deleted_stream_are_finished_and_new_ones_taken),

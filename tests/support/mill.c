@@ -186,6 +186,30 @@ static void mill_free(struct mill *mill)
     free(mill);
 }
 
+/* ── a test that waits in vain ───────────────────────────────────────────────────────────────────────────────────────── */
+
+enum { TOLD_BYTES = 8000 };
+
+static struct scene *watched; /* the one whose test runs */
+
+/* The statistics and the end of the log of each pool. */
+static void tell_of_mill(struct mill *mill, size_t number)
+{
+    char *stats = quern_pool_stats(mill->pool);
+    print_error("mill %zu: started %d, ended %d, inside %d; %s\n", number, mill->started, mill->ended, mill->inside, stats ? stats : "stopped");
+    quern_free(stats);
+    pthread_mutex_lock(&mill->lock);
+    const char *end = mill->lines ? mill->lines + mill->lines_len : "";
+    for (size_t from = mill->lines_len > TOLD_BYTES ? mill->lines_len - TOLD_BYTES : 0; from < mill->lines_len; from += 500)
+        print_error("%.500s", end - (mill->lines_len - from));
+    pthread_mutex_unlock(&mill->lock);
+}
+
+static void tell_of_scene(void)
+{
+    for (size_t i = 0; watched && i < MILLS && watched->mills[i]; i++) tell_of_mill(watched->mills[i], i);
+}
+
 /* ── the scene ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void *nothing(void *given)
@@ -207,7 +231,8 @@ int scene_open_with(void **state, const struct redis_options *options)
     struct scene *scene = calloc(1, sizeof *scene);
     assert_non_null(scene);
     redis_start(&scene->redis, options);
-    *state = scene;
+    wait_witness = tell_of_scene;
+    watched = *state = scene;
     return 0;
 }
 
@@ -229,6 +254,7 @@ int scene_open_password(void **state)
 int scene_close(void **state)
 {
     struct scene *scene = *state;
+    watched = NULL;
     for (size_t i = 0; i < MILLS && scene->mills[i]; i++) mill_free(scene->mills[i]);
     quern_publisher_close(scene->publisher);
     quern_config_free(scene->publishing);

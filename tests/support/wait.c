@@ -14,3 +14,11 @@ void wait_breathe(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
+
+void (*wait_witness)(void);
+
+void wait_fail(const char *condition)
+{
+    if (wait_witness) wait_witness();
+    fail_msg("not in time: %s", condition);
+}

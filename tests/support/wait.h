@@ -20,7 +20,7 @@ enum { PATIENCE_MS = 45000 };
     do {                                                                                                  \
         int64_t wait_started_ms = wait_now_ms();                                                          \
         while (!(condition)) {                                                                            \
-            if (wait_now_ms() - wait_started_ms > (deadline_ms)) fail_msg("not in time: %s", #condition); \
+            if (wait_now_ms() - wait_started_ms > (deadline_ms)) wait_fail(#condition);                   \
             wait_breathe();                                                                               \
         }                                                                                                 \
     } while (0)
@@ -37,5 +37,9 @@ enum { PATIENCE_MS = 45000 };
 
 int64_t wait_now_ms(void);
 void wait_breathe(void);
+
+/* Says what did not come true, and fails; before that wait_witness, where there is one, tells what it looks like now. */
+void wait_fail(const char *condition);
+extern void (*wait_witness)(void);
 
 #endif
