@@ -21,7 +21,7 @@ static void skip_string(struct walk *walk)
 {
     for (walk->at++; walk->at < walk->end && *walk->at != '"'; walk->at++)
         if (*walk->at == '\\') walk->at++;
-    if (walk->at < walk->end) walk->at++;
+    walk->at = walk->at < walk->end ? walk->at + 1 : walk->end;
 }
 
 /* Behind a value: up to the comma or bracket that is not its own. */
