@@ -13,7 +13,7 @@
 #include "inspect/show.h"
 #include "repair/repair.h"
 
-enum { TRIM_MAX = 10000 };
+enum { TRIM_MAX = 10000, SKIP_BYTES = 256 * 1024 };
 
 struct purge {
     struct look look;
@@ -112,8 +112,8 @@ static int skip_once(struct purge *purge, struct way *way, int64_t *skipped, que
     conn_arg_number(conn, is_dry(purge));
     conn_arg_text(conn, way->from);
     conn_arg_text(conn, way->last);
-    conn_arg_number(conn, SCRIPT_ENTRIES_MAX);
-    conn_arg_number(conn, SCRIPT_BYTES);
+    conn_arg_number(conn, SCRIPT_MOVES_MAX);
+    conn_arg_number(conn, SKIP_BYTES);
     int code = repair_ask(&purge->look, &script_skip, &reply, err);
     if (code) return code;
     *skipped = reply_number(reply_item(reply, 0), 0);

@@ -17,7 +17,7 @@
 #include "repair/repair.h"
 #include "wire/errors.h"
 
-enum { FIRST_PAGE = 8, TICKS_PER_S = 10 };
+enum { TICKS_PER_S = 10, PAGE_BYTES = 256 * 1024 /* each letter is copied half a dozen times */ };
 
 struct replay {
     const quern_replay *what;
@@ -119,8 +119,8 @@ static int take_page(struct replay *replay, const struct reply *page, quern_erro
         sheet_close(&sheet);
         if (code) return code;
     }
-    if (bytes > SCRIPT_BYTES) replay->page = replay->page > 1 ? replay->page / 2 : 1;
-    if (bytes < SCRIPT_BYTES / 4 && replay->page < SCRIPT_MOVES_MAX) replay->page *= 2;
+    if (bytes > PAGE_BYTES) replay->page = replay->page > 1 ? replay->page / 2 : 1;
+    if (bytes < PAGE_BYTES / 4 && replay->page < SCRIPT_MOVES_MAX) replay->page *= 2;
     return QUERN_OK;
 }
 
@@ -323,7 +323,7 @@ char *quern_queue_replay(const quern_config *config, const quern_replay *what, u
         return NULL;
     }
     char *text = NULL;
-    *replay = (struct replay){.what = what, .flags = flags, .page = FIRST_PAGE, .began_ns = clock_now_ns()};
+    *replay = (struct replay){.what = what, .flags = flags, .page = 1, .began_ns = clock_now_ns()};
     if (!repair_open(&replay->look, config, flags, QUERN_DRY_RUN, err)) {
         if (!replay_asked(replay, err))
             text = report(replay, err);
