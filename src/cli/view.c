@@ -39,7 +39,8 @@ static int status_of(int code)
 static int show_answer(const struct view *view, const struct view_verb *verb, const char *text)
 {
     json_t *answer = view->is_json ? NULL : json_loads(text, JSON_ALLOW_NUL, NULL);
-    if (!answer && !view->is_json) answer = json_loads(text, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL); /* of a job's numbers */
+    if (!answer && !view->is_json)
+        answer = json_loads(text, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL); /* of a job's numbers */
     if (answer)
         verb->show(view, answer);
     else if (view->is_json)

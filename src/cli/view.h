@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* cli/view: what the verbs that look into a queue, or repair it, have in common: options, the server, one question to the library, and its answer
- * as JSON or for people.
+/* cli/view: what the verbs that look into a queue, or repair it, have in common: options, the server, one question to the
+ * library, and its answer as JSON or for people.
  * Threads    main. */
 #ifndef QUERN_CLI_VIEW_H
 #define QUERN_CLI_VIEW_H

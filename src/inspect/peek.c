@@ -67,7 +67,7 @@ static int list_behind(struct look *look, const char *stream, struct entry_id la
     return QUERN_OK;
 }
 
-/* Unread by the group: nobody knows what that is where there is none. The retry stream is read once the other has nothing more. */
+/* Unread by the group: nobody knows what that is where there is none. The retry stream is read once the other has no more. */
 static int list_waiting(struct look *look, struct listing *listing, quern_error *err)
 {
     struct backlog stream, retry;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* inspect/shelf: jobs that wait for a time: a zset of when they are due, and a hash of the jobs, packed.
- * Idea       a group's retries (S:G:delayed), and what was published for later (S:scheduled, of the stream) are kept in the same way.
+ * Idea       a group's retries (S:G:delayed), and what was published for later (S:scheduled, of the stream) are kept in the same
+ *            way.
  * Threads    the caller's. */
 #ifndef QUERN_INSPECT_SHELF_H
 #define QUERN_INSPECT_SHELF_H

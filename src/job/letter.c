@@ -102,10 +102,9 @@ static bool put_facts(json_t *record, const struct quern_job *job, const struct 
     char seen[CLOCK_ISO_SIZE];
     int64_t held_us = (clock_now_ns() - job->admitted_ns) / NS_PER_US;
     clock_iso(job->message.first_seen_ms ? job->message.first_seen_ms * 1000 : facts->unix_us - held_us, seen);
-    json_t *more =
-        json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:f}", "reason", facts->reason, "stream", facts->stream, "group", facts->group,
-                  "consumer", facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen", seen, "duration_ms",
-                  (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000);
+    json_t *more = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:f}", "reason", facts->reason, "stream", facts->stream, "group",
+                             facts->group, "consumer", facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen",
+                             seen, "duration_ms", (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000);
     bool is_put = more && !json_object_update(record, more) && put_how(record, job->how);
     json_decref(more);
     return is_put && put_words(record, "error", job->error ? job->error : facts->error);
@@ -150,8 +149,7 @@ static char *record_text(const struct quern_job *job, const struct letter_facts 
     if (is_whole && has_data && !splices) is_whole = !json_object_set_new(record, "original_data_is_json", json_false());
     if (is_whole && shows_data && job->is_unreadable)
         is_whole = !json_object_set_new(record, "original_fields", fields_of(message, false));
-    if (is_whole && !splices)
-        is_whole = put_bytes(record, "original_data", has_data ? message->data : (quern_bytes){0});
+    if (is_whole && !splices) is_whole = put_bytes(record, "original_data", has_data ? message->data : (quern_bytes){0});
     char *text = is_whole ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(record);
     if (!text || !splices) return text;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* repair/cancel: jobs that wait for a time are taken out before it comes.
- * Idea       a scheduled job lies under its id. A delayed one lies under the entry it came from, so all are looked through: the names of
- *            their places come in pages (ZSCAN, which shows each that stays from the beginning to the end), and the script looks into
- *            them and removes what it finds, in one step.
+ * Idea       a scheduled job lies under its id. A delayed one lies under the entry it came from, so all are looked through: the
+ *            names of their places come in pages (ZSCAN, which shows each that stays from the beginning to the end), and the
+ *            script looks into them and removes what it finds, in one step.
  * Threads    the caller's. */
 #include <stdlib.h>
 

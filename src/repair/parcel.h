@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* repair/parcel: the job of a dead letter, as it will be written again.
- * Idea       the job verbatim as far as its letter holds it, data byte for byte, with a fresh budget. Into a private stream go our notes
- *            behind it: where it came from, and that it has no retries; a field of its own that says otherwise stays as it was. Only
- *            expire_at is left out: who replays a job wants it run.
+ * Idea       the job verbatim as far as its letter holds it, data byte for byte, with a fresh budget. Into a private stream go
+ *            our notes behind it: where it came from, and that it has no retries; a field of its own that says otherwise stays as
+ *            it was. Only expire_at is left out: who replays a job wants it run.
  * Threads    the caller's. Allocates. */
 #ifndef QUERN_REPAIR_PARCEL_H
 #define QUERN_REPAIR_PARCEL_H
@@ -39,8 +39,8 @@ struct parcel {
     bool has_failed; /* no memory */
 };
 
-/* QUERN_OK; QUERN_E_ARGUMENT: no job can be made of the letter; QUERN_E_MEMORY. parcel_free() is due either way. is_private: it goes to
- * a group's retry stream. */
+/* QUERN_OK; QUERN_E_ARGUMENT: no job can be made of the letter; QUERN_E_MEMORY. parcel_free() is due either way. is_private: it
+ * goes to a group's retry stream. */
 int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_private) QUERN_MUST_USE;
 void parcel_free(struct parcel *parcel);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* repair/purge: one place of a queue is emptied.
- * Idea       one table says of each place which key holds it. What waits is no key: the group passes over it, and other groups are left
- *            as they are.
+ * Idea       one table says of each place which key holds it. What waits is no key: the group passes over it, and other groups
+ *            are left as they are.
  * Threads    the caller's. */
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* repair: what an operator does to a queue from outside: replay, purge, remove, cancel.
- * Idea       a look into the queue (inspect/look) that also acts, by scripts: each looks and acts in one step, bounded, write first,
- *            types before writes. What is asked once more after a lost answer does nothing twice. A dry run asks the same scripts,
- *            which then only count.
+ * Idea       a look into the queue (inspect/look) that also acts, by scripts: each looks and acts in one step, bounded, write
+ *            first, types before writes. What is asked once more after a lost answer does nothing twice. A dry run asks the same
+ *            scripts, which then only count.
  * Threads    the caller's; nothing is shared.
  * Never      touches what is pending. */
 #ifndef QUERN_REPAIR_REPAIR_H

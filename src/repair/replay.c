@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /* repair/replay: dead letters become jobs again.
- * Idea       a page of letters is read, oldest first; those that are asked for become parcels, which one call of the script writes
- *            to where they belong and deletes the letters of, each only if it is still there. Pages grow and shrink with the letters'
- *            size, so that a call stays short. What dies again meanwhile lies behind the last letter of the start, and is left.
+ * Idea       a page of letters is read, oldest first; those that are asked for become parcels, which one call of the script
+ *            writes to where they belong and deletes the letters of, each only if it is still there. Pages grow and shrink with
+ *            the letters' size, so that a call stays short. What dies again meanwhile lies behind the last letter of the start,
+ *            and is left.
  * Threads    the caller's. */
 #include <poll.h>
 #include <stdlib.h>

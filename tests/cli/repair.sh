@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/cli/repair.sh BUILD: the verbs that show jobs one by one and repair a queue: peek, replay, purge, remove and cancel, for people and
-# as JSON.
+# tests/cli/repair.sh BUILD: the verbs that show jobs one by one and repair a queue: peek, replay, purge, remove and cancel, for
+# people and as JSON.
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/cli/sizes.sh BUILD: looking at and repairing queues of many jobs, and how long Redis is busy with one call: at most 5 ms, by its own
-# slow log. Not among the tests of every day: a machine that is busy with something else is slow, too.
+# tests/cli/sizes.sh BUILD: looking at and repairing queues of many jobs, and how long Redis is busy with one call: at most 5 ms,
+# by its own slow log. Not among the tests of every day: a machine that is busy with something else is slow, too.
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
--- cancel: jobs that wait for a time and have this id go, from both of their keys at once. A scheduled job lies under its id; a delayed
--- one under the entry it came from, so those places that the caller names are looked into.
+-- cancel: jobs that wait for a time and have this id go, from both of their keys at once. A scheduled job lies under its id; a
+-- delayed one under the entry it came from, so those places that the caller names are looked into.
 -- KEYS  scheduled, the scheduled jobs, delayed, the delayed jobs
 -- ARGV  id, 1: only look what would be done, how many bytes (one goes whatever it has), then places of delayed jobs
 -- Returns how many scheduled and how many delayed jobs went, how many places were looked into.

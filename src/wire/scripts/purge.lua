@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
--- purge: a key is emptied. It goes whole, which costs Redis nothing; a stream that has groups, which somebody reads, stays with them,
--- and its entries go bit by bit.
+-- purge: a key is emptied. It goes whole, which costs Redis nothing; a stream that has groups, which somebody reads, stays with
+-- them, and its entries go bit by bit.
 -- KEYS  a stream, or a zset and a hash
 -- ARGV  1: only look what would be done, how many entries of a stream that stays at most
 -- Returns how many went, how many are left.

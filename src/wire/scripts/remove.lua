@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
--- remove: a group goes, with all that is only its own: not while it holds jobs or somebody works for it, unless that is no reason.
--- Looked at and removed in one step, so that nobody comes in between.
+-- remove: a group goes, with all that is only its own: not while it holds jobs or somebody works for it, unless that is no
+-- reason. Looked at and removed in one step, so that nobody comes in between.
 -- KEYS  the stream, the group's streams that it reads (retry, alone), then its zset of delayed jobs, then whatever else it has
--- ARGV  group, 1: only look what would be done, 1: whatever it holds, how long ago (ms) a process that works for it was seen at most
--- Returns what became of it (r removed, p not: jobs are pending, c not: a process is known, n there is no such group), how many are
--- pending, how many processes are known, how many jobs are in retry, alone and delayed; the last process that was seen, how long ago.
+-- ARGV  group, 1: only look what would be done, 1: whatever it holds, how long ago (ms) a process that works for it was seen at
+--       most
+-- Returns what became of it (r removed, p not: jobs are pending, c not: a process is known, n there is no such group), how many
+-- are pending, how many processes are known, how many jobs are in retry, alone and delayed; the last process that was seen, how
+-- long ago.
 local stream, group, is_dry, is_forced, live_ms = KEYS[1], ARGV[1], ARGV[2] == '1', ARGV[3] == '1', tonumber(ARGV[4])
 local wrong = must_be(KEYS[4], 'zset', KEYS[4])
 for k = 1, 3 do wrong = wrong or must_be(KEYS[k], 'stream', KEYS[k]) end

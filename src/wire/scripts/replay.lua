@@ -1,10 +1,12 @@
 #!lua
 -- SPDX-License-Identifier: MIT
--- replay: dead letters become jobs again. The letter is the marker: what is gone was replayed already, by this caller whose answer was
--- lost, or by another; so no job comes twice of one letter. The jobs come written out; write first, then delete.
+-- replay: dead letters become jobs again. The letter is the marker: what is gone was replayed already, by this caller whose
+-- answer was lost, or by another; so no job comes twice of one letter. The jobs come written out; write first, then delete.
 -- KEYS  the dead letters, the stream, then the retry streams of the groups
--- ARGV  1: only look what would be done, the groups, then per letter: its id, which key (2: the stream), n, then n texts: the job's fields
--- Returns one letter per letter: r replayed, g gone, n the group is gone, e could not be written; and what Redis said of the first e.
+-- ARGV  1: only look what would be done, the groups, then per letter: its id, which key (2: the stream), n, then n texts: the
+--       job's fields
+-- Returns one letter per letter: r replayed, g gone, n the group is gone, e could not be written; and what Redis said of the
+-- first e.
 local dead, stream, is_dry = KEYS[1], KEYS[2], ARGV[1] == '1'
 local wrong = must_be(dead, 'stream', 'the dead letters') or must_be(stream, 'stream', 'the stream')
 for k = 3, #KEYS do wrong = wrong or must_be(KEYS[k], 'stream', KEYS[k]) end

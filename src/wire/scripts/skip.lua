@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
--- skip: what waits for a group is passed over: it has read the stream to its end, as other groups may not have; what waits in its own
--- retry stream, which nobody else reads, is deleted. What is pending stays.
+-- skip: what waits for a group is passed over: it has read the stream to its end, as other groups may not have; what waits in its
+-- own retry stream, which nobody else reads, is deleted. What is pending stays.
 -- KEYS  the stream, the retry stream
--- ARGV  group, 1: only look what would be done, then of the retry stream: behind which id ('': the first call, which passes over the
---       stream's own too), the last id that counts, how many entries at most, how many bytes (one goes whatever it has)
--- Returns how many of the stream (-1: Redis cannot tell; -2: there is no such group), how many of the retry stream, the last of these
--- ids, the last id that counts ('': that was all).
+-- ARGV  group, 1: only look what would be done, then of the retry stream: behind which id ('': the first call, which passes over
+--       the stream's own too), the last id that counts, how many entries at most, how many bytes (one goes whatever it has)
+-- Returns how many of the stream (-1: Redis cannot tell; -2: there is no such group), how many of the retry stream, the last of
+-- these ids, the last id that counts ('': that was all).
 local stream, retry, group, is_dry, from, last = KEYS[1], KEYS[2], ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4]
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream')
 if wrong then return wrong end
@@ -40,7 +40,8 @@ if from == '' then
 end
 if redis.call('EXISTS', retry) == 0 then return {skipped, 0, '', ''} end
 
--- What was read since the last call is pending, and stays. A call that deletes begins where the group is; one that looks, where it was.
+-- What was read since the last call is pending, and stays. A call that deletes begins where the group is; one that looks, where
+-- it was.
 local own, info, count, bytes = group_of(retry), stream_of(retry), 0, 0
 if last == '' then last = info['last-generated-id'] end
 local at = own and own['last-delivered-id'] or '0-0'
