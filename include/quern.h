@@ -335,10 +335,10 @@ QUERN_PUBLIC char *quern_queue_peek(const quern_config *config, const char *what
 /* ── Repairing a queue ─────────────────────────────────────────────────────────────────────────────────────────────
  * What an operator does, from outside, while pools work: never to a job that runs (is pending). As above: the same keys, a
  * connection of its own, JSON text; NULL: see error. Each step is looked at and done at once in Redis, bounded to a few
- * milliseconds, and written before anything is deleted: after a lost answer (QUERN_E_CONNECT, _TIMEOUT) the same call goes on,
- * and does nothing twice. Any thread. Rights beyond those for looking: +eval +evalsha +hmget, and +xadd +xdel (replay), +xtrim
- * +xdel +unlink +xgroup|setid (purge), +unlink +xgroup|destroy (remove), +zscan +zscore +zrem +hget +hdel (cancel); QUERN_E_AUTH
- * names what is missing. All answers have stream, group and dry_run. */
+ * milliseconds, and written before anything is deleted: after a lost answer (QUERN_E_UNKNOWN) the same call goes on, and does
+ * nothing twice (QUERN_E_GONE: it was done). Any thread. Rights beyond those for looking: +eval +evalsha, and +xadd +xdel
+ * (replay), +xtrim +xdel +unlink +xgroup|setid (purge), +unlink +xgroup|destroy (remove), +zscan +zscore +zrem +hget +hdel
+ * (cancel); QUERN_E_AUTH names what is missing. All answers have stream, group and dry_run. */
 enum quern_repair {
     QUERN_DRY_RUN = 1, /* nothing changes: the answer says what would */
     QUERN_FORCE = 2    /* quern_queue_remove_group() only */

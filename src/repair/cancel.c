@@ -45,7 +45,7 @@ static int ask(struct cancel *cancel, const struct places *places, size_t from, 
     conn_arg_number(conn, (cancel->flags & QUERN_DRY_RUN) != 0);
     conn_arg_number(conn, SCRIPT_BYTES);
     for (size_t i = from; i < from + n; i++) conn_arg(conn, places->at[i].at, places->at[i].len);
-    int code = repair_ask(&cancel->look, &script_cancel, &reply, err);
+    int code = repair_ask(&cancel->look, &script_cancel, cancel->flags, &reply, err);
     if (code) return code;
     cancel->scheduled_count += reply_number(reply_item(reply, 0), 0);
     cancel->delayed_count += reply_number(reply_item(reply, 1), 0);

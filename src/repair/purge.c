@@ -37,7 +37,7 @@ static int empty_once(struct purge *purge, const char *key, const char *jobs, in
     if (jobs) conn_arg_text(purge->look.conn, jobs);
     conn_arg_number(purge->look.conn, is_dry(purge));
     conn_arg_number(purge->look.conn, TRIM_MAX);
-    int code = repair_ask(&purge->look, &script_purge, &reply, err);
+    int code = repair_ask(&purge->look, &script_purge, purge->flags, &reply, err);
     *went = code ? 0 : reply_number(reply_item(reply, 0), 0);
     *left = code ? 0 : reply_number(reply_item(reply, 1), 0);
     return code;
@@ -114,7 +114,7 @@ static int skip_once(struct purge *purge, struct way *way, int64_t *skipped, que
     conn_arg_text(conn, way->last);
     conn_arg_number(conn, SCRIPT_MOVES_MAX);
     conn_arg_number(conn, SKIP_BYTES);
-    int code = repair_ask(&purge->look, &script_skip, &reply, err);
+    int code = repair_ask(&purge->look, &script_skip, purge->flags, &reply, err);
     if (code) return code;
     *skipped = reply_number(reply_item(reply, 0), 0);
     purge->count += reply_number(reply_item(reply, 1), 0);

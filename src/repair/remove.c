@@ -22,7 +22,7 @@ static int ask(struct look *look, unsigned flags, int64_t live_ms, const struct 
     conn_arg_number(look->conn, (flags & QUERN_DRY_RUN) != 0);
     conn_arg_number(look->conn, (flags & QUERN_FORCE) != 0);
     conn_arg_number(look->conn, live_ms);
-    return repair_ask(look, &script_remove, reply, err);
+    return repair_ask(look, &script_remove, flags, reply, err);
 }
 
 /* Says why it was not removed. */

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "inspect/show.h"
+#include "wire/errors.h"
 
 int repair_open(struct look *look, const quern_config *config, unsigned flags, unsigned may, quern_error *err)
 {
@@ -12,9 +13,14 @@ int repair_open(struct look *look, const quern_config *config, unsigned flags, u
     return look_open_as(look, config, "quern:repair", err);
 }
 
-int repair_ask(struct look *look, const struct script *script, const struct reply **reply, quern_error *err)
+/* An error that the server says is an answer: it has a meaning. */
+int repair_ask(struct look *look, const struct script *script, unsigned flags, const struct reply **reply, quern_error *err)
 {
-    return script_ask(look->conn, script, conn_answer_deadline(look->conn), reply, NULL, err);
+    struct error_meaning meaning = {.code = QUERN_OK};
+    int code = script_ask(look->conn, script, conn_answer_deadline(look->conn), reply, &meaning, err);
+    if (!code || meaning.code || (flags & QUERN_DRY_RUN)) return code;
+    quern_error why = *err;
+    return err_set(err, QUERN_E_UNKNOWN, "%s; the last step may have been done: asking again does nothing twice", why.text);
 }
 
 json_t *repair_report(const struct look *look, unsigned flags)

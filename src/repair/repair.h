@@ -17,8 +17,10 @@
 /* As look_open(), and sees that flags has only those of may. */
 int repair_open(struct look *look, const quern_config *config, unsigned flags, unsigned may, quern_error *err) QUERN_MUST_USE;
 
-/* Sends the call that was laid out and waits for its answer, lent until the next. */
-int repair_ask(struct look *look, const struct script *script, const struct reply **reply, quern_error *err) QUERN_MUST_USE;
+/* Sends the call that was laid out and waits for its answer, lent until the next. QUERN_E_UNKNOWN: the answer was lost, and flags
+ * say that it was no dry run. */
+int repair_ask(struct look *look, const struct script *script, unsigned flags, const struct reply **reply,
+               quern_error *err) QUERN_MUST_USE;
 
 /* {"stream": …, "group": …, "dry_run": …}, which more is put into. Gives; NULL: no memory. */
 json_t *repair_report(const struct look *look, unsigned flags);

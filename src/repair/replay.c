@@ -26,6 +26,7 @@ struct replay {
     struct look look;
     struct entry_id at, last; /* behind which the next page begins; the last letter of the start */
     size_t page;              /* how many letters are read at once */
+    bool is_cut;              /* the last page held more than there was room for */
     int64_t began_ns;
     /* the letters of a page that are asked for, and whose they are */
     struct parcel parcels[SCRIPT_MOVES_MAX];
@@ -110,7 +111,9 @@ static size_t bytes_in(const struct reply *fields)
 static int take_page(struct replay *replay, const struct reply *page, quern_error *err)
 {
     size_t bytes = 0;
-    for (uint32_t i = 0; page->type == REPLY_ARRAY && i < page->count && room_of(replay); i++) {
+    replay->is_cut = false;
+    for (uint32_t i = 0; page->type == REPLY_ARRAY && i < page->count; i++) {
+        if ((replay->is_cut = !room_of(replay))) break;
         struct sheet sheet;
         if (!sheet_open(&sheet, &page->items[i]))
             return err_set(err, QUERN_E_SERVER, "XRANGE answered something that is no entry");
@@ -188,7 +191,7 @@ static int send_parcels(struct replay *replay, quern_error *err)
     const struct reply *reply;
     if (!replay->count) return QUERN_OK;
     put_call(replay);
-    int code = repair_ask(&replay->look, &script_replay, &reply, err);
+    int code = repair_ask(&replay->look, &script_replay, replay->flags, &reply, err);
     return code ? code : take_statuses(replay, reply, err);
 }
 
@@ -233,7 +236,7 @@ static int replay_all(struct replay *replay, quern_error *err)
         if (!code) code = take_page(replay, page, err);
         if (!code) code = send_parcels(replay, err);
         drop_parcels(replay);
-        if (code || read < want) return code;
+        if (code || (read < want && !replay->is_cut)) return code;
         keep_rate(replay);
     }
     return QUERN_OK;

@@ -337,7 +337,7 @@ static void after_a_lost_answer_nothing_is_replayed_twice(void **state)
     seen_set(seen, "redis", proxy_url(proxy));
     replay_with(seen, QUERN_DRY_RUN, &all); /* the server knows the script from now on */
     proxy_fault(proxy, &(struct proxy_fault){.name = "quern:repair", .question = "EVALSHA", .kind = PROXY_CLOSE, .times = 1});
-    seen_refused(seen, quern_queue_replay(seen->config, &all, 0, &seen->error), QUERN_E_CONNECT, "");
+    seen_refused(seen, quern_queue_replay(seen->config, &all, 0, &seen->error), QUERN_E_UNKNOWN, "may have been done");
     assert_int_equal(proxy_swallowed(proxy), 1);
     assert_int_equal(retries(redis), 1);
     is_replayed(replay_with(seen, 0, &all), 99, 0);
@@ -359,7 +359,7 @@ static void replays_are_as_fast_as_was_said(void **state)
     bury_jobs(&seen->scene->redis, 21, OF_G);
     int64_t began_ms = wait_now_ms();
     is_replayed(replay(seen, .per_s = 50), 21, 0);
-    assert_true(wait_now_ms() - began_ms >= 400 - 10); /* the last come a tenth of a second early at most */
+    assert_true(wait_now_ms() - began_ms >= 420 - 100 - 10); /* the last come a tenth of a second early at most */
 }
 
 /* ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -386,7 +386,7 @@ static void what_cannot_be_replayed_is_said(void **state)
     bury_jobs(redis, 1, "\"group\": \"h\", ");
     redis_ask(redis, "SET", "jobs:h:retry", "a text");
     seen_refused(seen, quern_queue_replay(seen->config, &all, 0, &seen->error), QUERN_E_SERVER, "jobs:h:retry holds a string");
-    assert_int_equal(letters(redis), 4);
+    assert_int_equal(letters(redis), 1); /* those of the other group were asked for before */
 }
 
 static void without_the_rights_nothing_is_replayed(void **state)
