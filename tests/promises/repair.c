@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/proxy.h"
 #include "support/seen.h"
 
 #define FAR "1999999999999"
@@ -356,6 +357,29 @@ static void what_cannot_be_cancelled_is_said(void **state)
                  "jobs:g:delayed:jobs holds a string");
 }
 
+/* The answer to a question was lost: nobody knows, until it is asked again. */
+static void after_a_lost_answer_nothing_is_done_twice(void **state)
+{
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    struct proxy *proxy = proxy_open(NULL, redis->socket, NULL);
+    const struct proxy_fault fault = {.name = "quern:repair", .question = "EVALSHA", .kind = PROXY_CLOSE, .times = 1};
+    seen_set(seen, "redis", proxy_url(proxy));
+    seen_group(redis);
+    seen_shelve(redis, "jobs:scheduled", "one", FAR, "id", "one", "event", "e", "data", "1", NULL);
+    cancel(seen, "one", QUERN_DRY_RUN); /* from now on the server knows the scripts */
+    seen_take(seen, quern_queue_remove_group(seen->config, QUERN_DRY_RUN, &seen->error));
+    proxy_fault(proxy, &fault);
+    seen_refused(seen, quern_queue_cancel(seen->config, "one", 0, &seen->error), QUERN_E_UNKNOWN, "asking again");
+    seen_refused(seen, quern_queue_cancel(seen->config, "one", 0, &seen->error), QUERN_E_GONE, "no job one");
+    proxy_fault(proxy, &fault);
+    seen_refused(seen, quern_queue_remove_group(seen->config, QUERN_DRY_RUN, &seen->error), QUERN_E_CONNECT, "");
+    proxy_fault(proxy, &fault);
+    seen_refused(seen, quern_queue_remove_group(seen->config, 0, &seen->error), QUERN_E_UNKNOWN, "asking again");
+    seen_refused(seen, quern_queue_remove_group(seen->config, 0, &seen->error), QUERN_E_GONE, "has no group g");
+    proxy_close(proxy);
+}
+
 int main(void)
 {
 #define SEEN(test) cmocka_unit_test_setup_teardown(test, seen_open, seen_close)
@@ -374,6 +398,7 @@ int main(void)
         SEEN(a_delayed_job_is_found_by_what_it_holds),
         SEEN(a_cancelled_retry_does_not_run_again),
         SEEN(what_cannot_be_cancelled_is_said),
+        SEEN(after_a_lost_answer_nothing_is_done_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -338,7 +338,7 @@ static void after_a_lost_answer_nothing_is_replayed_twice(void **state)
     replay_with(seen, QUERN_DRY_RUN, &all); /* the server knows the script from now on */
     proxy_fault(proxy, &(struct proxy_fault){.name = "quern:repair", .question = "EVALSHA", .kind = PROXY_CLOSE, .times = 1});
     seen_refused(seen, quern_queue_replay(seen->config, &all, 0, &seen->error), QUERN_E_UNKNOWN, "may have been done");
-    assert_int_equal(proxy_swallowed(proxy), 1);
+    wait_for(proxy_swallowed(proxy) == 1);
     assert_int_equal(retries(redis), 1);
     is_replayed(replay_with(seen, 0, &all), 99, 0);
     assert_int_equal(retries(redis), 100);
