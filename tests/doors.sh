@@ -227,6 +227,7 @@ self_test() {
     planted src/job/planted.c '  #  include "queue/ready.h"'
     planted src/settle/planted.c '#include "intake/admit.h"'
     planted src/upkeep/planted.c '#include "intake/dispatcher.h"'
+    planted src/repair/planted.c '#include "settle/batch.h"'
     planted src/cli/planted.c '#include "wire/url.h"'
     planted src/wire/planted.h '#include "conn.h"'
     planted src/cli/planted.c '#include "pool.h"'
