@@ -63,7 +63,7 @@ static bool is_wanted(const struct replay *replay, const struct sheet *sheet)
            sheet_says(sheet, "original_id", id);
 }
 
-/* The place of a letter's group in groups, from 1; 0: it has none; -1: no memory. */
+/* The place of a letter's group in groups, from 1; 0: it has none; -1: no memory. No group's name has a NUL inside. */
 static int group_of(struct replay *replay, const struct sheet *sheet)
 {
     quern_bytes group = sheet_text(sheet, "group");
@@ -76,21 +76,23 @@ static int group_of(struct replay *replay, const struct sheet *sheet)
     return (int)replay->groups_count;
 }
 
-/* A group's name with a NUL inside is none that Redis was ever given by us; the copy ends there, and names no group. */
 static int take_letter(struct replay *replay, const struct sheet *sheet, quern_error *err)
 {
-    int key = group_of(replay, sheet);
+    quern_bytes group = sheet_text(sheet, "group");
+    bool is_named = !group.at || !memchr(group.at, 0, group.len);
+    int key = is_named ? group_of(replay, sheet) : 0;
     if (key < 0) return no_memory(err);
     struct parcel *parcel = &replay->parcels[replay->count];
     int code = parcel_pack(parcel, sheet, key > 0);
     replay->matched++;
-    if (!code) {
+    if (!code && is_named) {
         replay->keys[replay->count++] = (size_t)key;
         return QUERN_OK;
     }
     parcel_free(parcel);
-    replay->unreadable += code == QUERN_E_ARGUMENT;
-    return code == QUERN_E_ARGUMENT ? QUERN_OK : no_memory(err);
+    if (code == QUERN_E_MEMORY) return no_memory(err);
+    replay->unreadable++;
+    return QUERN_OK;
 }
 
 static size_t room_of(const struct replay *replay)

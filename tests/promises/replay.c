@@ -278,12 +278,13 @@ static void letters_that_are_no_jobs_or_another_streams_stay(void **state)
     bury(redis, "*", "l", "{\"original_event\": \"no data\", \"group\": \"g\"}");
     bury(redis, "*", "l", "{\"original_event\": \"e\", \"group\": \"g\", \"original_data_hex\": \"fx\"}");
     bury(redis, "*", "l", "{\"original_fields\": [{\"name\": 7}], \"group\": \"g\"}");
+    bury(redis, "*", "l", "{\"original_event\": \"e\", \"group\": \"g\\u0000\", \"original_data\": 1}");
     redis_ask(redis, "XADD", "jobs:failed", "*", "what", "ever");
     bury(redis, "*", "l", "{\"original_event\": \"e\", \"stream\": \"others\", \"group\": \"g\", \"original_data\": 1}");
     bury(redis, "*", "l", "{\"original_event\": \"e\", \"stream\": \"jobs\", \"group\": \"g\", \"original_data\": 1}");
     is_replayed(replay(seen, .limit = 0), 1, 0);
-    assert_int_equal(seen_number(seen->answer, "unreadable"), 7);
-    assert_int_equal(letters(redis), 8);
+    assert_int_equal(seen_number(seen->answer, "unreadable"), 8);
+    assert_int_equal(letters(redis), 9);
 }
 
 static void one_letter_that_cannot_be_written_spoils_no_other(void **state)
