@@ -259,20 +259,37 @@ typedef struct {
     const char *event; /* UTF-8, 1 to 256 bytes, no control characters */
     quern_bytes data;  /* JSON text; {NULL, 0}: an empty object */
     int is_raw;        /* data is raw bytes, not JSON */
+    /* All that follows may be 0 or NULL. */
+    int64_t delay_ms;     /* not before so many milliseconds are over, by Redis's clock; at most ten years */
+    int64_t at_ms;        /* not before then: Unix milliseconds; past: now. Not together with delay_ms */
+    int64_t expire_at_ms; /* Unix milliseconds: what no thread has taken until then is dead (expired) */
+    const char *unique;   /* a job with this key is published once while its window is open; "" is refused */
+    int64_t unique_ms;    /* how long that is; 0: the key unique_ms */
+    const char *key;      /* for the handler and other software: field "key", UTF-8 without control characters, 1 to 256 bytes */
 } quern_message;
 
-/* code: QUERN_OK it is in the stream; QUERN_E_UNKNOWN it may be; anything else it is not. */
+/* code: QUERN_OK it is in the stream, or will be at its time, or was there before; QUERN_E_FULL there is no room, as max_pending
+ * says; QUERN_E_UNKNOWN it may be there; anything else it is not. */
 typedef struct {
     int code;
-    char id[40], entry[48];
+    int is_duplicate;      /* 1: its window was open: nothing was published, id and entry are those of the job that opened it */
+    char id[40], entry[48]; /* entry: "" if it waits for its time */
+    char created_at[40];   /* what timestamps say; its retries are 0 */
+    int64_t due_ms;        /* Unix milliseconds, by Redis's clock; 0: at once */
+    int dropped;           /* so many older jobs made room for it: on_max_pending drop_oldest */
 } quern_receipt;
 
 /* Would it be accepted? Judged as quern_publish() does, without any I/O: QUERN_OK, QUERN_E_ARGUMENT or QUERN_E_FULL. */
 QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_message *message,
                                      quern_error *error) QUERN_MUST_USE;
 
-/* Reads the keys redis, stream, group (created if it was set, and is missing), start, batch_size, payload_max_bytes, publish_ms
- * and publish_marked. Copies the config; does not connect yet. Gives. */
+/* For each message without a key of its own: gives the key it is to have (malloc'd; the library frees it), or NULL: it may be
+ * there any number of times. Called in quern_publish(), on its thread, before any I/O; instead of what the key unique_by says. */
+QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user);
+
+/* Reads the keys redis, stream, group (created if it was set or max_pending is, and is missing), start, batch_size,
+ * payload_max_bytes, publish_ms, publish_marked, publish_shape, unique_by, unique_ms, max_pending, on_max_pending and
+ * dead_letter_stream. Copies the config; does not connect yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* QUERN_E_BUSY: a call is still inside; nothing was closed. NULL is allowed. */
@@ -281,7 +298,13 @@ QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 /* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
  * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms, and
  * tries again meanwhile: a batch whose answer was lost is asked for by its marker, never sent twice (publish_marked false:
- * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which. */
+ * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which.
+ *
+ * Duplicates: of messages with one unique key, whoever publishes them, one is published while the window that it opens is open: until
+ * unique_ms is over, whatever becomes of the job. What is not published opens none. Keys are those of the stream.
+ * Bound: where max_pending jobs wait for the group, on_max_pending says what happens: the call ends with QUERN_E_FULL, or it tries
+ * again until publish_ms is over, or the oldest that wait go to the dead letters (dropped). Jobs that wait for their time are not
+ * counted. From the first message that finds no room on none is published: what is sent again keeps its order. */
 QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
                                quern_error *error) QUERN_MUST_USE;
 

@@ -73,6 +73,8 @@ quern_config *config_copy(const quern_config *config)
     copy->observed = config->observed;
     copy->observer = config->observer;
     copy->observer_user = config->observer_user;
+    copy->key_of = config->key_of;
+    copy->key_user = config->key_user;
     copy->logger = config->logger;
     copy->logger_user = config->logger_user;
     return copy;
@@ -133,6 +135,13 @@ void quern_config_observe(quern_config *config, unsigned kinds, void (*observer)
     config->observed = observer ? kinds : 0;
     config->observer = observer;
     config->observer_user = user;
+}
+
+void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user)
+{
+    if (!config) return;
+    config->key_of = key_of;
+    config->key_user = user;
 }
 
 void quern_config_log(quern_config *config, void (*logger)(void *user, int level, const char *line), void *user)

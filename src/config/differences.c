@@ -70,7 +70,7 @@ static bool compare_all(const quern_config *running, const quern_config *asked, 
     const struct config_row *rows = config_rows(&count);
     *line = (struct line){.len = 0};
     for (size_t i = 0; i < count; i++)
-        if (!(rows[i].flags & CONFIG_LIVE) && !compare(&rows[i], running, asked, has_values, line)) return false;
+        if (!(rows[i].flags & (CONFIG_LIVE | CONFIG_PUBLISHER)) && !compare(&rows[i], running, asked, has_values, line)) return false;
     return true;
 }
 

@@ -94,10 +94,20 @@ static const struct config_row rows[] = {
      .sentence = "how long a stop waits for the jobs that run"},
     {KEY(connect_ms), .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
      .sentence = "how long a start waits for Redis; 0: one attempt; quern run waits until it is there"},
-    {KEY(publish_ms), .type = CONFIG_NUMBER, .min = 1, .max = HOUR_MS, .fallback = "5000",
+    {KEY(publish_ms), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 1, .max = HOUR_MS, .fallback = "5000",
      .sentence = "how long one publish call may take, further tries included"},
-    {KEY(publish_marked), .type = CONFIG_BOOL, .fallback = "true",
+    {KEY(publish_marked), .flags = CONFIG_PUBLISHER, .type = CONFIG_BOOL, .fallback = "true",
      .sentence = "leave a marker with each published batch, so that none is published twice when an answer is lost"},
+    {KEY(publish_shape), .flags = CONFIG_PUBLISHER, .type = CONFIG_CHOICE, .choices = "fields|object", .fallback = "fields",
+     .sentence = "how a published job is written: a field for each of its parts, or one field with all of it as a JSON object"},
+    {KEY(unique_by), .flags = CONFIG_PUBLISHER, .type = CONFIG_CHOICE, .choices = "key|content", .fallback = "key",
+     .sentence = "which jobs are published once per unique_ms: those with a key of their own, or each event with the same data"},
+    {KEY(unique_ms), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 1, .max = 365LL * DAY_MS, .fallback = "3600000",
+     .sentence = "how long such a job is not published once more, whatever becomes of it"},
+    {KEY(max_pending), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
+     .sentence = "how many jobs may wait for the group when more are published; 0: any number"},
+    {KEY(on_max_pending), .flags = CONFIG_PUBLISHER, .type = CONFIG_CHOICE, .choices = "refuse|block|drop_oldest", .fallback = "refuse",
+     .sentence = "what publishing does then: fails, tries until publish_ms is over, or buries the oldest that wait (dropped)"},
     {KEY(until_empty), .type = CONFIG_BOOL, .fallback = "false", .sentence = "stop when nothing is left to take"},
     {KEY(state_dir), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM, .min = 1, .max = 4095,
      .sentence = "folder of the embedded server and other state; null: $STATE_DIRECTORY, else below the XDG state folder"},
@@ -116,6 +126,9 @@ _Static_assert(LOG_ERROR == 0 && LOG_WARNING == 1 && LOG_INFO == 2 && LOG_DEBUG 
 _Static_assert(ON_MAX_ALONE == 0 && ON_MAX_DEAD == 1, "the order of on_max_deliveries's choices");
 _Static_assert(DELIVERY_AT_MOST_ONCE == 1, "the order of delivery's choices");
 _Static_assert(UNHANDLED_RETRY == 0 && UNHANDLED_DEAD == 1 && UNHANDLED_ACK == 2, "the order of unhandled's choices");
+_Static_assert(SHAPE_FIELDS == 0 && SHAPE_OBJECT == 1, "the order of publish_shape's choices");
+_Static_assert(UNIQUE_BY_KEY == 0 && UNIQUE_BY_CONTENT == 1, "the order of unique_by's choices");
+_Static_assert(PENDING_REFUSE == 0 && PENDING_BLOCK == 1 && PENDING_DROP_OLDEST == 2, "the order of on_max_pending's choices");
 _Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "the order of log_format's choices");
 
 const struct config_row *config_rows(size_t *count)

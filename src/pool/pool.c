@@ -204,6 +204,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->reclaimed = counter_read(&pool->reaper_counters.reclaimed);
     stats->deleted = counter_read(&pool->reaper_counters.deleted);
     stats->due = counter_read(&pool->reaper_counters.due);
+    stats->scheduled = counter_read(&pool->reaper_counters.scheduled);
     stats->swept = counter_read(&pool->reaper_counters.swept);
     stats->is_deleting = atomic_load(&pool->deletes);
     stats->dead_trimmed = counter_read(&pool->reaper_counters.dead_trimmed);

@@ -276,7 +276,7 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
                 "fetched adopted waiting running held done retry dead malformed too_large expired timeout poison unhandled released "
                 "left_pending unsettled");
     has_exactly(json_object_get(stats, "leases"), "renewed lost ambiguous");
-    has_exactly(json_object_get(stats, "upkeep"), "reclaimed due deleted swept trimmed dead_trimmed second_gear");
+    has_exactly(json_object_get(stats, "upkeep"), "reclaimed due scheduled deleted swept trimmed dead_trimmed second_gear");
     has_exactly(json_object_get(stats, "redis"), "up outages reads settles last_fetch_ms last_settle_ms last_renewal_ms");
     assert_string_equal(json_string_value(json_object_get(stats, "stream")), "jobs");
     assert_string_equal(json_string_value(json_object_get(stats, "group")), "g");

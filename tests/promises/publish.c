@@ -248,7 +248,7 @@ static void a_full_redis_refuses_and_nothing_is_suppressed_afterwards(void **sta
     struct desk *desk = *state;
     for (int marked = 0; marked < 2; marked++) {
         set(desk, "publish_marked", marked ? "true" : "false");
-        set(desk, "publish_ms", "300");
+        set(desk, "publish_ms", "1500");
         redis_ask(&desk->redis, "CONFIG", "SET", "maxmemory", "1");
         int code = publish(desk, 10);
         assert_int_equal(code, QUERN_E_SERVER);
