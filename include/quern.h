@@ -288,11 +288,11 @@ QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_mes
 QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user);
 
 /* Reads the keys redis, stream, group (created if it was set or max_pending is, and is missing), start, batch_size,
- * payload_max_bytes, publish_ms, publish_marked, publish_shape, unique_by, unique_ms, max_pending, on_max_pending and
- * dead_letter_stream. Copies the config; does not connect yet. Gives. */
+ * payload_max_bytes, publish_ms, publish_marked, publish_shape, publish_queue_max, publish_queue_bytes, unique_by, unique_ms,
+ * max_pending, on_max_pending and dead_letter_stream. Copies the config; does not connect yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
-/* QUERN_E_BUSY: a call is still inside; nothing was closed. NULL is allowed. */
+/* QUERN_E_BUSY: a call is still inside, or a message of quern_publish_async() unanswered; nothing was closed. NULL is allowed. */
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
 /* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
@@ -307,6 +307,27 @@ QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
  * counted. From the first message that finds no room on none is published: what is sent again keeps its order. */
 QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
                                quern_error *error) QUERN_MUST_USE;
+
+/* Publishes without waiting: the message is copied, a thread of the publisher's own publishes it, in order and in batches, and done
+ * (may be NULL) is told what quern_publish() would have said of it; exactly once, also where it could not be published. What is
+ * wrong with the message, or a queue that is full, is said at once, and done is not called then: QUERN_E_ARGUMENT, QUERN_E_FULL
+ * (publish_queue_max, publish_queue_bytes, or over payload_max_bytes), QUERN_E_MEMORY. done runs on that thread, one at a time, and may
+ * call anything but quern_publisher_flush() and quern_publisher_close(). Any thread; never waits for Redis. */
+QUERN_PUBLIC int quern_publish_async(quern_publisher *publisher, const quern_message *message,
+                                     void (*done)(void *user, const quern_receipt *receipt), void *user,
+                                     quern_error *error) QUERN_MUST_USE;
+
+/* For event loops: a descriptor that is readable while answers wait (never read it). From this call on, done is called in
+ * quern_publisher_dispatch() only, on its thread. Lends until the publisher is closed; -1: no descriptor to be had. Never waits. */
+QUERN_PUBLIC int quern_publisher_fd(quern_publisher *publisher);
+
+/* Calls done for each message that was answered; returns how many there were. Any thread, one at a time. Never waits. */
+QUERN_PUBLIC size_t quern_publisher_dispatch(quern_publisher *publisher);
+
+/* Waits until all that was published by quern_publish_async() is answered, and each done has returned; at most timeout_ms (-1: for
+ * as long as it takes). QUERN_E_TIMEOUT: some is not yet; QUERN_E_BUSY: answers wait for quern_publisher_dispatch();
+ * QUERN_E_ARGUMENT: called in done. */
+QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeout_ms, quern_error *error) QUERN_MUST_USE;
 
 /* ── Looking into a queue ──────────────────────────────────────────────────────────────────────────────────────────
  * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group,

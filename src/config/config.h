@@ -84,6 +84,7 @@ struct quern_config {
     int64_t drain_ms, connect_ms, publish_ms;
     bool publish_marked;
     /* what is published */
+    int64_t publish_queue_max, publish_queue_bytes;
     int publish_shape; /* enum publish_shape */
     int unique_by;   /* enum unique_by */
     int64_t unique_ms;

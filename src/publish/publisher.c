@@ -9,8 +9,6 @@
  * Idea       one connection, opened at first use; calls take turns on a lock. A marked batch is asked for again under its number
  *            until it is answered; then either all of it is in the stream, once, or none. */
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,23 +19,13 @@
 #include "base/err.h"
 #include "base/uuid.h"
 #include "config/config.h"
+#include "publish/async.h"
 #include "publish/check.h"
-#include "publish/send.h"
+#include "publish/publisher.h"
 #include "publish/unique.h"
 #include "wire/group.h"
 
 enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024 };
-
-struct quern_publisher {
-    quern_config *config;
-    struct url url;
-    pthread_mutex_t lock; /* guards the rest */
-    struct conn *conn;
-    struct publish_keys keys;
-    uint64_t number; /* of the last batch */
-    bool has_group, has_marked;
-    _Atomic int inside; /* calls that have begun and not returned */
-};
 
 static void publisher_free(quern_publisher *publisher)
 {
@@ -49,6 +37,7 @@ static void publisher_free(quern_publisher *publisher)
     free(publisher->keys.scheduled_jobs);
     free(publisher->keys.dead);
     pthread_mutex_destroy(&publisher->lock);
+    pthread_mutex_destroy(&publisher->async_lock);
     free(publisher);
 }
 
@@ -98,6 +87,7 @@ quern_publisher *quern_publisher_open(const quern_config *config, quern_error *e
         return NULL;
     }
     pthread_mutex_init(&publisher->lock, NULL);
+    pthread_mutex_init(&publisher->async_lock, NULL);
     if (!publisher_fill(publisher, config, err)) return publisher;
     publisher_free(publisher);
     return NULL;
@@ -114,7 +104,7 @@ static void drop_marker(quern_publisher *publisher)
 int quern_publisher_close(quern_publisher *publisher)
 {
     if (!publisher) return QUERN_OK;
-    if (atomic_load(&publisher->inside)) return QUERN_E_BUSY;
+    if (atomic_load(&publisher->inside) || async_close(atomic_load(&publisher->async))) return QUERN_E_BUSY;
     drop_marker(publisher);
     publisher_free(publisher);
     return QUERN_OK;
@@ -208,7 +198,7 @@ static size_t count_taken(const quern_receipt *receipts, size_t count)
 /* Some found no room. QUERN_OK: try again now. */
 static int wait_for_room(const quern_config *config, struct backoff *backoff, size_t taken, int64_t deadline_ns, quern_error *err)
 {
-    int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS;
+    int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
     bool is_dropping = config->on_max_pending == PENDING_DROP_OLDEST;
     if (config->on_max_pending == PENDING_REFUSE || left_ms <= 0)
         return err_set(err, QUERN_E_FULL, "no room: max_pending (%lld) jobs wait for group %s%s", (long long)config->max_pending,
@@ -346,7 +336,8 @@ static void parcel_close(struct parcel *parcel, const quern_receipt *receipts)
     if (!receipts) free(parcel->receipts);
 }
 
-static int publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts, quern_error *err)
+int publisher_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
+                      quern_error *err)
 {
     struct parcel parcel;
     int code = parcel_open(&parcel, publisher->config, messages, n, receipts, err);
@@ -367,7 +358,7 @@ int quern_publish(quern_publisher *publisher, const quern_message *messages, siz
     if (!publisher || (n && !messages)) return err_set(err, QUERN_E_ARGUMENT, "no publisher or no messages were given");
     atomic_fetch_add(&publisher->inside, 1);
     int code = check_all(publisher, messages, n, err);
-    if (!code && n) code = publish(publisher, messages, n, receipts, err);
+    if (!code && n) code = publisher_publish(publisher, messages, n, receipts, err);
     atomic_fetch_sub(&publisher->inside, 1);
     return code;
 }
