@@ -251,6 +251,17 @@ QUERN_PUBLIC uint64_t quern_job_ticket(quern_job *job);
  * error (may be NULL) is copied. QUERN_E_GONE: it was finished before, or the ticket names no job of this pool. */
 QUERN_PUBLIC int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error);
 
+/* For hosts with threads of their own. A handler whose run is quern_pulled (it is never called) makes the jobs of its event wait for
+ * quern_pull(): as many as the pool has threads are held at most, one by each, and the rest stays for other processes. */
+QUERN_PUBLIC quern_verdict quern_pulled(quern_job *job, void *thread, void *user);
+
+/* Waits for a job, at most timeout_ms (0: looks; -1: for as long as it takes). It begins now: its timeout, and the functions above
+ * may be used on one thread at a time, until quern_pool_finish(pool, quern_job_ticket(job), …), which ends it; its lease is
+ * renewed meanwhile. What nobody has pulled goes back at a stop, at no cost; what was pulled is waited for like any other job.
+ * QUERN_E_TIMEOUT: none came; QUERN_E_GONE: the pool is stopping: pull no more. Any thread, several at once. *job is lent until it
+ * is finished; one that is not finished within its timeout is lost to its puller (quern_job_lost(); touch it no more then). */
+QUERN_PUBLIC int quern_pull(quern_pool *pool, int64_t timeout_ms, quern_job **job, quern_error *error) QUERN_MUST_USE;
+
 /* ── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────
  * One connection, opened at first use; calls from several threads take turns. */
 

@@ -83,6 +83,7 @@ struct quern_job {
     struct policy policy;   /* of its event; set before it runs or ends unrun */
     int64_t retry_after_ms; /* as its handler asked for; -1: it did not */
     int64_t delay_ms;       /* settler's: until it is tried again */
+    struct quern_job *next_offered; /* run/pull's */
     struct quern_job *body; /* of a ghost: the job it stands for */
     uint32_t body_generation;
     bool is_unreadable; /* the entry: there is no event, or no data, to show */
