@@ -141,9 +141,10 @@ enum quern_what {
     QUERN_NOTICE_OUTAGE = 4,   /* Redis is out of reach; text says why */
     QUERN_NOTICE_BACK = 8,     /* Redis answers again */
     QUERN_NOTICE_STOPPED = 16, /* the pool has stopped: nothing of it runs any more but this thread */
-    QUERN_NOTICE_STUCK = 32    /* a handler did not return within timeout_ms and timeout_grace_ms: its job counts as failed */
+    QUERN_NOTICE_STUCK = 32,   /* a handler did not return within timeout_ms and timeout_grace_ms: its job counts as failed */
+    QUERN_NOTICE_PUBLISH = 64  /* a message of a publisher's: outcome is its receipt's code, run_us how long the call took */
 };
-enum { QUERN_NOTICE_ALL = 63 };
+enum { QUERN_NOTICE_ALL = 127 };
 
 typedef struct {
     size_t size;
@@ -157,6 +158,8 @@ typedef struct {
 /* Who is told of notices (kinds: which, the bits of enum quern_what together) and of log lines. Both are called on the pool's
  * notices thread, one at a time; a callback that blocks delays only the other callbacks: what does not fit its queue meanwhile is
  * dropped and counted in the statistics. QUERN_NOTICE_JOB costs about a microsecond per job, the others nothing.
+ * A publisher tells QUERN_NOTICE_PUBLISH on the thread that publishes (quern_publish()'s caller, or its own), once per message, before
+ * the call returns; nothing is dropped there. No notice and no line ever holds a payload, a password or a URL with one.
  * level: 0 error, 1 warning, 2 info, 3 debug. A line has no newline and no control characters. */
 QUERN_PUBLIC void quern_config_observe(quern_config *config, unsigned kinds,
                                        void (*observer)(void *user, const quern_notice *notice), void *user);

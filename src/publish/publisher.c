@@ -25,7 +25,7 @@
 #include "publish/unique.h"
 #include "wire/group.h"
 
-enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024 };
+enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024, TOLD_MAX = 128 };
 
 static void publisher_free(quern_publisher *publisher)
 {
@@ -336,16 +336,36 @@ static void parcel_close(struct parcel *parcel, const quern_receipt *receipts)
     if (!receipts) free(parcel->receipts);
 }
 
+static void tell(const quern_config *config, const struct parcel *parcel, int64_t took_ns, const char *why)
+{
+    for (size_t i = 0; i < parcel->count; i++) {
+        const quern_receipt *receipt = &parcel->receipts[i];
+        quern_bytes event = bytes_of(parcel->messages[i].event);
+        if (event.len > TOLD_MAX) event.len = TOLD_MAX;
+        config->observer(config->observer_user, &(quern_notice){.size = sizeof(quern_notice),
+                                                                .what = QUERN_NOTICE_PUBLISH,
+                                                                .outcome = receipt->code,
+                                                                .event = event,
+                                                                .id = bytes_of(receipt->id),
+                                                                .run_us = took_ns / NS_PER_US,
+                                                                .text = receipt->code ? why : NULL});
+    }
+}
+
 int publisher_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
                       quern_error *err)
 {
     struct parcel parcel;
-    int code = parcel_open(&parcel, publisher->config, messages, n, receipts, err);
+    const quern_config *config = publisher->config;
+    int64_t from_ns = clock_now_ns();
+    int code = parcel_open(&parcel, config, messages, n, receipts, err);
+    bool is_told = !code && config->observer && config->observed & QUERN_NOTICE_PUBLISH;
     if (!code) {
         pthread_mutex_lock(&publisher->lock);
         code = publish_all(publisher, &parcel, err);
         pthread_mutex_unlock(&publisher->lock);
     }
+    if (is_told) tell(config, &parcel, clock_now_ns() - from_ns, code ? err->text : NULL);
     parcel_close(&parcel, receipts);
     return code;
 }
