@@ -33,6 +33,7 @@ static const struct verb table[] = {
      "first.\n\n"
      "  --delay_ms N       not before N milliseconds are over          --at_ms N   not before then (Unix milliseconds)\n"
      "  --expire_at_ms N   dead if no thread has taken it until then   --key TEXT  its field \"key\"\n"
+     "  --raw              the data is bytes, not JSON (module digest takes them; a handler sees data_type \"bytes\")\n"
      "  --unique KEY       published once while its window is open, unique_ms; prints the id of the job that is there\n\n"
      "  quern publish mail.send '{\"to\": \"a@example.org\"}'\n"
      "  quern publish image.resize @job.json\n"

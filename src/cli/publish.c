@@ -17,6 +17,7 @@ struct publish {
     struct embed *embed;
     quern_publisher *publisher;
     quern_message like; /* what each message has, but for its data */
+    bool is_raw;
 };
 
 static quern_message message_of(const struct publish *publish, const char *data, size_t len)
@@ -234,6 +235,7 @@ static int publish_all(struct publish *publish, int argc, char **argv)
                                       {"expire_at_ms", .take = option_number, .into = &publish->like.expire_at_ms, .max = INT64_MAX},
                                       {"unique", .take = take_text, .into = &publish->like.unique},
                                       {"key", .take = take_text, .into = &publish->like.key},
+                                      {"raw", true, option_switch, &publish->is_raw, 0, 0},
                                       {NULL}};
     int rest, code = options_read(publish->config, &(struct verb_options){.own = own}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
@@ -246,6 +248,7 @@ static int publish_all(struct publish *publish, int argc, char **argv)
         return EXIT_USAGE;
     }
     publish->like.event = argv[rest];
+    publish->like.is_raw = publish->is_raw;
     const char *data = argv[rest + 1];
     return data && strcmp(data, "-") == 0 ? publish_lines(publish) : publish_argument(publish, data);
 }

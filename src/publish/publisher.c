@@ -25,7 +25,7 @@
 #include "publish/unique.h"
 #include "wire/group.h"
 
-enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024, TOLD_MAX = 128 };
+enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024, TOLD_MAX = 128, DROPPING_MAX = 64 /* each costs Redis four commands */ };
 
 static void publisher_free(quern_publisher *publisher)
 {
@@ -223,8 +223,11 @@ static int check_all(quern_publisher *publisher, const quern_message *messages, 
 /* How many messages from the first on make a batch: bounded by number and by bytes. */
 static size_t batch_length(const quern_publisher *publisher, const quern_message *messages, size_t n)
 {
+    const quern_config *config = publisher->config;
+    bool drops = config->max_pending && config->on_max_pending == PENDING_DROP_OLDEST;
+    int64_t most = drops && config->batch_size > DROPPING_MAX ? DROPPING_MAX : config->batch_size;
     size_t count = 0, bytes = 0;
-    while (count < n && (int64_t)count < publisher->config->batch_size) {
+    while (count < n && (int64_t)count < most) {
         bytes += messages[count].data.len;
         if (count && bytes > BATCH_BYTES) break;
         count++;

@@ -245,6 +245,18 @@ a_delayed_job_waits_with_what_it_was_given() {
     has err "both delay_ms and at_ms are set"
 }
 
+raw_data_is_published_as_it_is() {
+    redis_start
+    printf 'no JSON\377' >bytes
+    run_quern 0 publish --redis "$url" --raw event @bytes
+    redis --no-raw XRANGE app.events - + >entries
+    has entries '"no JSON\xff"'
+    has entries '"data_type"'
+    run_quern 2 publish --redis "$nowhere" event @bytes
+    run_quern 2 publish --redis "$nowhere" --publish_shape object --raw event @bytes
+    has err 'publish_shape "fields" takes them'
+}
+
 what_finds_no_room_is_named_by_its_line() {
     redis_start
     seq 30 >lines
@@ -276,4 +288,5 @@ run_all a_single_job_prints_its_id \
     a_group_is_made_where_one_is_named \
     a_unique_job_is_published_once_and_its_id_is_printed_again \
     a_delayed_job_waits_with_what_it_was_given \
+    raw_data_is_published_as_it_is \
     what_finds_no_room_is_named_by_its_line

@@ -11,7 +11,7 @@
 -- that has opened the window; @ms when it is due; !n for want of room where n wait.
 local stream, marker, scheduled, jobs, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local number, stamps, group, max, is_dropping = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
-local COUNTED, PAGE, DROPPED, DROPPED_BYTES = 1000, 20, 256, 1048576
+local COUNTED, PAGE, DROPPED, DROPPED_BYTES = 1000, 20, 64, 1048576
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(marker, 'string', 'the marker') or must_be(scheduled, 'zset', 'the scheduled jobs times') or
   must_be(jobs, 'hash', 'the scheduled jobs') or must_be(dead, 'stream', 'the dead letters')
 for place = 6, #KEYS do wrong = wrong or must_be(KEYS[place], 'string', 'a dedup window') end
