@@ -16,7 +16,8 @@
  * Threads   a quern_config belongs to one thread at a time; pools and publishers may be used from any thread; a quern_job
  *           belongs to the thread that runs its handler, until the handler returns.
  * Sizes     per-call structs begin with their own size, so that later versions can add to their end.
- * A guest   the library never exits, installs no signal handler, writes no output; your callbacks run on a thread of their own.
+ * A guest   the library never exits, installs no signal handler (but for quern_run(), quern_consume() and the key crash_hook),
+ *           writes no output; your callbacks run on a thread of their own.
  *
  * Everything here is since version 0.1. */
 #ifndef QUERN_H
@@ -204,10 +205,26 @@ QUERN_PUBLIC int quern_pool_reload(quern_pool *pool, const quern_config *config,
 /* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
 QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);
 
-/* Start, wait for SIGINT or SIGTERM (or for the pool's own end), stop, join within drain_ms, free. Blocks those two signals
- * in the calling thread meanwhile, so call it before other threads are made. QUERN_E_BUSY: a handler still runs (the pool
- * leaks, as it must), or a second signal came. */
+/* ── For programs that want nothing but a pool ─────────────────────────────────────────────────────────────────────
+ * Start, wait for SIGINT, SIGTERM or SIGHUP (or for the pool's own end), stop, join within drain_ms and half a second, free.
+ * Signals   the three are taken for as long as the call lasts, on whatever thread of the process they come, and only where their
+ *           disposition is the default. If one has a handler, or SIGTERM is ignored, the call refuses (QUERN_E_ARGUMENT, error
+ *           names it) before it has changed anything: such a host calls quern_pool_start(), and quern_pool_stop() from where it
+ *           hears of its end. SIGHUP or SIGINT that were ignored (nohup; a command in a shell's background) stay ignored.
+ * Second    the first signal begins the drain; a second one, a tenth of a second or more later, has its default action: it ends
+ *           the process at once, also while a handler does not return, or Redis while the pool starts. Jobs that ran come back.
+ * Once      at a time in a process; not on a pool's own thread (in a handler, in a callback): QUERN_E_ARGUMENT.
+ * Errors    those of quern_pool_start(); QUERN_E_BUSY: the time is over, and a handler still runs (the pool leaks, as it must):
+ *           end the process. */
+
+/* Runs the handlers of the config. */
 QUERN_PUBLIC int quern_run(const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* Runs one event ("*": all) by one function, on several threads at once; user stays yours. Jobs of all other events are
+ * acknowledged (as by unhandled "ack"), so the group must be this event's own. QUERN_E_ARGUMENT also: a NULL, or the config has
+ * handlers already. */
+QUERN_PUBLIC int quern_consume(const quern_config *config, const char *event, quern_verdict (*run)(quern_job *job, void *user),
+                               void *user, quern_error *error) QUERN_MUST_USE;
 
 /* ── Job ───────────────────────────────────────────────────────────────────────────────────────────────────────────
  * For the handler, on its thread, until it returns. None of these waits. */

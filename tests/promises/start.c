@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* promises/start: a pool starts, or says in one clear error why not, and leaves nothing running. quern_run() ends on a signal. */
+/* promises/start: a pool starts, or says in one clear error why not, and leaves nothing running. */
 #include <dirent.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "support/mill.h"
 #include "support/proxy.h"
-
-extern char **environ;
 
 static int count_entries(const char *dir)
 {
@@ -120,80 +112,6 @@ static void a_configuration_that_cannot_work_is_refused_without_a_server(void **
     quern_config_free(config);
 }
 
-/* ── quern_run ───────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* The file that the runner makes when its handler begins. */
-static const char *mark_of(struct scene *scene)
-{
-    static char path[120];
-    snprintf(path, sizeof path, "%s/mark", scene->redis.dir);
-    return path;
-}
-
-static int spawn_runner(struct scene *scene)
-{
-    pid_t pid;
-    char options[512];
-    const char *given = getenv("TSAN_OPTIONS");
-    /* It ends while a handler runs, on purpose: the threads that stay are no leak. */
-    snprintf(options, sizeof options, "%s report_thread_leaks=0", given ? given : "");
-    setenv("TSAN_OPTIONS", options, 1);
-    setenv("RUNNER_MARK", mark_of(scene), 1);
-    char *argv[] = {(char[]){RUNNER}, scene->redis.url, (char[]){"jobs"}, NULL};
-    assert_int_equal(posix_spawn(&pid, RUNNER, NULL, NULL, argv, environ), 0);
-    assert_true(pid > 1);
-    int pidfd = pidfd_open(pid, 0);
-    assert_true(pidfd >= 0);
-    wait_for(redis_clients(&scene->redis, ":dispatcher") == 1);
-    return pidfd;
-}
-
-static bool has_exited(int pidfd, int *status)
-{
-    siginfo_t how = {0};
-    if (waitid(P_PIDFD, (id_t)pidfd, &how, WEXITED | WNOHANG) || !how.si_pid) return false;
-    *status = how.si_code == CLD_EXITED ? how.si_status : -how.si_status;
-    close(pidfd);
-    return true;
-}
-
-static void runs_until(struct scene *scene, int number)
-{
-    int status = -1, pidfd = spawn_runner(scene);
-    redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", "1");
-    wait_for(unlink(mark_of(scene)) == 0); /* its handler runs */
-    assert_int_equal(pidfd_send_signal(pidfd, number, NULL, 0), 0);
-    wait_until(has_exited(pidfd, &status), 3000);
-    assert_int_equal(status, 0);
-    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0); /* the job that ran was finished and settled */
-    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:retry"), 0);
-}
-
-static void quern_run_ends_on_sigterm_and_sigint_after_the_job_at_hand(void **state)
-{
-    runs_until(*state, SIGTERM);
-    runs_until(*state, SIGINT);
-}
-
-static void quern_run_says_so_when_a_handler_does_not_return(void **state)
-{
-    struct scene *scene = *state;
-    for (int signals = 1; signals <= 2; signals++) {
-        int status = -1, pidfd = spawn_runner(scene);
-        redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", "2");
-        wait_for(unlink(mark_of(scene)) == 0);
-        int64_t from_ms = wait_now_ms();
-        for (int i = 0; i < signals; i++) {
-            assert_int_equal(pidfd_send_signal(pidfd, i ? SIGINT : SIGTERM, NULL, 0), 0);
-            if (i == 0 && signals == 2) stays(!has_exited(pidfd, &status), 300); /* what comes within a moment is an echo */
-        }
-        wait_until(has_exited(pidfd, &status), 4000);
-        assert_int_equal(status, 3);
-        if (signals == 2) assert_in_range(wait_now_ms() - from_ms, 0, 1500); /* not the whole drain_ms */
-        wait_for(redis_clients(&scene->redis, ":dispatcher") == 0);
-    }
-}
-
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -205,8 +123,6 @@ int main(void)
         SCENE(an_old_redis_is_refused_by_its_version),
         SCENE(what_tells_no_version_is_refused),
         cmocka_unit_test(a_configuration_that_cannot_work_is_refused_without_a_server),
-        SCENE(quern_run_ends_on_sigterm_and_sigint_after_the_job_at_hand),
-        SCENE(quern_run_says_so_when_a_handler_does_not_return),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
