@@ -243,6 +243,7 @@ QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
 
 QUERN_PUBLIC unsigned quern_job_retries(const quern_job *job);    /* failed attempts before this one */
 QUERN_PUBLIC unsigned quern_job_deliveries(const quern_job *job); /* how often Redis handed it out, this time included */
+QUERN_PUBLIC quern_bytes quern_job_consumer(const quern_job *job); /* whose lease it is: this pool's name, unique per start */
 QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);      /* since it was published, by this machine's clock */
 QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeout_ms is over; -1: there is none */
 
@@ -250,6 +251,14 @@ QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeo
  * past its timeout, or the pool's drain is over. */
 QUERN_PUBLIC int quern_job_lost(const quern_job *job);
 QUERN_PUBLIC int quern_job_cancelled(const quern_job *job);
+
+/* A fence for what a handler writes elsewhere. A process can be stopped between its look at quern_job_lost() and its write, so only the
+ * place that is written to can tell a late owner's write: let it know whose the job is. (consumer, deliveries) is the name of this
+ * lease and of no other; a later lease of the same job has more deliveries (or as many, where this run ended before by a stop). So
+ *     first: put the pair into the row of quern_job_id(), unless a pair with more deliveries is there: then the job is another's;
+ *     later: make each write depend on it, in the same transaction: … WHERE job = id AND consumer = mine AND deliveries = mine.
+ * quern_job_entry() will not do: a job that comes back is another entry. The count begins anew where somebody deletes the group and
+ * its streams, or publishes the job again under the same id. A fence for effects that cannot be asked (a mail) does not exist. */
 
 /* Why it failed: kept with the job's log line, notice and dead letter. The last call counts; cut at 1,000 bytes. */
 QUERN_PUBLIC void quern_job_error(quern_job *job, const char *format, ...) QUERN_PRINTF(2, 3);

@@ -60,6 +60,11 @@ unsigned quern_job_deliveries(const quern_job *job)
     return job_deliveries(job);
 }
 
+quern_bytes quern_job_consumer(const quern_job *job)
+{
+    return job->consumer ? bytes_of(job->consumer) : (quern_bytes){NULL, 0};
+}
+
 int64_t quern_job_age_ms(const quern_job *job)
 {
     int64_t age_ms = clock_unix_ms() - message_created_ms(&job->message);

@@ -55,6 +55,11 @@ struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns)
     return slots;
 }
 
+void slots_set_consumer(struct slots *slots, const char *consumer)
+{
+    for (uint32_t i = 0; i < slots->count; i++) slots->at[i].consumer = consumer;
+}
+
 void slots_close(struct slots *slots)
 {
     if (!slots) return;

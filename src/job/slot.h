@@ -72,6 +72,7 @@ struct quern_job {
     _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
     _Atomic int64_t overdue_ns;  /* and its grace: from then on the job may be seized; written last before the handler runs */
     _Atomic int64_t *drain_ns;   /* the pool's: when drain is over, CLOCK_NEVER until a stop */
+    const char *consumer;        /* the pool's name in the group; lent; NULL: it has none */
     void *runner;                /* the worker that runs it; written before overdue_ns */
 
     /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
@@ -111,6 +112,8 @@ struct slots;
 
 /* A table of count slots. drain_ns is lent for as long as it is open. Gives; NULL: no memory. */
 struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns);
+/* What the jobs' owner is called; lent for as long as the table is open. Before there are threads. */
+void slots_set_consumer(struct slots *slots, const char *consumer);
 /* Every slot must be free. */
 void slots_close(struct slots *slots);
 uint32_t slots_count(const struct slots *slots);

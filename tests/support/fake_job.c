@@ -62,6 +62,11 @@ unsigned quern_job_deliveries(const quern_job *job)
     return job->deliveries;
 }
 
+quern_bytes quern_job_consumer(const quern_job *job)
+{
+    return job->consumer;
+}
+
 int64_t quern_job_left_ms(const quern_job *job)
 {
     return job->is_late ? 0 : -1;
@@ -109,8 +114,12 @@ static quern_bytes bytes(const char *text)
 
 quern_job fake_job(const char *data)
 {
-    return (quern_job){
-        .id = bytes("job-1"), .entry = bytes("1700000000000-0"), .event = bytes("test"), .data = bytes(data), .deliveries = 1};
+    return (quern_job){.id = bytes("job-1"),
+                       .entry = bytes("1700000000000-0"),
+                       .event = bytes("test"),
+                       .data = bytes(data),
+                       .consumer = bytes("host-1-abcd"),
+                       .deliveries = 1};
 }
 
 quern_verdict fake_job_run(quern_job *job, const char *options)
