@@ -20,7 +20,7 @@ static const int64_t MIB = 1048576;
 /* A lease shorter than 100 ms would be lost to a busy scheduler; 256 ids are what one script takes (longer ones keep others
  * waiting), and 3,900 fields what one can put back; half a GiB is what Redis itself takes as one value. */
 static const struct config_row rows[] = {
-    {KEY(redis), .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
+    {KEY(redis), .alias = "redis_url", .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
      .sentence = "the server: redis://[user:password@]host[:port][/db], unix:///path, or, in the program, embedded:[folder], "
                  "which it takes where none is set"},
     {KEY(stream), .type = CONFIG_NAME, .min = 1, .max = 512, .fallback = "app.events",

@@ -168,6 +168,10 @@ static void the_redis_url_is_in_no_error(void **state)
     quern_error error;
     assert_int_equal(quern_config_set(config, "redis", "redis://:hunter2@host\n", &error), QUERN_E_CONFIG);
     assert_null(strstr(error.text, "hunter2"));
+    assert_int_equal(quern_config_set(config, "redis_url", "redis://:hunter2@host\n", &error), QUERN_E_CONFIG);
+    assert_null(strstr(error.text, "hunter2"));
+    assert_int_equal(quern_config_set(config, "redis_url", "redis://host", &error), QUERN_OK);
+    assert_string_equal(config->redis, "redis://host");
     assert_int_equal(quern_config_set(config, "redis", "redis://:hunter2@\xff", &error), QUERN_E_CONFIG);
     assert_null(strstr(error.text, "hunter2"));
     accepts("redis", "redis://:hunter2@host");
