@@ -56,6 +56,13 @@ typedef struct {
     size_t len;
 } quern_bytes;
 
+/* What to do about a code; "again" where error.is_retriable is set: the same call may succeed later.
+ *     ARGUMENT   change the call                          FULL      smaller or fewer, by the bound that the text names
+ *     CONFIG     change the key that the text names       GONE      nothing: it is over, or another's
+ *     CONNECT    again, after a pause                     BUSY      again, later: wait, stop or finish what the text names first
+ *     AUTH       password or rights, on the server        MEMORY    again, with more memory, threads or descriptors
+ *     SERVER     by the text: what the server said        UNKNOWN   look, or publish again under a dedup of your own: it may be there
+ *     TIMEOUT    again: nothing has happened */
 enum quern_code {
     QUERN_OK = 0,
     QUERN_E_ARGUMENT, /* the call itself is wrong: a NULL, an empty event, data that is not JSON */

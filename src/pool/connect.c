@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "pool/pool.h"
+#include "wire/cluster.h"
 #include "wire/group.h"
 
 enum { JOIN_TRIES = 5, RECONNECT_MS = 2000, TRY_AGAIN_MS = 100, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
@@ -59,7 +60,8 @@ static int join_group(quern_pool *pool, struct conn *conn, quern_error *err)
 static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
 {
     const struct source *source = &pool->source;
-    int code = key_must_be(conn, source->stream, "stream", err);
+    int code = cluster_check(conn, source->stream, source->dead, err);
+    if (!code) code = key_must_be(conn, source->stream, "stream", err);
     if (!code) code = key_must_be(conn, source->retry, "stream", err);
     if (!code) code = key_must_be(conn, source->completed, "stream", err);
     if (!code) code = key_must_be(conn, source->dead, "stream", err);

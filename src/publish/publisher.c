@@ -23,6 +23,7 @@
 #include "config/config.h"
 #include "publish/check.h"
 #include "publish/send.h"
+#include "wire/cluster.h"
 #include "wire/group.h"
 
 enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024 };
@@ -102,8 +103,9 @@ static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, qu
         struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = config->publish_ms};
         if (!(publisher->conn = conn_open(&options, deadline_ns, err))) return err->code;
     }
-    if (publisher->has_group || !config->group_is_given) return QUERN_OK;
-    int code = group_create(publisher->conn, config->stream, config->group, config->start, err);
+    int code = cluster_check(publisher->conn, config->stream, NULL, err);
+    if (code || publisher->has_group || !config->group_is_given) return code;
+    code = group_create(publisher->conn, config->stream, config->group, config->start, err);
     publisher->has_group = !code;
     return code;
 }

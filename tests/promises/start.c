@@ -94,6 +94,14 @@ static void what_tells_no_version_is_refused(void **state)
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$10\r\n# Server\r\n\r\n", QUERN_E_SERVER, 1500, "not Redis");
 }
 
+/* And nothing was made beside it. */
+static void refuses_key(struct scene *scene, const char *key, const char *what)
+{
+    refuses(scene, scene->redis.url, QUERN_E_SERVER, 1500, key, what);
+    assert_int_equal(redis_number(&scene->redis, "DEL", key), 1);
+    assert_int_equal(redis_number(&scene->redis, "DBSIZE"), 0);
+}
+
 static void a_configuration_that_cannot_work_is_refused_without_a_server(void **state)
 {
     quern_error error;
@@ -112,6 +120,29 @@ static void a_configuration_that_cannot_work_is_refused_without_a_server(void **
     quern_config_free(config);
 }
 
+static void a_key_of_another_type_is_refused_by_name(void **state)
+{
+    static const char *const streams[] = {"jobs", "jobs:failed", "jobs:g:retry", "jobs:g:alone", "jobs:g:completed"};
+    static const char *const others[] = {"jobs:g:delayed", "jobs:g:delayed:jobs", "jobs:g:settles", "jobs:g:crashes"};
+    struct scene *scene = *state;
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        redis_ask(&scene->redis, "SET", streams[i], "somebody's");
+        refuses_key(scene, streams[i], "holds a string");
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        redis_ask(&scene->redis, "LPUSH", others[i], "somebody's");
+        refuses_key(scene, others[i], "holds a list");
+    }
+    redis_ask(&scene->redis, "HSET", "jobs:g:reaper", "somebody's", "1");
+    refuses_key(scene, "jobs:g:reaper", "holds a hash");
+    redis_ask(&scene->redis, "SET", "letters", "somebody's");
+    struct mill *mill = mill_new(scene, "dead_letter_stream", "letters", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    assert_null(quern_pool_start(mill->config, &mill->error));
+    assert_int_equal(mill->error.code, QUERN_E_SERVER);
+    assert_non_null(strstr(mill->error.text, "letters holds a string"));
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -122,6 +153,7 @@ int main(void)
         SCENE(a_server_that_says_nothing_is_given_up_in_time),
         SCENE(an_old_redis_is_refused_by_its_version),
         SCENE(what_tells_no_version_is_refused),
+        SCENE(a_key_of_another_type_is_refused_by_name),
         cmocka_unit_test(a_configuration_that_cannot_work_is_refused_without_a_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
