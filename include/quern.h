@@ -61,7 +61,7 @@ typedef struct {
  *     CONFIG     change the key that the text names       GONE      nothing: it is over, or another's
  *     CONNECT    again, after a pause                     BUSY      again, later: wait, stop or finish what the text names first
  *     AUTH       password or rights, on the server        MEMORY    again, with more memory, threads or descriptors
- *     SERVER     by the text: what the server said        UNKNOWN   look, or publish again under a dedup of your own: it may be there
+ *     SERVER     by the text; again if it may pass        UNKNOWN   look, or publish again under a dedup of your own: it may be there
  *     TIMEOUT    again: nothing has happened */
 enum quern_code {
     QUERN_OK = 0,
@@ -304,15 +304,15 @@ typedef struct {
 QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_message *message,
                                      quern_error *error) QUERN_MUST_USE;
 
-/* Reads the keys redis, stream, group (created if it was set, and is missing), start, batch_size, payload_max_bytes, publish_ms
- * and publish_marked. Copies the config; does not connect yet. Gives. */
+/* Reads the keys redis, stream, group (created if it was set, and is missing), start, batch_size, payload_max_bytes, publish_ms,
+ * backoff_ms, backoff_max_ms and publish_marked. Copies the config; does not connect yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* QUERN_E_BUSY: a call is still inside; nothing was closed. NULL is allowed. */
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
 /* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
- * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms, and
+ * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms (0: one attempt), and
  * tries again meanwhile: a batch whose answer was lost is asked for by its marker, never sent twice (publish_marked false:
  * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which. */
 QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,

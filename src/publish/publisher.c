@@ -26,7 +26,7 @@
 #include "wire/cluster.h"
 #include "wire/group.h"
 
-enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024 };
+enum { ONE_ATTEMPT_MS = 5000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024 };
 
 struct quern_publisher {
     quern_config *config;
@@ -93,6 +93,12 @@ int quern_publisher_close(quern_publisher *publisher)
     return QUERN_OK;
 }
 
+/* How long a call may take. publish_ms 0 means one attempt, not an impatient one. */
+static int64_t budget_ms(const quern_config *config)
+{
+    return config->publish_ms ? config->publish_ms : ONE_ATTEMPT_MS;
+}
+
 /* ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* The connection, and the group where one was asked for. */
@@ -100,7 +106,7 @@ static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, qu
 {
     const quern_config *config = publisher->config;
     if (!publisher->conn) {
-        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = config->publish_ms};
+        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = budget_ms(config)};
         if (!(publisher->conn = conn_open(&options, deadline_ns, err))) return err->code;
     }
     int code = cluster_check(publisher->conn, config->stream, NULL, err);
@@ -145,6 +151,7 @@ static int give_up(const struct outgoing *batch, int code, int may_be_there, que
 /* How long one try may take: a marked one is asked for again, so a connection that says nothing must not use up the whole budget. */
 static int64_t try_deadline_ns(const quern_config *config, const struct outgoing *batch, int64_t deadline_ns)
 {
+    if (!config->publish_ms) return deadline_ns;
     int64_t ms = config->publish_ms / TRIES > LEAST_TRY_MS ? config->publish_ms / TRIES : LEAST_TRY_MS;
     int64_t try_ns = clock_deadline_ns(clock_now_ns(), ms);
     return batch->marker && try_ns < deadline_ns ? try_ns : deadline_ns;
@@ -152,18 +159,19 @@ static int64_t try_deadline_ns(const quern_config *config, const struct outgoing
 
 static int publish_batch(quern_publisher *publisher, const struct outgoing *batch, int64_t deadline_ns, quern_error *err)
 {
-    struct backoff backoff = {.first_ms = FIRST_WAIT_MS, .max_ms = MAX_WAIT_MS, .random = backoff_seed()};
+    const quern_config *config = publisher->config;
+    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
     int may_be_there = 0;
     set_codes(batch, QUERN_E_UNKNOWN);
     for (;;) {
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
-        int64_t try_ns = try_deadline_ns(publisher->config, batch, deadline_ns);
+        int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
         int was_sent = 0, code = publisher_connect(publisher, try_ns, err);
         if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &was_sent, &meaning, err))) return QUERN_OK;
         publisher_disconnect(publisher);
         may_be_there |= was_sent;
         int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
-        bool again = may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
+        bool again = config->publish_ms && may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
         if (!again) return give_up(batch, code, may_be_there, err);
         poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* the last try is short of the end, not a whole pause */
     }
@@ -203,7 +211,7 @@ static int publish_all(quern_publisher *publisher, const quern_message *messages
                        quern_error *err)
 {
     char now[CLOCK_ISO_SIZE], stamps[2 * CLOCK_ISO_SIZE + 40];
-    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), publisher->config->publish_ms);
+    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), budget_ms(publisher->config));
     clock_iso(clock_unix_us(), now);
     snprintf(stamps, sizeof stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
     for (size_t at = 0, count; at < n; at += count) {

@@ -223,6 +223,13 @@ static void keys_that_disagree_are_found(void **state)
     assert_int_equal(config_check(config, &error), QUERN_OK);
     accepts("required_groups", "[\"mail\", \"audit\"]");
     assert_int_equal(config_check(config, &error), QUERN_E_CONFIG);
+    accepts("required_groups", "[]");
+    accepts("backoff_ms", "200");
+    accepts("backoff_max_ms", "100");
+    assert_int_equal(config_check(config, &error), QUERN_E_CONFIG);
+    assert_string_equal(error.text, "backoff_ms: 200 is more than backoff_max_ms (100), the longest pause; use at most that");
+    accepts("backoff_ms", "100");
+    assert_int_equal(config_check(config, &error), QUERN_OK);
 }
 
 static void the_shortest_lease_has_a_heartbeat_that_fits(void **state)

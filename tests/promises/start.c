@@ -83,6 +83,32 @@ static void a_server_that_says_nothing_is_given_up_in_time(void **state)
     refuses_one_that_says(*state, NULL, QUERN_E_CONNECT, 500 + 1000 + 500, "no answer");
 }
 
+/* How often a start of this budget comes to a door behind which nobody is. */
+static int attempts(struct scene *scene, const char *connect_ms, const char *pause_ms)
+{
+    char path[120], url[140];
+    snprintf(path, sizeof path, "%s/door", scene->redis.dir);
+    snprintf(url, sizeof url, "unix://%s", path);
+    struct proxy *door = proxy_open(path, "/nobody/behind/it", NULL);
+    assert_non_null(door);
+    struct mill *mill =
+        mill_new(scene, "redis", url, "connect_ms", connect_ms, "backoff_ms", pause_ms, "backoff_max_ms", pause_ms, NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    assert_null(quern_pool_start(mill->config, &mill->error));
+    assert_int_equal(mill->error.code, QUERN_E_CONNECT);
+    int came = proxy_accepted(door);
+    proxy_close(door);
+    return came;
+}
+
+static void a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say(void **state)
+{
+    assert_int_equal(attempts(*state, "0", "1"), 1);
+    assert_in_range(attempts(*state, "1000", "400"), 2, 7); /* pauses of 200 to 400 ms, and once more at the end */
+    assert_true(attempts(*state, "1000", "5") > 10);
+    assert_in_range(attempts(*state, "300", "60000"), 2, 2); /* a pause is not longer than what is left */
+}
+
 static void an_old_redis_is_refused_by_its_version(void **state)
 {
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$39\r\n# Server\r\nredis_version:6.2.0\r\nos:Linux\r\n\r\n", QUERN_E_SERVER,
@@ -151,6 +177,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_or_a_missing_password_is_said, scene_open_password, scene_close),
         SCENE(what_does_not_speak_redis_is_said),
         SCENE(a_server_that_says_nothing_is_given_up_in_time),
+        SCENE(a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say),
         SCENE(an_old_redis_is_refused_by_its_version),
         SCENE(what_tells_no_version_is_refused),
         SCENE(a_key_of_another_type_is_refused_by_name),
