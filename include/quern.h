@@ -244,7 +244,7 @@ QUERN_PUBLIC quern_bytes quern_job_data(const quern_job *job); /* JSON text, or 
 /* Any field of the entry, known or unknown, as it was read. at == NULL: no such field. */
 QUERN_PUBLIC quern_bytes quern_job_field(const quern_job *job, const char *name);
 
-/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON; the job's error says where, and whatever the
+/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON, or deeper than json_depth_max; the job's error says where, and whatever the
  * handler returns, the job counts as malformed. */
 QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
 
@@ -304,7 +304,7 @@ typedef struct {
 QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_message *message,
                                      quern_error *error) QUERN_MUST_USE;
 
-/* Reads the keys redis, stream, group (created if it was set, and is missing), start, batch_size, payload_max_bytes, publish_ms,
+/* Reads the keys redis, stream, group (created if it was set, and is missing), start, batch_size, payload_max_bytes, json_depth_max, publish_ms,
  * backoff_ms, backoff_max_ms and publish_marked. Copies the config; does not connect yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 

@@ -43,7 +43,7 @@ struct json_t *quern_job_json(quern_job *job)
 {
     if (job->json || job->is_not_json) return job->json;
     quern_error why;
-    job->json = codec_parse(job->message.data, &why);
+    if (!codec_check_depth(job->message.data, job->json_depth_max, &why)) job->json = codec_parse(job->message.data, &why);
     if (job->json) return job->json;
     job->is_not_json = true;
     quern_job_error(job, "the data is %s", why.text);

@@ -374,9 +374,31 @@ static void what_is_wrong_is_refused_before_any_io(void **state)
     refuses(desk, WITH(.event = "e", .data = {"", 0}), QUERN_E_ARGUMENT, "not JSON");
     refuses(desk, WITH(.event = "e", .data = {"12345678901", 11}), QUERN_E_FULL, "11 bytes");
     refuses(desk, WITH(.event = "e", .data = {NULL, 3}), QUERN_E_ARGUMENT, "NULL");
+    set(desk, "json_depth_max", "3"); /* of a check; the publisher has its copy of the config */
+    assert_int_equal(quern_message_check(desk->config, &WITH(.event = "e", .data = {"[[[1]]]", 7}), &desk->error), QUERN_OK);
     message.size = 1;
     refuses(desk, message, QUERN_E_ARGUMENT, "size");
     assert_int_equal(quern_publish(desk->publisher, NULL, 0, NULL, &desk->error), QUERN_OK);
+}
+
+static void deeper_data_than_json_depth_max_is_refused_before_any_io(void **state)
+{
+    enum { DEEP = 3000 };
+    struct desk *desk = *state;
+    char deep[2 * DEEP];
+    memset(deep, '[', DEEP);
+    memset(deep + DEEP, ']', DEEP);
+    set(desk, "redis", "unix:///nobody/listens/here");
+    desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    assert_non_null(desk->publisher);
+    refuses(desk, WITH(.event = "e", .data = {deep + DEEP - 65, 130}), QUERN_E_ARGUMENT,
+            "nested 65 deep; json_depth_max is 64");
+    refuses(desk, WITH(.event = "e", .data = {deep, sizeof deep}), QUERN_E_ARGUMENT, "nested 3000 deep; json_depth_max is 64");
+    assert_int_equal(quern_message_check(desk->config, &WITH(.event = "e", .data = {deep + DEEP - 64, 128}), &desk->error),
+                     QUERN_OK);
+    assert_int_equal(
+        quern_message_check(desk->config, &WITH(.event = "e", .data = {deep, sizeof deep}, .is_raw = 1), &desk->error),
+        QUERN_OK); /* raw bytes are no JSON */
 }
 
 int main(void)
@@ -397,6 +419,7 @@ int main(void)
         DESK(one_attempt_is_patient_and_honest),
         DESK(a_group_is_created_only_where_it_was_given),
         DESK(what_is_wrong_is_refused_before_any_io),
+        DESK(deeper_data_than_json_depth_max_is_refused_before_any_io),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
