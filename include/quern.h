@@ -241,7 +241,8 @@ QUERN_PUBLIC quern_bytes quern_job_entry(const quern_job *job); /* where it lies
 QUERN_PUBLIC quern_bytes quern_job_event(const quern_job *job);
 QUERN_PUBLIC quern_bytes quern_job_data(const quern_job *job); /* JSON text, or raw bytes if data_type says so */
 
-/* Any field of the entry, known or unknown, as it was read. at == NULL: no such field. */
+/* Any field of the entry, known or unknown, as it was read; "timestamps" also where the entry is a single JSON object. at == NULL: no
+ * such field. */
 QUERN_PUBLIC quern_bytes quern_job_field(const quern_job *job, const char *name);
 
 /* The data as jansson's value. Lends until the job ends. NULL: it is not JSON, or deeper than json_depth_max; the job's error says where, and whatever the

@@ -67,7 +67,8 @@ struct quern_config {
     int64_t dead_letter_max;  /* 0: never trimmed */
     /* how much is fetched */
     int64_t batch_size, block_ms, prefetch_ms, prefetch_max, prefetch_bytes;
-    int64_t payload_max_bytes, json_depth_max, fields_max;
+    int64_t payload_max_bytes, fields_max;
+    int64_t depth_max; /* the key json_depth_max */
     /* what ends processes */
     int64_t max_deliveries, max_crashes;
     int on_max_deliveries; /* enum on_max_deliveries */

@@ -83,7 +83,12 @@ static const struct config_row rows[] = {
      .sentence = "most bytes of jobs held at once"},
     {KEY(payload_max_bytes), .type = CONFIG_NUMBER, .min = 1, .max = 512 * MIB, .fallback = "1048576",
      .sentence = "largest data of one job: larger ones are refused by a publisher, and dead when they are read"},
-    {KEY(json_depth_max), .type = CONFIG_NUMBER, .min = 1, .max = 2048, .fallback = "64",
+    {.name = "json_depth_max",
+     .at = offsetof(struct quern_config, depth_max),
+     .type = CONFIG_NUMBER,
+     .min = 1,
+     .max = 2048,
+     .fallback = "64",
      .sentence = "how deep lists and objects may lie in each other in the data: a publisher refuses deeper data, and a handler "
                  "that asks for "
                  "JSON finds it malformed"},

@@ -87,7 +87,7 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->done = done_open();
     if (!pool->chunks || !pool->slots || !pool->ready || !pool->done)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    slots_set_owner(pool->slots, pool->consumer, pool->config->json_depth_max);
+    slots_set_owner(pool->slots, pool->consumer, pool->config->depth_max);
     return rooms_registry(pool->config, open_registry, pool, err);
 }
 

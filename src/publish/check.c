@@ -23,7 +23,7 @@ quern_bytes check_data(const quern_message *message)
     return message->data.at || message->is_raw ? message->data : bytes_of("{}");
 }
 
-int check_message(const quern_message *message, int64_t payload_max_bytes, int64_t json_depth_max, quern_error *err)
+int check_message(const quern_message *message, int64_t payload_max_bytes, int64_t depth_max, quern_error *err)
 {
     quern_bytes data = check_data(message);
     if (message->size < sizeof *message)
@@ -36,6 +36,6 @@ int check_message(const quern_message *message, int64_t payload_max_bytes, int64
                        (long long)payload_max_bytes);
     if (message->is_raw) return QUERN_OK;
     quern_error why;
-    if (!codec_check_depth(data, json_depth_max, &why) && !codec_check_json(data, &why)) return QUERN_OK;
+    if (!codec_check_depth(data, depth_max, &why) && !codec_check_json(data, &why)) return QUERN_OK;
     return err_set(err, QUERN_E_ARGUMENT, "the data is %s", why.text);
 }

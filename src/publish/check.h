@@ -9,7 +9,7 @@
 enum { EVENT_MAX = 256 };
 
 /* QUERN_OK; QUERN_E_ARGUMENT or QUERN_E_FULL: err says what is wrong. */
-int check_message(const quern_message *message, int64_t payload_max_bytes, int64_t json_depth_max, quern_error *err) QUERN_MUST_USE;
+int check_message(const quern_message *message, int64_t payload_max_bytes, int64_t depth_max, quern_error *err) QUERN_MUST_USE;
 
 /* The data that is published: the message's, or an empty object. */
 quern_bytes check_data(const quern_message *message);

@@ -183,7 +183,7 @@ static int check_all(quern_publisher *publisher, const quern_message *messages, 
 {
     quern_error why;
     for (size_t i = 0; i < n; i++) {
-        int code = check_message(&messages[i], publisher->config->payload_max_bytes, publisher->config->json_depth_max, &why);
+        int code = check_message(&messages[i], publisher->config->payload_max_bytes, publisher->config->depth_max, &why);
         if (!code) continue;
         return n == 1 ? err_set(err, code, "%s", why.text) : err_set(err, code, "message %zu of %zu: %s", i + 1, n, why.text);
     }
@@ -234,7 +234,7 @@ static int publish_all(quern_publisher *publisher, const quern_message *messages
 int quern_message_check(const quern_config *config, const quern_message *message, quern_error *err)
 {
     if (!config || !message) return err_set(err, QUERN_E_ARGUMENT, "no configuration or no message was given");
-    return check_message(message, config->payload_max_bytes, config->json_depth_max, err);
+    return check_message(message, config->payload_max_bytes, config->depth_max, err);
 }
 
 /* Receipts for the caller, or for ourselves: each with its id, and not published yet. */

@@ -40,8 +40,10 @@ quern_bytes quern_job_data(const quern_job *job)
 
 quern_bytes quern_job_field(const quern_job *job, const char *name)
 {
-    bool is_there = job->is_raw && strcmp(name, "data_type") == 0;
-    return is_there ? (quern_bytes){"bytes", 5} : (quern_bytes){NULL, 0};
+    if (job->is_raw && strcmp(name, "data_type") == 0) return (quern_bytes){"bytes", 5};
+    for (size_t i = 0; i < 8 && job->fields[i]; i += 2)
+        if (strcmp(name, job->fields[i]) == 0) return (quern_bytes){job->fields[i + 1], strlen(job->fields[i + 1])};
+    return (quern_bytes){NULL, 0};
 }
 
 struct json_t *quern_job_json(quern_job *job)

@@ -16,6 +16,7 @@ struct quern_job {
     bool is_raw, is_lost, is_late;        /* data_type is bytes; the lease is gone; the timeout is over */
     bool (*is_cancelled)(quern_job *job); /* asked by quern_job_cancelled(); NULL: never */
     unsigned retries, deliveries;
+    const char *fields[8]; /* names and values in turn */
     const char *watched; /* for is_cancelled: a file to look for */
     /* left by the handler */
     char error[1001];
