@@ -5,82 +5,16 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "support/mill.h"
 #include "support/proxy.h"
-
-extern char **environ;
+#include "support/runner.h"
 
 static const int wishes[] = {SIGTERM, SIGINT, SIGHUP};
 enum { WISHES = sizeof wishes / sizeof *wishes };
-
-/* ── the runner ──────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* The file that the runner makes when its handler begins. */
-static const char *mark_of(struct scene *scene)
-{
-    static char path[120];
-    snprintf(path, sizeof path, "%s/mark", scene->redis.dir);
-    return path;
-}
-
-/* event: NULL: quern_run(). */
-static int spawn_at(struct scene *scene, char *url, const char *event)
-{
-    pid_t pid;
-    char options[512];
-    const char *given = getenv("TSAN_OPTIONS");
-    /* It ends while a handler runs, on purpose: the threads that stay are no leak. */
-    snprintf(options, sizeof options, "%s report_thread_leaks=0", given ? given : "");
-    setenv("TSAN_OPTIONS", options, 1);
-    setenv("RUNNER_MARK", mark_of(scene), 1);
-    if (event) setenv("RUNNER_EVENT", event, 1);
-    char *argv[] = {(char[]){RUNNER}, url, (char[]){"jobs"}, NULL};
-    int failed = posix_spawn(&pid, RUNNER, NULL, NULL, argv, environ);
-    unsetenv("RUNNER_EVENT");
-    assert_int_equal(failed, 0);
-    assert_true(pid > 1);
-    int pidfd = pidfd_open(pid, 0);
-    assert_true(pidfd >= 0);
-    return pidfd;
-}
-
-static int spawn_runner(struct scene *scene, const char *event)
-{
-    int pidfd = spawn_at(scene, scene->redis.url, event);
-    wait_for(redis_clients(&scene->redis, ":dispatcher") == 1);
-    return pidfd;
-}
-
-static int signal_to(int pidfd, int number)
-{
-    return pidfd_send_signal(pidfd, number, NULL, 0);
-}
-
-static bool has_exited(int pidfd, int *status)
-{
-    siginfo_t how = {0};
-    if (waitid(P_PIDFD, (id_t)pidfd, &how, WEXITED | WNOHANG) || !how.si_pid) return false;
-    *status = how.si_code == CLD_EXITED ? how.si_status : -how.si_status;
-    close(pidfd);
-    return true;
-}
-
-/* A runner that is at a job of this data. */
-static int runner_at_work(struct scene *scene, const char *data)
-{
-    int pidfd = spawn_runner(scene, NULL);
-    redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", data);
-    wait_for(unlink(mark_of(scene)) == 0);
-    return pidfd;
-}
 
 static void nothing_is_left(struct scene *scene)
 {
@@ -93,8 +27,8 @@ static void quern_run_ends_on_each_of_three_signals_after_the_job_at_hand(void *
     struct scene *scene = *state;
     for (int i = 0; i < WISHES; i++) {
         int status = -1, pidfd = runner_at_work(scene, "1");
-        assert_int_equal(signal_to(pidfd, wishes[i]), 0);
-        wait_until(has_exited(pidfd, &status), 3000);
+        assert_int_equal(runner_signal(pidfd, wishes[i]), 0);
+        wait_until(runner_has_exited(pidfd, &status), 3000);
         assert_int_equal(status, 0);
         nothing_is_left(scene);
     }
@@ -104,10 +38,10 @@ static void what_follows_a_signal_at_once_belongs_to_it(void **state)
 {
     struct scene *scene = *state;
     int status = -1, pidfd = runner_at_work(scene, "1");
-    assert_int_equal(signal_to(pidfd, SIGTERM), 0);
-    assert_int_equal(signal_to(pidfd, SIGINT), 0);
-    assert_int_equal(signal_to(pidfd, SIGHUP), 0);
-    wait_until(has_exited(pidfd, &status), 3000);
+    assert_int_equal(runner_signal(pidfd, SIGTERM), 0);
+    assert_int_equal(runner_signal(pidfd, SIGINT), 0);
+    assert_int_equal(runner_signal(pidfd, SIGHUP), 0);
+    wait_until(runner_has_exited(pidfd, &status), 3000);
     assert_int_equal(status, 0);
     nothing_is_left(scene);
 }
@@ -118,8 +52,8 @@ static void the_drain_has_a_bound_when_a_handler_does_not_return(void **state)
     struct scene *scene = *state;
     int status = -1, pidfd = runner_at_work(scene, "2");
     int64_t from_ms = wait_now_ms();
-    assert_int_equal(signal_to(pidfd, SIGTERM), 0);
-    wait_until(has_exited(pidfd, &status), DRAIN_MS + 2000);
+    assert_int_equal(runner_signal(pidfd, SIGTERM), 0);
+    wait_until(runner_has_exited(pidfd, &status), DRAIN_MS + 2000);
     assert_int_equal(status, 3);
     assert_in_range(wait_now_ms() - from_ms, DRAIN_MS, DRAIN_MS + 2000);
     assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 1); /* it comes back when its lease is over */
@@ -131,10 +65,10 @@ static void a_second_signal_has_its_default_action(void **state)
     for (int i = 0; i < WISHES; i++) {
         int status = -1, pidfd = runner_at_work(scene, "2");
         int64_t from_ms = wait_now_ms();
-        assert_int_equal(signal_to(pidfd, SIGTERM), 0);
-        stays(!has_exited(pidfd, &status), 300); /* what comes within a moment is an echo */
-        assert_int_equal(signal_to(pidfd, wishes[i]), 0);
-        wait_until(has_exited(pidfd, &status), 4000);
+        assert_int_equal(runner_signal(pidfd, SIGTERM), 0);
+        stays(!runner_has_exited(pidfd, &status), 300); /* what comes within a moment is an echo */
+        assert_int_equal(runner_signal(pidfd, wishes[i]), 0);
+        wait_until(runner_has_exited(pidfd, &status), 4000);
         assert_int_equal(status, -wishes[i]);
         assert_in_range(wait_now_ms() - from_ms, 0, 1500); /* not the whole drain_ms */
         wait_for(redis_clients(&scene->redis, ":dispatcher") == 0);
@@ -150,12 +84,12 @@ static void a_second_signal_ends_a_start_that_waits(void **state)
     snprintf(url, sizeof url, "unix://%s", path);
     struct proxy *mute = proxy_open(path, NULL, NULL);
     assert_non_null(mute);
-    int pidfd = spawn_at(scene, url, NULL);
+    int pidfd = runner_spawn(scene, url, NULL);
     wait_for(proxy_accepted(mute) > 0);
-    assert_int_equal(signal_to(pidfd, SIGINT), 0);
-    stays(!has_exited(pidfd, &status), 300);
-    assert_int_equal(signal_to(pidfd, SIGINT), 0);
-    wait_until(has_exited(pidfd, &status), 4000);
+    assert_int_equal(runner_signal(pidfd, SIGINT), 0);
+    stays(!runner_has_exited(pidfd, &status), 300);
+    assert_int_equal(runner_signal(pidfd, SIGINT), 0);
+    wait_until(runner_has_exited(pidfd, &status), 4000);
     assert_int_equal(status, -SIGINT);
     proxy_close(mute);
 }
@@ -166,16 +100,16 @@ static void ignored_as_by_nohup_stays_ignored(void **state)
     int status = -1;
     signal(SIGHUP, SIG_IGN); /* handed down to the runner */
     signal(SIGINT, SIG_IGN);
-    int pidfd = spawn_runner(scene, NULL);
+    int pidfd = runner_start(scene, NULL);
     signal(SIGHUP, SIG_DFL);
     signal(SIGINT, SIG_DFL);
-    assert_int_equal(signal_to(pidfd, SIGHUP), 0);
-    assert_int_equal(signal_to(pidfd, SIGINT), 0);
-    stays(!has_exited(pidfd, &status), 300);
+    assert_int_equal(runner_signal(pidfd, SIGHUP), 0);
+    assert_int_equal(runner_signal(pidfd, SIGINT), 0);
+    stays(!runner_has_exited(pidfd, &status), 300);
     redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", "0");
-    wait_for(unlink(mark_of(scene)) == 0); /* it still works */
-    assert_int_equal(signal_to(pidfd, SIGTERM), 0);
-    wait_until(has_exited(pidfd, &status), 3000);
+    wait_for(runner_has_marked(scene)); /* it still works */
+    assert_int_equal(runner_signal(pidfd, SIGTERM), 0);
+    wait_until(runner_has_exited(pidfd, &status), 3000);
     assert_int_equal(status, 0);
 }
 
@@ -183,9 +117,9 @@ static void a_child_that_a_handler_forks_ends_by_its_own_signals(void **state)
 {
     struct scene *scene = *state;
     int status = -1, pidfd = runner_at_work(scene, "3"); /* only that of the child has come */
-    stays(!has_exited(pidfd, &status), 300);
-    assert_int_equal(signal_to(pidfd, SIGTERM), 0);
-    wait_until(has_exited(pidfd, &status), 3000);
+    stays(!runner_has_exited(pidfd, &status), 300);
+    assert_int_equal(runner_signal(pidfd, SIGTERM), 0);
+    wait_until(runner_has_exited(pidfd, &status), 3000);
     assert_int_equal(status, 0);
     nothing_is_left(scene);
 }
@@ -345,12 +279,12 @@ static void quern_consume_runs_one_event_and_acknowledges_the_others(void **stat
 static void quern_consume_ends_on_a_signal_too(void **state)
 {
     struct scene *scene = *state;
-    int status = -1, pidfd = spawn_runner(scene, "mine");
+    int status = -1, pidfd = runner_start(scene, "mine");
     redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "theirs", "data", "2");
     redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "mine", "data", "1");
-    wait_for(unlink(mark_of(scene)) == 0);
-    assert_int_equal(signal_to(pidfd, SIGINT), 0);
-    wait_until(has_exited(pidfd, &status), 3000);
+    wait_for(runner_has_marked(scene));
+    assert_int_equal(runner_signal(pidfd, SIGINT), 0);
+    wait_until(runner_has_exited(pidfd, &status), 3000);
     assert_int_equal(status, 0);
     nothing_is_left(scene);
 }

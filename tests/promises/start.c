@@ -120,6 +120,24 @@ static void what_tells_no_version_is_refused(void **state)
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$10\r\n# Server\r\n\r\n", QUERN_E_SERVER, 1500, "not Redis");
 }
 
+static void a_heartbeat_of_half_the_lease_or_more_is_refused_before_any_io(void **state)
+{
+    static const char *const beats[] = {"500", "501", "999", "5000"};
+    struct scene *scene = *state;
+    long long connections = redis_info(&scene->redis, "stats", "total_connections_received");
+    for (size_t i = 0; i < sizeof beats / sizeof *beats; i++) {
+        struct mill *mill = mill_new(scene, "lease_ms", "1000", "heartbeat_ms", beats[i], NULL);
+        mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+        assert_null(quern_pool_start(mill->config, &mill->error));
+        assert_int_equal(mill->error.code, QUERN_E_CONFIG);
+        const char *const words[] = {"heartbeat_ms", beats[i], "lease_ms (1000)", "use less than 500"};
+        for (size_t w = 0; w < 4; w++)
+            if (!strstr(mill->error.text, words[w])) fail_msg("'%s' is not in: %s", words[w], mill->error.text);
+    }
+    assert_int_equal(redis_info(&scene->redis, "stats", "total_connections_received"), connections);
+    mill_stop(mill_run(scene, "lease_ms", "1000", "heartbeat_ms", "499", NULL));
+}
+
 /* And nothing was made beside it. */
 static void refuses_key(struct scene *scene, const char *key, const char *what)
 {
@@ -180,6 +198,7 @@ int main(void)
         SCENE(a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say),
         SCENE(an_old_redis_is_refused_by_its_version),
         SCENE(what_tells_no_version_is_refused),
+        SCENE(a_heartbeat_of_half_the_lease_or_more_is_refused_before_any_io),
         SCENE(a_key_of_another_type_is_refused_by_name),
         cmocka_unit_test(a_configuration_that_cannot_work_is_refused_without_a_server),
     };
