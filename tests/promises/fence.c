@@ -118,11 +118,11 @@ static void each_attempt_of_a_job_has_a_name_of_its_own(void **state)
     mill_start(mill);
     scene_publish(scene, 1, 1);
     wait_for(redis_number(&scene->redis, "XLEN", "jobs:failed") == 1);
+    mill_stop(mill);
     assert_int_equal(row.taken, 5);
     assert_int_equal(row.written, 5);
     assert_int_equal(row.refused + row.refused_claims, 0);
     assert_int_equal(row.deliveries, 5);
-    mill_stop(mill);
 }
 
 static void two_pools_have_two_consumers_and_redis_knows_them_by_those_names(void **state)

@@ -113,9 +113,13 @@ static void ignored_as_by_nohup_stays_ignored(void **state)
     assert_int_equal(status, 0);
 }
 
+/* Not under the thread sanitizer, which keeps back the signals of a child that a thread has forked. */
 static void a_child_that_a_handler_forks_ends_by_its_own_signals(void **state)
 {
     struct scene *scene = *state;
+#ifdef __SANITIZE_THREAD__
+    skip();
+#endif
     int status = -1, pidfd = runner_at_work(scene, "3"); /* only that of the child has come */
     stays(!runner_has_exited(pidfd, &status), 300);
     assert_int_equal(runner_signal(pidfd, SIGTERM), 0);
