@@ -16,7 +16,8 @@
  * Threads   a quern_config belongs to one thread at a time; pools and publishers may be used from any thread; a quern_job
  *           belongs to the thread that runs its handler, until the handler returns.
  * Sizes     per-call structs begin with their own size, so that later versions can add to their end.
- * A guest   the library never exits, installs no signal handler, writes no output; your callbacks run on a thread of their own.
+ * A guest   the library never exits, installs no signal handler (but for quern_run(), quern_consume() and the key crash_hook),
+ *           writes no output; your callbacks run on a thread of their own.
  *
  * Everything here is since version 0.1. */
 #ifndef QUERN_H
@@ -55,6 +56,13 @@ typedef struct {
     size_t len;
 } quern_bytes;
 
+/* What to do about a code; "again" where error.is_retriable is set: the same call may succeed later.
+ *     ARGUMENT   change the call                          FULL      smaller or fewer, by the bound that the text names
+ *     CONFIG     change the key that the text names       GONE      nothing: it is over, or another's
+ *     CONNECT    again, after a pause                     BUSY      again, later: wait, stop or finish what the text names first
+ *     AUTH       password or rights, on the server        MEMORY    again, with more memory, threads or descriptors
+ *     SERVER     by the text; again if it may pass        UNKNOWN   look, or publish again under a dedup of your own: it may be there
+ *     TIMEOUT    again: nothing has happened */
 enum quern_code {
     QUERN_OK = 0,
     QUERN_E_ARGUMENT, /* the call itself is wrong: a NULL, an empty event, data that is not JSON */
@@ -207,10 +215,26 @@ QUERN_PUBLIC int quern_pool_reload(quern_pool *pool, const quern_config *config,
 /* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
 QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);
 
-/* Start, wait for SIGINT or SIGTERM (or for the pool's own end), stop, join within drain_ms, free. Blocks those two signals
- * in the calling thread meanwhile, so call it before other threads are made. QUERN_E_BUSY: a handler still runs (the pool
- * leaks, as it must), or a second signal came. */
+/* ── For programs that want nothing but a pool ─────────────────────────────────────────────────────────────────────
+ * Start, wait for SIGINT, SIGTERM or SIGHUP (or for the pool's own end), stop, join within drain_ms and half a second, free.
+ * Signals   the three are taken for as long as the call lasts, on whatever thread of the process they come, and only where their
+ *           disposition is the default. If one has a handler, or SIGTERM is ignored, the call refuses (QUERN_E_ARGUMENT, error
+ *           names it) before it has changed anything: such a host calls quern_pool_start(), and quern_pool_stop() from where it
+ *           hears of its end. SIGHUP or SIGINT that were ignored (nohup; a command in a shell's background) stay ignored.
+ * Second    the first signal begins the drain; a second one, a tenth of a second or more later, has its default action: it ends
+ *           the process at once, also while a handler does not return, or Redis while the pool starts. Jobs that ran come back.
+ * Once      at a time in a process; not on a pool's own thread (in a handler, in a callback): QUERN_E_ARGUMENT.
+ * Errors    those of quern_pool_start(); QUERN_E_BUSY: the time is over, and a handler still runs (the pool leaks, as it must):
+ *           end the process. */
+
+/* Runs the handlers of the config. */
 QUERN_PUBLIC int quern_run(const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* Runs one event ("*": all) by one function, on several threads at once; user stays yours. Jobs of all other events are
+ * acknowledged (as by unhandled "ack"), so the group must be this event's own. QUERN_E_ARGUMENT also: a NULL, or the config has
+ * handlers already. */
+QUERN_PUBLIC int quern_consume(const quern_config *config, const char *event, quern_verdict (*run)(quern_job *job, void *user),
+                               void *user, quern_error *error) QUERN_MUST_USE;
 
 /* ── Job ───────────────────────────────────────────────────────────────────────────────────────────────────────────
  * For the handler, on its thread, until it returns. None of these waits. */
@@ -220,15 +244,17 @@ QUERN_PUBLIC quern_bytes quern_job_entry(const quern_job *job); /* where it lies
 QUERN_PUBLIC quern_bytes quern_job_event(const quern_job *job);
 QUERN_PUBLIC quern_bytes quern_job_data(const quern_job *job); /* JSON text, or raw bytes if data_type says so */
 
-/* Any field of the entry, known or unknown, as it was read. at == NULL: no such field. */
+/* Any field of the entry, known or unknown, as it was read; "timestamps" also where the entry is a single JSON object. at == NULL: no
+ * such field. */
 QUERN_PUBLIC quern_bytes quern_job_field(const quern_job *job, const char *name);
 
-/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON; the job's error says where, and whatever the
+/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON, or deeper than json_depth_max; the job's error says where, and whatever the
  * handler returns, the job counts as malformed. */
 QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
 
 QUERN_PUBLIC unsigned quern_job_retries(const quern_job *job);    /* failed attempts before this one */
 QUERN_PUBLIC unsigned quern_job_deliveries(const quern_job *job); /* how often Redis handed it out, this time included */
+QUERN_PUBLIC quern_bytes quern_job_consumer(const quern_job *job); /* whose lease it is: this pool's name, unique per start */
 QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);      /* since it was published, by this machine's clock */
 QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeout_ms is over; -1: there is none */
 
@@ -236,6 +262,14 @@ QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeo
  * past its timeout, or the pool's drain is over. */
 QUERN_PUBLIC int quern_job_lost(const quern_job *job);
 QUERN_PUBLIC int quern_job_cancelled(const quern_job *job);
+
+/* A fence for what a handler writes elsewhere. A process can be stopped between its look at quern_job_lost() and its write, so only the
+ * place that is written to can tell a late owner's write: let it know whose the job is. (consumer, deliveries) is the name of this
+ * lease and of no other; a later lease of the same job has more deliveries (or as many, where this run ended before by a stop). So
+ *     first: put the pair into the row of quern_job_id(), unless a pair with more deliveries is there: then the job is another's;
+ *     later: make each write depend on it, in the same transaction: … WHERE job = id AND consumer = mine AND deliveries = mine.
+ * quern_job_entry() will not do: a job that comes back is another entry. The count begins anew where somebody deletes the group and
+ * its streams, or publishes the job again under the same id. A fence for effects that cannot be asked (a mail) does not exist. */
 
 /* Why it failed: kept with the job's log line, notice and dead letter. The last call counts; cut at 1,000 bytes. */
 QUERN_PUBLIC void quern_job_error(quern_job *job, const char *format, ...) QUERN_PRINTF(2, 3);
@@ -302,15 +336,16 @@ QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_mes
 QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user);
 
 /* Reads the keys redis, stream, group (created if it was set or max_pending is, and is missing), start, batch_size,
- * payload_max_bytes, publish_ms, publish_marked, publish_shape, publish_queue_max, publish_queue_bytes, unique_by, unique_ms,
- * max_pending, on_max_pending and dead_letter_stream. Copies the config; does not connect yet. Gives. */
+ * payload_max_bytes, json_depth_max, publish_ms, backoff_ms, backoff_max_ms, publish_marked, publish_shape, publish_queue_max,
+ * publish_queue_bytes, unique_by, unique_ms, max_pending, on_max_pending and dead_letter_stream. Copies the config; does not connect
+ * yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* QUERN_E_BUSY: a call is still inside, or a message of quern_publish_async() unanswered; nothing was closed. NULL is allowed. */
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
 /* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
- * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms, and
+ * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms (0: one attempt), and
  * tries again meanwhile: a batch whose answer was lost is asked for by its marker, never sent twice (publish_marked false:
  * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which.
  *

@@ -176,6 +176,10 @@ int config_check(const quern_config *config, quern_error *err)
                        "heartbeat_ms: %lld is half of lease_ms (%lld) or more: one late renewal would lose jobs; use less than "
                        "%lld, or null for a sixth",
                        (long long)config->heartbeat_ms, (long long)config->lease_ms, (long long)(config->lease_ms + 1) / 2);
+    if (config->backoff_ms > config->backoff_max_ms)
+        return err_set(err, QUERN_E_CONFIG,
+                       "backoff_ms: %lld is more than backoff_max_ms (%lld), the longest pause; use at most that",
+                       (long long)config->backoff_ms, (long long)config->backoff_max_ms);
     if (config->dead_letter_stream && !strcmp(config->dead_letter_stream, config->stream))
         return err_set(
             err, QUERN_E_CONFIG,

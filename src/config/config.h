@@ -71,6 +71,7 @@ struct quern_config {
     /* how much is fetched */
     int64_t batch_size, block_ms, prefetch_ms, prefetch_max, prefetch_bytes;
     int64_t payload_max_bytes, fields_max;
+    int64_t depth_max; /* the key json_depth_max */
     /* what ends processes */
     int64_t max_deliveries, max_crashes;
     int on_max_deliveries; /* enum on_max_deliveries */
@@ -81,7 +82,8 @@ struct quern_config {
     bool trim;
     struct config_list required_groups, ignored_groups;
     /* start and stop */
-    int64_t drain_ms, connect_ms, publish_ms;
+    int64_t drain_ms, connect_ms, publish_ms; /* connect_ms, publish_ms 0: one attempt */
+    int64_t backoff_ms, backoff_max_ms;
     bool publish_marked;
     /* what is published */
     int64_t publish_queue_max, publish_queue_bytes;

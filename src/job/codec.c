@@ -28,6 +28,31 @@ void codec_drop(struct json_t *value)
     json_decref(value);
 }
 
+size_t codec_depth(quern_bytes text)
+{
+    size_t depth = 0, deepest = 0;
+    bool is_in_text = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (c == '"')
+            is_in_text = !is_in_text;
+        else if (is_in_text)
+            i += c == '\\'; /* what is escaped ends no text */
+        else if ((c == '[' || c == '{') && ++depth > deepest)
+            deepest = depth;
+        else if ((c == ']' || c == '}') && depth)
+            depth--;
+    }
+    return deepest;
+}
+
+int codec_check_depth(quern_bytes text, int64_t depth_max, quern_error *err)
+{
+    size_t depth = depth_max ? codec_depth(text) : 0;
+    if (depth <= (size_t)depth_max) return QUERN_OK;
+    return err_set(err, QUERN_E_ARGUMENT, "nested %zu deep; json_depth_max is %lld", depth, (long long)depth_max);
+}
+
 int codec_check_json(quern_bytes text, quern_error *err)
 {
     json_t *value = codec_parse(text, err);

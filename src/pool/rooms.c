@@ -87,8 +87,8 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->done = done_open();
     if (!pool->chunks || !pool->slots || !pool->ready || !pool->done)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    int code = rooms_registry(pool->config, open_registry, pool, err);
-    return code;
+    slots_set_owner(pool->slots, pool->consumer, pool->config->depth_max);
+    return rooms_registry(pool->config, open_registry, pool, err);
 }
 
 int rooms_crew(quern_pool *pool, quern_error *err)

@@ -23,9 +23,18 @@
 #include "publish/check.h"
 #include "publish/publisher.h"
 #include "publish/unique.h"
+#include "wire/cluster.h"
 #include "wire/group.h"
 
-enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024, TOLD_MAX = 128, DROPPING_MAX = 64 /* each costs Redis four commands */ };
+enum {
+    ONE_ATTEMPT_MS = 5000,
+    LAST_TRY_MS = 100,
+    TRIES = 3,
+    LEAST_TRY_MS = 1000,
+    BATCH_BYTES = 1024 * 1024,
+    TOLD_MAX = 128,
+    DROPPING_MAX = 64 /* each costs Redis four commands */
+};
 
 static void publisher_free(quern_publisher *publisher)
 {
@@ -110,6 +119,12 @@ int quern_publisher_close(quern_publisher *publisher)
     return QUERN_OK;
 }
 
+/* How long a call may take. publish_ms 0 means one attempt, not an impatient one. */
+static int64_t budget_ms(const quern_config *config)
+{
+    return config->publish_ms ? config->publish_ms : ONE_ATTEMPT_MS;
+}
+
 /* ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* The connection, and the group where one was asked for. */
@@ -117,11 +132,12 @@ static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, qu
 {
     const quern_config *config = publisher->config;
     if (!publisher->conn) {
-        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = config->publish_ms};
+        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = budget_ms(config)};
         if (!(publisher->conn = conn_open(&options, deadline_ns, err))) return err->code;
     }
-    if (publisher->has_group || (!config->group_is_given && !config->max_pending)) return QUERN_OK;
-    int code = group_create(publisher->conn, config->stream, config->group, config->start, err);
+    int code = cluster_check(publisher->conn, config->stream, config->dead_letter_stream, err);
+    if (code || publisher->has_group || (!config->group_is_given && !config->max_pending)) return code;
+    code = group_create(publisher->conn, config->stream, config->group, config->start, err);
     publisher->has_group = !code;
     return code;
 }
@@ -161,6 +177,7 @@ static int give_up(const struct outgoing *batch, int code, int may_be_there, que
 /* How long one try may take: a marked one is asked for again, so a connection that says nothing must not use up the whole budget. */
 static int64_t try_deadline_ns(const quern_config *config, const struct outgoing *batch, int64_t deadline_ns)
 {
+    if (!config->publish_ms) return deadline_ns;
     int64_t ms = config->publish_ms / TRIES > LEAST_TRY_MS ? config->publish_ms / TRIES : LEAST_TRY_MS;
     int64_t try_ns = clock_deadline_ns(clock_now_ns(), ms);
     return batch->marker && try_ns < deadline_ns ? try_ns : deadline_ns;
@@ -168,18 +185,19 @@ static int64_t try_deadline_ns(const quern_config *config, const struct outgoing
 
 static int publish_batch(quern_publisher *publisher, const struct outgoing *batch, int64_t deadline_ns, quern_error *err)
 {
-    struct backoff backoff = {.first_ms = FIRST_WAIT_MS, .max_ms = MAX_WAIT_MS, .random = backoff_seed()};
+    const quern_config *config = publisher->config;
+    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
     int may_be_there = 0;
     set_codes(batch, QUERN_E_UNKNOWN);
     for (;;) {
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
-        int64_t try_ns = try_deadline_ns(publisher->config, batch, deadline_ns);
+        int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
         int was_sent = 0, code = publisher_connect(publisher, try_ns, err);
         if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &was_sent, &meaning, err))) return QUERN_OK;
         publisher_disconnect(publisher);
         may_be_there |= was_sent;
         int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
-        bool again = may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
+        bool again = config->publish_ms && may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
         if (!again) return give_up(batch, code, may_be_there, err);
         poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* the last try is short of the end, not a whole pause */
     }
@@ -200,7 +218,7 @@ static int wait_for_room(const quern_config *config, struct backoff *backoff, si
 {
     int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
     bool is_dropping = config->on_max_pending == PENDING_DROP_OLDEST;
-    if (config->on_max_pending == PENDING_REFUSE || left_ms <= 0)
+    if (config->on_max_pending == PENDING_REFUSE || !config->publish_ms || left_ms <= 0)
         return err_set(err, QUERN_E_FULL, "no room: max_pending (%lld) jobs wait for group %s%s", (long long)config->max_pending,
                        config->group, config->on_max_pending == PENDING_REFUSE ? "" : ", and publish_ms is over");
     if (!is_dropping || !taken) poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* one call drops only so many */
@@ -283,9 +301,9 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
 static int publish_all(quern_publisher *publisher, struct parcel *parcel, quern_error *err)
 {
     const quern_config *config = publisher->config;
-    struct backoff backoff = {.first_ms = FIRST_WAIT_MS, .max_ms = MAX_WAIT_MS, .random = backoff_seed()};
+    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
     char now[CLOCK_ISO_SIZE];
-    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), config->publish_ms);
+    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), budget_ms(config));
     clock_iso(clock_unix_us(), now);
     snprintf(parcel->stamps, sizeof parcel->stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
     for (size_t i = 0; i < parcel->count; i++) memcpy(parcel->receipts[i].created_at, now, sizeof now);
