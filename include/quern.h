@@ -16,7 +16,8 @@
  * Threads   a quern_config belongs to one thread at a time; pools and publishers may be used from any thread; a quern_job
  *           belongs to the thread that runs its handler, until the handler returns.
  * Sizes     per-call structs begin with their own size, so that later versions can add to their end.
- * A guest   the library never exits, installs no signal handler, writes no output; your callbacks run on a thread of their own.
+ * A guest   the library never exits, installs no signal handler (but for quern_run(), quern_consume() and the key crash_hook),
+ *           writes no output; your callbacks run on a thread of their own.
  *
  * Everything here is since version 0.1. */
 #ifndef QUERN_H
@@ -55,6 +56,13 @@ typedef struct {
     size_t len;
 } quern_bytes;
 
+/* What to do about a code; "again" where error.is_retriable is set: the same call may succeed later.
+ *     ARGUMENT   change the call                          FULL      smaller or fewer, by the bound that the text names
+ *     CONFIG     change the key that the text names       GONE      nothing: it is over, or another's
+ *     CONNECT    again, after a pause                     BUSY      again, later: wait, stop or finish what the text names first
+ *     AUTH       password or rights, on the server        MEMORY    again, with more memory, threads or descriptors
+ *     SERVER     by the text; again if it may pass        UNKNOWN   look, or publish again under a dedup of your own: it may be there
+ *     TIMEOUT    again: nothing has happened */
 enum quern_code {
     QUERN_OK = 0,
     QUERN_E_ARGUMENT, /* the call itself is wrong: a NULL, an empty event, data that is not JSON */
@@ -141,9 +149,10 @@ enum quern_what {
     QUERN_NOTICE_OUTAGE = 4,   /* Redis is out of reach; text says why */
     QUERN_NOTICE_BACK = 8,     /* Redis answers again */
     QUERN_NOTICE_STOPPED = 16, /* the pool has stopped: nothing of it runs any more but this thread */
-    QUERN_NOTICE_STUCK = 32    /* a handler did not return within timeout_ms and timeout_grace_ms: its job counts as failed */
+    QUERN_NOTICE_STUCK = 32,   /* a handler did not return within timeout_ms and timeout_grace_ms: its job counts as failed */
+    QUERN_NOTICE_PUBLISH = 64  /* a message of a publisher's: outcome is its receipt's code, run_us how long the call took */
 };
-enum { QUERN_NOTICE_ALL = 63 };
+enum { QUERN_NOTICE_ALL = 127 };
 
 typedef struct {
     size_t size;
@@ -157,6 +166,8 @@ typedef struct {
 /* Who is told of notices (kinds: which, the bits of enum quern_what together) and of log lines. Both are called on the pool's
  * notices thread, one at a time; a callback that blocks delays only the other callbacks: what does not fit its queue meanwhile is
  * dropped and counted in the statistics. QUERN_NOTICE_JOB costs about a microsecond per job, the others nothing.
+ * A publisher tells QUERN_NOTICE_PUBLISH on the thread that publishes (quern_publish()'s caller, or its own), once per message, before
+ * the call returns; nothing is dropped there. No notice and no line ever holds a payload, a password or a URL with one.
  * level: 0 error, 1 warning, 2 info, 3 debug. A line has no newline and no control characters. */
 QUERN_PUBLIC void quern_config_observe(quern_config *config, unsigned kinds,
                                        void (*observer)(void *user, const quern_notice *notice), void *user);
@@ -204,10 +215,26 @@ QUERN_PUBLIC int quern_pool_reload(quern_pool *pool, const quern_config *config,
 /* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
 QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);
 
-/* Start, wait for SIGINT or SIGTERM (or for the pool's own end), stop, join within drain_ms, free. Blocks those two signals
- * in the calling thread meanwhile, so call it before other threads are made. QUERN_E_BUSY: a handler still runs (the pool
- * leaks, as it must), or a second signal came. */
+/* ── For programs that want nothing but a pool ─────────────────────────────────────────────────────────────────────
+ * Start, wait for SIGINT, SIGTERM or SIGHUP (or for the pool's own end), stop, join within drain_ms and half a second, free.
+ * Signals   the three are taken for as long as the call lasts, on whatever thread of the process they come, and only where their
+ *           disposition is the default. If one has a handler, or SIGTERM is ignored, the call refuses (QUERN_E_ARGUMENT, error
+ *           names it) before it has changed anything: such a host calls quern_pool_start(), and quern_pool_stop() from where it
+ *           hears of its end. SIGHUP or SIGINT that were ignored (nohup; a command in a shell's background) stay ignored.
+ * Second    the first signal begins the drain; a second one, a tenth of a second or more later, has its default action: it ends
+ *           the process at once, also while a handler does not return, or Redis while the pool starts. Jobs that ran come back.
+ * Once      at a time in a process; not on a pool's own thread (in a handler, in a callback): QUERN_E_ARGUMENT.
+ * Errors    those of quern_pool_start(); QUERN_E_BUSY: the time is over, and a handler still runs (the pool leaks, as it must):
+ *           end the process. */
+
+/* Runs the handlers of the config. */
 QUERN_PUBLIC int quern_run(const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* Runs one event ("*": all) by one function, on several threads at once; user stays yours. Jobs of all other events are
+ * acknowledged (as by unhandled "ack"), so the group must be this event's own. QUERN_E_ARGUMENT also: a NULL, or the config has
+ * handlers already. */
+QUERN_PUBLIC int quern_consume(const quern_config *config, const char *event, quern_verdict (*run)(quern_job *job, void *user),
+                               void *user, quern_error *error) QUERN_MUST_USE;
 
 /* ── Job ───────────────────────────────────────────────────────────────────────────────────────────────────────────
  * For the handler, on its thread, until it returns. None of these waits. */
@@ -217,15 +244,17 @@ QUERN_PUBLIC quern_bytes quern_job_entry(const quern_job *job); /* where it lies
 QUERN_PUBLIC quern_bytes quern_job_event(const quern_job *job);
 QUERN_PUBLIC quern_bytes quern_job_data(const quern_job *job); /* JSON text, or raw bytes if data_type says so */
 
-/* Any field of the entry, known or unknown, as it was read. at == NULL: no such field. */
+/* Any field of the entry, known or unknown, as it was read; "timestamps" also where the entry is a single JSON object. at == NULL: no
+ * such field. */
 QUERN_PUBLIC quern_bytes quern_job_field(const quern_job *job, const char *name);
 
-/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON; the job's error says where, and whatever the
+/* The data as jansson's value. Lends until the job ends. NULL: it is not JSON, or deeper than json_depth_max; the job's error says where, and whatever the
  * handler returns, the job counts as malformed. */
 QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
 
 QUERN_PUBLIC unsigned quern_job_retries(const quern_job *job);    /* failed attempts before this one */
 QUERN_PUBLIC unsigned quern_job_deliveries(const quern_job *job); /* how often Redis handed it out, this time included */
+QUERN_PUBLIC quern_bytes quern_job_consumer(const quern_job *job); /* whose lease it is: this pool's name, unique per start */
 QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);      /* since it was published, by this machine's clock */
 QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeout_ms is over; -1: there is none */
 
@@ -233,6 +262,14 @@ QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeo
  * past its timeout, or the pool's drain is over. */
 QUERN_PUBLIC int quern_job_lost(const quern_job *job);
 QUERN_PUBLIC int quern_job_cancelled(const quern_job *job);
+
+/* A fence for what a handler writes elsewhere. A process can be stopped between its look at quern_job_lost() and its write, so only the
+ * place that is written to can tell a late owner's write: let it know whose the job is. (consumer, deliveries) is the name of this
+ * lease and of no other; a later lease of the same job has more deliveries (or as many, where this run ended before by a stop). So
+ *     first: put the pair into the row of quern_job_id(), unless a pair with more deliveries is there: then the job is another's;
+ *     later: make each write depend on it, in the same transaction: … WHERE job = id AND consumer = mine AND deliveries = mine.
+ * quern_job_entry() will not do: a job that comes back is another entry. The count begins anew where somebody deletes the group and
+ * its streams, or publishes the job again under the same id. A fence for effects that cannot be asked (a mail) does not exist. */
 
 /* Why it failed: kept with the job's log line, notice and dead letter. The last call counts; cut at 1,000 bytes. */
 QUERN_PUBLIC void quern_job_error(quern_job *job, const char *format, ...) QUERN_PRINTF(2, 3);
@@ -251,6 +288,17 @@ QUERN_PUBLIC uint64_t quern_job_ticket(quern_job *job);
  * error (may be NULL) is copied. QUERN_E_GONE: it was finished before, or the ticket names no job of this pool. */
 QUERN_PUBLIC int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error);
 
+/* For hosts with threads of their own. A handler whose run is quern_pulled (it is never called) makes the jobs of its event wait for
+ * quern_pull(): as many as the pool has threads are held at most, one by each, and the rest stays for other processes. */
+QUERN_PUBLIC quern_verdict quern_pulled(quern_job *job, void *thread, void *user);
+
+/* Waits for a job, at most timeout_ms (0: looks; -1: for as long as it takes). It begins now: its timeout, and the functions above
+ * may be used on one thread at a time, until quern_pool_finish(pool, quern_job_ticket(job), …), which ends it; its lease is
+ * renewed meanwhile. What nobody has pulled goes back at a stop, at no cost; what was pulled is waited for like any other job.
+ * QUERN_E_TIMEOUT: none came; QUERN_E_GONE: the pool is stopping: pull no more. Any thread, several at once. *job is lent until it
+ * is finished; one that is not finished within its timeout is lost to its puller (quern_job_lost(); touch it no more then). */
+QUERN_PUBLIC int quern_pull(quern_pool *pool, int64_t timeout_ms, quern_job **job, quern_error *error) QUERN_MUST_USE;
+
 /* ── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────
  * One connection, opened at first use; calls from several threads take turns. */
 
@@ -259,31 +307,76 @@ typedef struct {
     const char *event; /* UTF-8, 1 to 256 bytes, no control characters */
     quern_bytes data;  /* JSON text; {NULL, 0}: an empty object */
     int is_raw;        /* data is raw bytes, not JSON */
+    /* All that follows may be 0 or NULL. */
+    int64_t delay_ms;     /* not before so many milliseconds are over, by Redis's clock; at most ten years */
+    int64_t at_ms;        /* not before then: Unix milliseconds; past: now. Not together with delay_ms */
+    int64_t expire_at_ms; /* Unix milliseconds: what no thread has taken until then is dead (expired) */
+    const char *unique;   /* a job with this key is published once while its window is open; "" is refused */
+    int64_t unique_ms;    /* how long that is; 0: the key unique_ms */
+    const char *key;      /* for the handler and other software: field "key", UTF-8 without control characters, 1 to 256 bytes */
 } quern_message;
 
-/* code: QUERN_OK it is in the stream; QUERN_E_UNKNOWN it may be; anything else it is not. */
+/* code: QUERN_OK it is in the stream, or will be at its time, or was there before; QUERN_E_FULL there is no room, as max_pending
+ * says; QUERN_E_UNKNOWN it may be there; anything else it is not. */
 typedef struct {
     int code;
-    char id[40], entry[48];
+    int is_duplicate;      /* 1: its window was open: nothing was published, id and entry are those of the job that opened it */
+    char id[40], entry[48]; /* entry: "" if it waits for its time */
+    char created_at[40];   /* what timestamps say; its retries are 0 */
+    int64_t due_ms;        /* Unix milliseconds, by Redis's clock; 0: at once */
+    int dropped;           /* so many older jobs made room for it: on_max_pending drop_oldest */
 } quern_receipt;
 
 /* Would it be accepted? Judged as quern_publish() does, without any I/O: QUERN_OK, QUERN_E_ARGUMENT or QUERN_E_FULL. */
 QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_message *message,
                                      quern_error *error) QUERN_MUST_USE;
 
-/* Reads the keys redis, stream, group (created if it was set, and is missing), start, batch_size, payload_max_bytes, publish_ms
- * and publish_marked. Copies the config; does not connect yet. Gives. */
+/* For each message without a key of its own: gives the key it is to have (malloc'd; the library frees it), or NULL: it may be
+ * there any number of times. Called in quern_publish(), on its thread, before any I/O; instead of what the key unique_by says. */
+QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user);
+
+/* Reads the keys redis, stream, group (created if it was set or max_pending is, and is missing), start, batch_size,
+ * payload_max_bytes, json_depth_max, publish_ms, backoff_ms, backoff_max_ms, publish_marked, publish_shape, publish_queue_max,
+ * publish_queue_bytes, unique_by, unique_ms, max_pending, on_max_pending and dead_letter_stream. Copies the config; does not connect
+ * yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
-/* QUERN_E_BUSY: a call is still inside; nothing was closed. NULL is allowed. */
+/* QUERN_E_BUSY: a call is still inside, or a message of quern_publish_async() unanswered; nothing was closed. NULL is allowed. */
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
 /* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
- * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms, and
+ * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms (0: one attempt), and
  * tries again meanwhile: a batch whose answer was lost is asked for by its marker, never sent twice (publish_marked false:
- * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which. */
+ * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which.
+ *
+ * Duplicates: of messages with one unique key, whoever publishes them, one is published while the window that it opens is open: until
+ * unique_ms is over, whatever becomes of the job. What is not published opens none. Keys are those of the stream.
+ * Bound: where max_pending jobs wait for the group, on_max_pending says what happens: the call ends with QUERN_E_FULL, or it tries
+ * again until publish_ms is over, or the oldest that wait go to the dead letters (dropped). Jobs that wait for their time are not
+ * counted. From the first message that finds no room on none is published: what is sent again keeps its order. */
 QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
                                quern_error *error) QUERN_MUST_USE;
+
+/* Publishes without waiting: the message is copied, a thread of the publisher's own publishes it, in order and in batches, and done
+ * (may be NULL) is told what quern_publish() would have said of it; exactly once, also where it could not be published. What is
+ * wrong with the message, or a queue that is full, is said at once, and done is not called then: QUERN_E_ARGUMENT, QUERN_E_FULL
+ * (publish_queue_max, publish_queue_bytes, or over payload_max_bytes), QUERN_E_MEMORY. done runs on that thread, one at a time, and may
+ * call anything but quern_publisher_flush() and quern_publisher_close(). Any thread; never waits for Redis. */
+QUERN_PUBLIC int quern_publish_async(quern_publisher *publisher, const quern_message *message,
+                                     void (*done)(void *user, const quern_receipt *receipt), void *user,
+                                     quern_error *error) QUERN_MUST_USE;
+
+/* For event loops: a descriptor that is readable while answers wait (never read it). From this call on, done is called in
+ * quern_publisher_dispatch() only, on its thread. Lends until the publisher is closed; -1: no descriptor to be had. Never waits. */
+QUERN_PUBLIC int quern_publisher_fd(quern_publisher *publisher);
+
+/* Calls done for each message that was answered; returns how many there were. Any thread, one at a time. Never waits. */
+QUERN_PUBLIC size_t quern_publisher_dispatch(quern_publisher *publisher);
+
+/* Waits until all that was published by quern_publish_async() is answered, and each done has returned; at most timeout_ms (-1: for
+ * as long as it takes). QUERN_E_TIMEOUT: some is not yet; QUERN_E_BUSY: answers wait for quern_publisher_dispatch();
+ * QUERN_E_ARGUMENT: called in done. */
+QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeout_ms, quern_error *error) QUERN_MUST_USE;
 
 /* ── Looking into a queue ──────────────────────────────────────────────────────────────────────────────────────────
  * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group,

@@ -39,8 +39,8 @@ readonly HIREDIS='src/wire/*'
 readonly URCU='src/queue/* src/run/*'
 readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/repair/* src/cli/*'
 # may end the process, take signals, write to its outputs: the program; the hook that a host asks for; the end of a child that a
-# handler has forked
-readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/forked*'
+# handler has forked; the signals of quern_run(), which is there for that
+readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/forked* src/pool/signals*'
 
 readonly THIRD_PARTY_HIREDIS='hiredis/|redisReply|redisReader|redisContext|redisFormat'
 readonly THIRD_PARTY_URCU='<urcu|cds_[a-z]'

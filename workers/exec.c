@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /* workers/exec: a command per job.
- * Idea       the payload is on the command's standard input; what the job is, in QUERN_ID, QUERN_EVENT, QUERN_RETRIES, QUERN_ENTRY
- *            and QUERN_DELIVERIES of its environment; its exit code decides; its standard output is the result. A job that is
+ * Idea       the payload is on the command's standard input; what the job is, in QUERN_ID, QUERN_EVENT, QUERN_RETRIES, QUERN_ENTRY,
+ *            QUERN_DELIVERIES and QUERN_CONSUMER of its environment; its exit code decides; its standard output is the result. A job that is
  *            cancelled takes its whole process group with it and is tried again. child.h says how it is run.
  * Options    command: a list of words, where {id}, {event} and {retries} are replaced, but not in the first: no job may choose
  *              the program (words.h says what else none may).
  *            shell (false): command is one text for /bin/sh -c instead, and nothing in it is replaced: "$QUERN_ID" is safe
  *              there, a pasted id is not.
+ *            input ("data"): what is on standard input; "message": the whole job as one JSON object (message.h).
  *            exit ({"0": "done", "65": "dead"}, any other "retry"): exit code → "done", "retry" or "dead".
  *            result_max_bytes (16384): standard output beyond it is thrown away, and the result says so in its last line.
  *            kill_grace_ms (2000): from SIGTERM to SIGKILL.
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #include "child.h"
+#include "message.h"
 #include "options.h"
 #include "words.h"
 
@@ -29,6 +31,7 @@ enum { EXIT_CODES = 256, ERRORS_BYTES = 500, CUT_NOTE_BYTES = 64, RESULT_BYTES =
 struct exec {
     char **words, **environment; /* NULL-terminated */
     int64_t result_max_bytes, kill_grace_ms;
+    bool takes_message;
     quern_verdict verdicts[EXIT_CODES];
 };
 
@@ -100,6 +103,15 @@ static int exit_read(const json_t *options, quern_verdict *verdicts, quern_error
     return QUERN_OK;
 }
 
+static int input_read(const json_t *options, bool *takes_message, quern_error *error)
+{
+    const char *input = "data";
+    int code = options_text(options, "input", &input, error);
+    *takes_message = strcmp(input, "message") == 0;
+    if (code || *takes_message || strcmp(input, "data") == 0) return code;
+    return options_wrong(error, "input: must be \"data\" or \"message\"");
+}
+
 /* Copied once, on the thread that loads modules: environ may change under a worker. */
 static int environment_copy(struct exec *exec, quern_error *error)
 {
@@ -125,6 +137,7 @@ static int exec_read(const json_t *options, struct exec *exec, quern_error *erro
     int code = options_flag(options, "shell", &is_shell, error);
     const json_t *command = json_object_get(options, "command");
     if (code == QUERN_OK) code = is_shell ? shell_read(command, &exec->words, error) : words_read(command, &exec->words, error);
+    if (code == QUERN_OK) code = input_read(options, &exec->takes_message, error);
     if (code == QUERN_OK) code = exit_read(options, exec->verdicts, error);
     if (code == QUERN_OK)
         code = options_integer(options, "result_max_bytes", 0, RESULT_BYTES - CUT_NOTE_BYTES, &exec->result_max_bytes, error);
@@ -183,20 +196,32 @@ static quern_verdict exec_failed(const struct exec *exec, quern_job *job, int co
     return code == E2BIG ? QUERN_DEAD : QUERN_RETRY;
 }
 
-static quern_verdict exec_run(quern_job *job, void *thread, void *user)
+/* With what is to be on standard input. */
+static quern_verdict exec_with(const struct exec *exec, quern_job *job, struct exec_thread *mine, quern_bytes input)
 {
-    const struct exec *exec = user;
-    struct exec_thread *mine = thread;
     struct words words;
     quern_verdict verdict = words_make(&words, job, exec->words, exec->environment);
     if (verdict) return verdict;
-    struct child_command command = {words.argv, words.environment, quern_job_data(job), exec->kill_grace_ms};
+    struct child_command command = {words.argv, words.environment, input, exec->kill_grace_ms};
     struct child_output out = {.at = mine->output, .size = (size_t)exec->result_max_bytes};
     struct child_output errors = {.at = mine->errors, .size = sizeof mine->errors, .keeps_last = true};
     struct child_end end;
     int code = child_run(job, &command, &out, &errors, &end);
     words_free(&words);
     return code ? exec_failed(exec, job, code) : exec_judge(exec, job, &end, &out, &errors);
+}
+
+static quern_verdict exec_run(quern_job *job, void *thread, void *user)
+{
+    const struct exec *exec = user;
+    char *message = NULL;
+    quern_bytes input = quern_job_data(job);
+    quern_verdict verdict = exec->takes_message ? message_make(job, &message, &input.len) : 0;
+    if (verdict) return verdict;
+    if (message) input.at = message;
+    verdict = exec_with(exec, job, thread, input);
+    free(message);
+    return verdict;
 }
 
 /* ── The module ── */
@@ -226,7 +251,7 @@ static void exec_close(quern_handler *handler)
 
 static int exec_open(const char *options_json, quern_handler *handler, quern_error *error)
 {
-    static const char *const known[] = {"command", "shell", "exit", "result_max_bytes", "kill_grace_ms", NULL};
+    static const char *const known[] = {"command", "shell", "input", "exit", "result_max_bytes", "kill_grace_ms", NULL};
     struct exec *exec = calloc(1, sizeof *exec);
     if (!exec) return options_no_memory(error);
     handler->run = exec_run;

@@ -24,16 +24,21 @@ static const struct verb table[] = {
      "  quern run image.resize -- ./resize.sh\n"
      "  quern run -c config/quern.json --redis redis://10.0.0.5 --threads 8\n"
      "  quern run -c quern.json --until-empty\n"},
-    {"publish", "[--KEY VALUE ...] [--timeout SECONDS] EVENT [JSON | @FILE | -]", "put jobs into the stream", verb_publish,
+    {"publish", "[--KEY VALUE ...] [OPTION ...] EVENT [JSON | @FILE | -]", "put jobs into the stream", verb_publish,
      "Publishes one job whose data is JSON (an empty object if there is none) or the contents of FILE, and prints its id; or, "
      "with\n"
      "-, one job per line of standard input. Each batch is in the stream once or not at all, whatever becomes of the "
      "connection.\n"
      "After --timeout seconds (default: publish_ms) without an answer it gives up, and says which line was not confirmed "
      "first.\n\n"
+     "  --delay_ms N       not before N milliseconds are over          --at_ms N   not before then (Unix milliseconds)\n"
+     "  --expire_at_ms N   dead if no thread has taken it until then   --key TEXT  its field \"key\"\n"
+     "  --raw              the data is bytes, not JSON (module digest takes them; a handler sees data_type \"bytes\")\n"
+     "  --unique KEY       published once while its window is open, unique_ms; prints the id of the job that is there\n\n"
      "  quern publish mail.send '{\"to\": \"a@example.org\"}'\n"
      "  quern publish image.resize @job.json\n"
-     "  quern publish log.parse - < lines.jsonl\n"},
+     "  quern publish log.parse - < lines.jsonl\n"
+     "  quern publish report.make --unique monthly-7 --delay_ms 60000\n"},
     {"stats", "[--KEY VALUE ...] [--sample_ms N] [--json]", "say how many jobs wait, run and are dead, and how fast they go",
      verb_stats,
      "Looks at the stream and the group in Redis, whoever works for them, and changes nothing. What is done per second is\n"

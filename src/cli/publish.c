@@ -16,12 +16,15 @@ struct publish {
     quern_config *config;
     struct embed *embed;
     quern_publisher *publisher;
-    const char *event;
+    quern_message like; /* what each message has, but for its data */
+    bool is_raw;
 };
 
 static quern_message message_of(const struct publish *publish, const char *data, size_t len)
 {
-    return (quern_message){.size = sizeof(quern_message), .event = publish->event, .data = {data, len}};
+    quern_message message = publish->like;
+    message.data = (quern_bytes){data, len};
+    return message;
 }
 
 /* The server and the publisher. EXIT_DONE, or the reason has been said. */
@@ -67,6 +70,8 @@ static int publish_one(struct publish *publish, const char *data, size_t len)
         say("not published: %s", err.text);
         return EXIT_FAILED;
     }
+    if (receipt.is_duplicate) say("not published once more: its window is open, this is the job that opened it");
+    if (receipt.dropped) say("%d older made room for it: they are dead letters (dropped)", receipt.dropped);
     if (printf("%s\n", receipt.id) > 0 && fflush(stdout) == 0) return EXIT_DONE;
     say("published as %s, but standard output: %s", receipt.id, strerror(errno));
     return EXIT_FAILED;
@@ -131,11 +136,18 @@ static uint64_t first_open(const struct lines *lines, size_t count)
     return lines->at[0];
 }
 
+static bool is_any_wrong(const struct lines *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (quern_message_check(lines->publish->config, &lines->messages[i], NULL)) return true;
+    return false;
+}
+
 static int send_lines(struct lines *lines, size_t count)
 {
     quern_error err;
     int code = quern_publish(lines->publish->publisher, lines->messages, count, lines->receipts, &err);
-    if (code == QUERN_E_ARGUMENT || code == QUERN_E_FULL) return code;
+    if (code == QUERN_E_ARGUMENT || (code == QUERN_E_FULL && is_any_wrong(lines, count))) return QUERN_E_ARGUMENT;
     for (size_t i = 0; i < count; i++) lines->published += lines->receipts[i].code == QUERN_OK;
     if (!code) return QUERN_OK;
     say("line %llu is the first that was not confirmed: %s", (unsigned long long)first_open(lines, count), err.text);
@@ -182,7 +194,7 @@ static int publish_lines(struct publish *publish)
         if (!is_fine) code = QUERN_E_ARGUMENT;
         if (!lines->count) break;
         if (!code) code = send_lines(lines, lines->count);
-        if (code == QUERN_E_ARGUMENT || code == QUERN_E_FULL) code = stop_at_wrong(lines);
+        if (code == QUERN_E_ARGUMENT) code = stop_at_wrong(lines);
         show_progress(lines);
     }
     if (lines && lines->has_terminal) fputc('\n', stderr);
@@ -209,23 +221,41 @@ static int take_timeout(const struct verb_option *option, const char *seconds)
     return quern_config_set(option->into, "publish_ms", ms, &err);
 }
 
+static int take_text(const struct verb_option *option, const char *text)
+{
+    *(const char **)option->into = text;
+    return QUERN_OK;
+}
+
 static int publish_all(struct publish *publish, int argc, char **argv)
 {
-    const struct verb_option own[] = {{"timeout", .take = take_timeout, .into = publish->config}, {NULL}};
+    const struct verb_option own[] = {{"timeout", .take = take_timeout, .into = publish->config},
+                                      {"delay_ms", .take = option_number, .into = &publish->like.delay_ms, .max = INT64_MAX},
+                                      {"at_ms", .take = option_number, .into = &publish->like.at_ms, .max = INT64_MAX},
+                                      {"expire_at_ms", .take = option_number, .into = &publish->like.expire_at_ms, .max = INT64_MAX},
+                                      {"unique", .take = take_text, .into = &publish->like.unique},
+                                      {"key", .take = take_text, .into = &publish->like.key},
+                                      {"raw", true, option_switch, &publish->is_raw, 0, 0},
+                                      {NULL}};
     int rest, code = options_read(publish->config, &(struct verb_options){.own = own}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     if (rest >= argc || argc - rest > 2) {
         say("right would be: quern publish [options] EVENT [JSON | @FILE | -]");
         return EXIT_USAGE;
     }
-    publish->event = argv[rest];
+    if (publish->like.unique && argv[rest + 1] && !strcmp(argv[rest + 1], "-")) {
+        say("--unique: with one key for all lines only the first would be published; --unique_by content tells them by their data");
+        return EXIT_USAGE;
+    }
+    publish->like.event = argv[rest];
+    publish->like.is_raw = publish->is_raw;
     const char *data = argv[rest + 1];
     return data && strcmp(data, "-") == 0 ? publish_lines(publish) : publish_argument(publish, data);
 }
 
 int verb_publish(int argc, char **argv)
 {
-    struct publish publish = {.config = quern_config_new()};
+    struct publish publish = {.config = quern_config_new(), .like = {.size = sizeof(quern_message)}};
     if (!publish.config) {
         say("no memory");
         return EXIT_FAILED;

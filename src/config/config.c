@@ -73,6 +73,8 @@ quern_config *config_copy(const quern_config *config)
     copy->observed = config->observed;
     copy->observer = config->observer;
     copy->observer_user = config->observer_user;
+    copy->key_of = config->key_of;
+    copy->key_user = config->key_user;
     copy->logger = config->logger;
     copy->logger_user = config->logger_user;
     return copy;
@@ -135,6 +137,13 @@ void quern_config_observe(quern_config *config, unsigned kinds, void (*observer)
     config->observer_user = user;
 }
 
+void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user)
+{
+    if (!config) return;
+    config->key_of = key_of;
+    config->key_user = user;
+}
+
 void quern_config_log(quern_config *config, void (*logger)(void *user, int level, const char *line), void *user)
 {
     if (!config) return;
@@ -167,6 +176,10 @@ int config_check(const quern_config *config, quern_error *err)
                        "heartbeat_ms: %lld is half of lease_ms (%lld) or more: one late renewal would lose jobs; use less than "
                        "%lld, or null for a sixth",
                        (long long)config->heartbeat_ms, (long long)config->lease_ms, (long long)(config->lease_ms + 1) / 2);
+    if (config->backoff_ms > config->backoff_max_ms)
+        return err_set(err, QUERN_E_CONFIG,
+                       "backoff_ms: %lld is more than backoff_max_ms (%lld), the longest pause; use at most that",
+                       (long long)config->backoff_ms, (long long)config->backoff_max_ms);
     if (config->dead_letter_stream && !strcmp(config->dead_letter_stream, config->stream))
         return err_set(
             err, QUERN_E_CONFIG,

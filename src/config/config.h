@@ -41,6 +41,9 @@ struct config_handlers {
 enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
 enum unhandled { UNHANDLED_RETRY, UNHANDLED_DEAD, UNHANDLED_ACK };
 enum on_max_deliveries { ON_MAX_ALONE, ON_MAX_DEAD };
+enum publish_shape { SHAPE_FIELDS, SHAPE_OBJECT };
+enum unique_by { UNIQUE_BY_KEY, UNIQUE_BY_CONTENT };
+enum on_max_pending { PENDING_REFUSE, PENDING_BLOCK, PENDING_DROP_OLDEST };
 
 /* Which jobs a pool takes. */
 enum config_lanes {
@@ -68,6 +71,7 @@ struct quern_config {
     /* how much is fetched */
     int64_t batch_size, block_ms, prefetch_ms, prefetch_max, prefetch_bytes;
     int64_t payload_max_bytes, fields_max;
+    int64_t depth_max; /* the key json_depth_max */
     /* what ends processes */
     int64_t max_deliveries, max_crashes;
     int on_max_deliveries; /* enum on_max_deliveries */
@@ -78,8 +82,16 @@ struct quern_config {
     bool trim;
     struct config_list required_groups, ignored_groups;
     /* start and stop */
-    int64_t drain_ms, connect_ms, publish_ms;
+    int64_t drain_ms, connect_ms, publish_ms; /* connect_ms, publish_ms 0: one attempt */
+    int64_t backoff_ms, backoff_max_ms;
     bool publish_marked;
+    /* what is published */
+    int64_t publish_queue_max, publish_queue_bytes;
+    int publish_shape; /* enum publish_shape */
+    int unique_by;   /* enum unique_by */
+    int64_t unique_ms;
+    int64_t max_pending; /* 0: no bound */
+    int on_max_pending;  /* enum on_max_pending */
     bool until_empty;
     /* the program */
     bool supervise;
@@ -94,6 +106,8 @@ struct quern_config {
     int lanes;          /* enum config_lanes */
     void (*alone_waits)(void *user); /* LANES_SHARED: a job waits that is to run alone. Reaper; must not wait */
     void *alone_user;
+    char *(*key_of)(void *user, const quern_message *message); /* NULL: unique_by says */
+    void *key_user;
     unsigned observed; /* kinds of notices, enum quern_what */
     void (*observer)(void *user, const quern_notice *notice);
     void *observer_user;

@@ -15,7 +15,7 @@ enum { VALUE_SHOWN = 60 };
 /* A line that knows whether all of it had room. */
 struct line {
     char text[sizeof((quern_error *)0)->text - 64]; /* the rest of the sentence comes before it */
-    size_t len;
+    size_t len, unnamed; /* unnamed: keys that had no room */
     bool is_cut;
 };
 
@@ -25,10 +25,12 @@ QUERN_PRINTF(2, 3) static void put(struct line *line, const char *format, ...)
     va_start(args, format);
     int len = vsnprintf(line->text + line->len, sizeof line->text - line->len, format, args);
     va_end(args);
-    if (len < 0 || (size_t)len >= sizeof line->text - line->len)
+    if (len < 0 || (size_t)len >= sizeof line->text - line->len) {
         line->is_cut = true;
-    else
+        line->text[line->len] = 0;
+    } else {
         line->len += (size_t)len;
+    }
 }
 
 /* A value as its JSON, shortened, in ASCII. false: no memory. */
@@ -48,7 +50,9 @@ static bool compare(const struct config_row *row, const quern_config *running, c
     json_t *now = value_show(row, (const char *)running + row->at), *then = value_show(row, (const char *)asked + row->at);
     bool is_fine = now && then;
     if (is_fine && !json_equal(now, then)) {
+        size_t before = line->len;
         put(line, "%s%s", line->len ? ", " : "", row->name);
+        line->unnamed += line->len == before;
         if (has_values && row->flags & CONFIG_SECRET) {
             put(line, " (differs)");
         } else if (has_values) {
@@ -70,7 +74,7 @@ static bool compare_all(const quern_config *running, const quern_config *asked, 
     const struct config_row *rows = config_rows(&count);
     *line = (struct line){.len = 0};
     for (size_t i = 0; i < count; i++)
-        if (!(rows[i].flags & CONFIG_LIVE) && !compare(&rows[i], running, asked, has_values, line)) return false;
+        if (!(rows[i].flags & (CONFIG_LIVE | CONFIG_PUBLISHER)) && !compare(&rows[i], running, asked, has_values, line)) return false;
     return true;
 }
 
@@ -81,5 +85,6 @@ int config_differences(const quern_config *running, const quern_config *asked, q
     if (is_whole && line.is_cut) is_whole = compare_all(running, asked, false, &line);
     if (!is_whole) return err_set(err, QUERN_E_MEMORY, "no memory to compare the configurations");
     if (!line.len) return QUERN_OK;
-    return err_set(err, QUERN_E_CONFIG, "cannot change while the pool runs: %s", line.text);
+    if (!line.unnamed) return err_set(err, QUERN_E_CONFIG, "cannot change while the pool runs: %s", line.text);
+    return err_set(err, QUERN_E_CONFIG, "cannot change while the pool runs: %s, and %zu more", line.text, line.unnamed);
 }

@@ -10,7 +10,7 @@
 #include "config/config.h"
 
 /* QUERN_OK: all that differs can change. QUERN_E_CONFIG: err names every key that cannot, with both values (without them where
- * there are too many for one line). QUERN_E_MEMORY. */
+ * there are too many for one line; where even the names are too many, it says how many more there are). QUERN_E_MEMORY. */
 int config_differences(const quern_config *running, const quern_config *asked, quern_error *err) QUERN_MUST_USE;
 
 #endif

@@ -18,9 +18,10 @@ enum { DAY_MS = 86400000, HOUR_MS = 3600000, MINUTE_MS = 60000 };
 static const int64_t MIB = 1048576;
 
 /* A lease shorter than 100 ms would be lost to a busy scheduler; 256 ids are what one script takes (longer ones keep others
- * waiting), and 3,900 fields what one can put back; half a GiB is what Redis itself takes as one value. */
+ * waiting), and 3,900 fields what one can put back; half a GiB is what Redis itself takes as one value; JSON is not parsed
+ * deeper than 2,048. */
 static const struct config_row rows[] = {
-    {KEY(redis), .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
+    {KEY(redis), .alias = "redis_url", .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
      .sentence = "the server: redis://[user:password@]host[:port][/db], unix:///path, or, in the program, embedded:[folder], "
                  "which it takes where none is set"},
     {KEY(stream), .type = CONFIG_NAME, .min = 1, .max = 512, .fallback = "app.events",
@@ -82,6 +83,15 @@ static const struct config_row rows[] = {
      .sentence = "most bytes of jobs held at once"},
     {KEY(payload_max_bytes), .type = CONFIG_NUMBER, .min = 1, .max = 512 * MIB, .fallback = "1048576",
      .sentence = "largest data of one job: larger ones are refused by a publisher, and dead when they are read"},
+    {.name = "json_depth_max",
+     .at = offsetof(struct quern_config, depth_max),
+     .type = CONFIG_NUMBER,
+     .min = 1,
+     .max = 2048,
+     .fallback = "64",
+     .sentence = "how deep lists and objects may lie in each other in the data: a publisher refuses deeper data, and a handler "
+                 "that asks for "
+                 "JSON finds it malformed"},
     {KEY(fields_max), .type = CONFIG_NUMBER, .min = 8, .max = 3900, .fallback = "512", .sentence = "most fields of one entry"},
     {KEY(completed_max), .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
      .sentence = "how many finished jobs the completed log keeps; 0: there is no log"},
@@ -94,10 +104,29 @@ static const struct config_row rows[] = {
      .sentence = "how long a stop waits for the jobs that run"},
     {KEY(connect_ms), .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
      .sentence = "how long a start waits for Redis; 0: one attempt; quern run waits until it is there"},
-    {KEY(publish_ms), .type = CONFIG_NUMBER, .min = 1, .max = HOUR_MS, .fallback = "5000",
-     .sentence = "how long one publish call may take, further tries included"},
-    {KEY(publish_marked), .type = CONFIG_BOOL, .fallback = "true",
+    {KEY(publish_ms), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
+     .sentence = "how long one publish call may take, further tries included; 0: one attempt"},
+    {KEY(backoff_ms), .type = CONFIG_NUMBER, .min = 1, .max = MINUTE_MS, .fallback = "50",
+     .sentence =
+         "the first pause before a broken connection is tried again, half of it at random; each further one is twice as long"},
+    {KEY(backoff_max_ms), .type = CONFIG_NUMBER, .min = 1, .max = HOUR_MS, .fallback = "10000",
+     .sentence = "the longest such pause"},
+    {KEY(publish_marked), .flags = CONFIG_PUBLISHER, .type = CONFIG_BOOL, .fallback = "true",
      .sentence = "leave a marker with each published batch, so that none is published twice when an answer is lost"},
+    {KEY(publish_shape), .flags = CONFIG_PUBLISHER, .type = CONFIG_CHOICE, .choices = "fields|object", .fallback = "fields",
+     .sentence = "how a published job is written: a field for each of its parts, or one field with all of it as a JSON object"},
+    {KEY(publish_queue_max), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 1, .max = 100000000, .fallback = "10000",
+     .sentence = "most messages that wait unanswered in a publisher (quern_publish_async)"},
+    {KEY(publish_queue_bytes), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 1, .max = 65536 * MIB, .fallback = "67108864",
+     .sentence = "and most bytes of them; one message is taken whatever it has"},
+    {KEY(unique_by), .flags = CONFIG_PUBLISHER, .type = CONFIG_CHOICE, .choices = "key|content", .fallback = "key",
+     .sentence = "which jobs are published once per unique_ms: those with a key of their own, or each event with the same data"},
+    {KEY(unique_ms), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 1, .max = 365LL * DAY_MS, .fallback = "3600000",
+     .sentence = "how long such a job is not published once more, whatever becomes of it"},
+    {KEY(max_pending), .flags = CONFIG_PUBLISHER, .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
+     .sentence = "how many jobs may wait for the group when more are published; 0: any number"},
+    {KEY(on_max_pending), .flags = CONFIG_PUBLISHER, .type = CONFIG_CHOICE, .choices = "refuse|block|drop_oldest", .fallback = "refuse",
+     .sentence = "what publishing does then: fails, tries until publish_ms is over, or buries the oldest that wait (dropped)"},
     {KEY(until_empty), .type = CONFIG_BOOL, .fallback = "false", .sentence = "stop when nothing is left to take"},
     {KEY(state_dir), .type = CONFIG_TEXT, .flags = CONFIG_PROGRAM, .min = 1, .max = 4095,
      .sentence = "folder of the embedded server and other state; null: $STATE_DIRECTORY, else below the XDG state folder"},
@@ -116,6 +145,9 @@ _Static_assert(LOG_ERROR == 0 && LOG_WARNING == 1 && LOG_INFO == 2 && LOG_DEBUG 
 _Static_assert(ON_MAX_ALONE == 0 && ON_MAX_DEAD == 1, "the order of on_max_deliveries's choices");
 _Static_assert(DELIVERY_AT_MOST_ONCE == 1, "the order of delivery's choices");
 _Static_assert(UNHANDLED_RETRY == 0 && UNHANDLED_DEAD == 1 && UNHANDLED_ACK == 2, "the order of unhandled's choices");
+_Static_assert(SHAPE_FIELDS == 0 && SHAPE_OBJECT == 1, "the order of publish_shape's choices");
+_Static_assert(UNIQUE_BY_KEY == 0 && UNIQUE_BY_CONTENT == 1, "the order of unique_by's choices");
+_Static_assert(PENDING_REFUSE == 0 && PENDING_BLOCK == 1 && PENDING_DROP_OLDEST == 2, "the order of on_max_pending's choices");
 _Static_assert(LOG_FORMAT_TEXT == 0 && LOG_FORMAT_JSON == 1, "the order of log_format's choices");
 
 const struct config_row *config_rows(size_t *count)

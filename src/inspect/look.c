@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "wire/cluster.h"
 #include "wire/group.h"
 
 enum { ONE_ATTEMPT_MS = 5000, ANSWER_MS = 10000 };
@@ -23,10 +24,12 @@ static int connect_to(struct look *look, const quern_config *config, const char 
 static int check_keys(struct look *look, quern_error *err)
 {
     const struct source *source = &look->source;
-    int code = key_must_be(look->conn, source->stream, "stream", err);
+    int code = cluster_check(look->conn, source->stream, source->dead, err);
+    if (!code) code = key_must_be(look->conn, source->stream, "stream", err);
     if (!code) code = key_must_be(look->conn, source->retry, "stream", err);
     if (!code) code = key_must_be(look->conn, source->completed, "stream", err);
     if (!code) code = key_must_be(look->conn, source->dead, "stream", err);
+    if (!code) code = key_must_be(look->conn, source->alone, "stream", err);
     if (!code) code = key_must_be(look->conn, source->delayed, "zset", err);
     return code;
 }

@@ -91,10 +91,7 @@ static int list_shelf(struct look *look, enum shelf_kind kind, struct listing *l
 {
     struct shelf shelf;
     int code = shelf_open(&shelf, look, kind, err);
-    if (code) return code;
-    code = shelf_list(&shelf, look, listing, err);
-    shelf_close(&shelf);
-    return code;
+    return code ? code : shelf_list(&shelf, look, listing, err);
 }
 
 static int list_delayed(struct look *look, struct listing *listing, quern_error *err)

@@ -18,23 +18,10 @@ enum { PAGE = 32 };
 int shelf_open(struct shelf *shelf, struct look *look, enum shelf_kind kind, quern_error *err)
 {
     const struct source *source = &look->source;
-    *shelf = (struct shelf){.kind = kind};
-    int n = kind == SHELF_DELAYED ? asprintf(&shelf->times, "%s", source->delayed)
-                                  : asprintf(&shelf->times, "%s:scheduled", source->stream);
-    if (n < 0) shelf->times = NULL;
-    if (!shelf->times || asprintf(&shelf->jobs, "%s:jobs", shelf->times) < 0) shelf->jobs = NULL;
-    int code = shelf->jobs ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the names of keys");
-    if (!code) code = key_must_be(look->conn, shelf->times, "zset", err);
-    if (!code) code = key_must_be(look->conn, shelf->jobs, "hash", err);
-    if (code) shelf_close(shelf);
-    return code;
-}
-
-void shelf_close(struct shelf *shelf)
-{
-    free(shelf->times);
-    free(shelf->jobs);
-    *shelf = (struct shelf){0};
+    *shelf = kind == SHELF_DELAYED ? (struct shelf){source->delayed, source->waiting, kind}
+                                   : (struct shelf){source->scheduled, source->scheduled_jobs, kind};
+    int code = key_must_be(look->conn, shelf->times, "zset", err);
+    return code ? code : key_must_be(look->conn, shelf->jobs, "hash", err);
 }
 
 /* ── listing ─────────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -13,13 +13,12 @@
 enum shelf_kind { SHELF_DELAYED, SHELF_SCHEDULED };
 
 struct shelf {
-    char *times, *jobs; /* the keys; malloc'd */
+    const char *times, *jobs; /* the keys, lent by the look */
     enum shelf_kind kind;
 };
 
-/* Names the keys, and sees that neither is of another type. On failure nothing is to be closed. Waits. */
+/* Names the keys, and sees that neither is of another type. Nothing is to be closed. Waits. */
 int shelf_open(struct shelf *shelf, struct look *look, enum shelf_kind kind, quern_error *err) QUERN_MUST_USE;
-void shelf_close(struct shelf *shelf);
 
 /* Adds what it holds, first due first, as long as there is room: {entry, due_ms, due_at, id, event, …}. Waits for answers. */
 int shelf_list(const struct shelf *shelf, struct look *look, struct listing *listing, quern_error *err) QUERN_MUST_USE;

@@ -57,6 +57,7 @@ static bool put_upkeep(json_t *root, const struct stats *stats)
     return put_object(root, "upkeep",
                       (struct number[]){{"reclaimed", stats->reclaimed},
                                         {"due", stats->due},
+                                        {"scheduled", stats->scheduled},
                                         {"deleted", stats->deleted},
                                         {"swept", stats->swept},
                                         {"trimmed", stats->trimmed},

@@ -20,7 +20,7 @@ struct stats {
     /* leases */
     int64_t renewed, lost, ambiguous;
     /* upkeep */
-    int64_t reclaimed, due, deleted, swept, trimmed, dead_trimmed;
+    int64_t reclaimed, due, scheduled, deleted, swept, trimmed, dead_trimmed;
     bool is_deleting; /* the second gear of trimming is in */
     /* redis */
     int64_t outages, reads, settles;

@@ -28,6 +28,31 @@ void codec_drop(struct json_t *value)
     json_decref(value);
 }
 
+size_t codec_depth(quern_bytes text)
+{
+    size_t depth = 0, deepest = 0;
+    bool is_in_text = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (c == '"')
+            is_in_text = !is_in_text;
+        else if (is_in_text)
+            i += c == '\\'; /* what is escaped ends no text */
+        else if ((c == '[' || c == '{') && ++depth > deepest)
+            deepest = depth;
+        else if ((c == ']' || c == '}') && depth)
+            depth--;
+    }
+    return deepest;
+}
+
+int codec_check_depth(quern_bytes text, int64_t depth_max, quern_error *err)
+{
+    size_t depth = depth_max ? codec_depth(text) : 0;
+    if (depth <= (size_t)depth_max) return QUERN_OK;
+    return err_set(err, QUERN_E_ARGUMENT, "nested %zu deep; json_depth_max is %lld", depth, (long long)depth_max);
+}
+
 int codec_check_json(quern_bytes text, quern_error *err)
 {
     json_t *value = codec_parse(text, err);
@@ -74,19 +99,28 @@ static char *dump(const json_t *value)
     return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
-static int read_retries(struct message *message, const json_t *value, quern_error *err)
+/* A whole number from 0 to max, or a text of its digits. */
+static bool read_number(const json_t *value, uint64_t max, uint64_t *number)
 {
+    if (json_is_string(value))
+        return bytes_number((quern_bytes){json_string_value(value), json_string_length(value)}, number) && *number <= max;
+    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
+    *number = (uint64_t)json_integer_value(value);
+    return *number <= max;
+}
+
+static int read_numbers(struct message *message, const json_t *object, quern_error *err)
+{
+    enum { RETRIES_MAX = 1000000000 };
+    const json_t *retries = json_object_get(object, "retries"), *expire_at = json_object_get(object, "expire_at");
     uint64_t number;
-    if (!value) return QUERN_OK;
-    if (json_is_string(value) ? bytes_number((quern_bytes){json_string_value(value), json_string_length(value)}, &number)
-                              : json_is_integer(value) && json_integer_value(value) >= 0) {
-        if (!json_is_string(value)) number = (uint64_t)json_integer_value(value);
-        if (number <= 1000000000) {
-            message->retries = (uint32_t)number;
-            return QUERN_OK;
-        }
-    }
-    return err_set(err, QUERN_E_ARGUMENT, "the key retries is not a number from 0 on");
+    if (retries && !read_number(retries, RETRIES_MAX, &number))
+        return err_set(err, QUERN_E_ARGUMENT, "the key retries is not a number from 0 on");
+    if (retries) message->retries = (uint32_t)number;
+    if (expire_at && !read_number(expire_at, INT64_MAX, &number))
+        return err_set(err, QUERN_E_ARGUMENT, "the key expire_at is not a time in Unix milliseconds");
+    if (expire_at) message->expire_at_ms = (int64_t)number;
+    return QUERN_OK;
 }
 
 /* Takes id and event where they are texts. */
@@ -132,7 +166,7 @@ int codec_read_object(struct message *message, quern_bytes text, quern_error *er
     const json_t *data = json_object_get(object, "data"), *stamps = json_object_get(object, "timestamps");
     struct parts parts = {0};
     int code = read_names(&parts, object, err);
-    if (!code) code = read_retries(message, json_object_get(object, "retries"), err);
+    if (!code) code = read_numbers(message, object, err);
     if (!code && ((data && !(parts.data = dump(data))) || (stamps && !(parts.timestamps = dump(stamps)))))
         code = err_set(err, QUERN_E_MEMORY, "no memory for a message");
     if (!code) code = lay_all(message, &parts, err);

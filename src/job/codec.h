@@ -22,6 +22,12 @@ int codec_read_stamps(quern_bytes text, int64_t *created_ms);
 /* Is text a whole JSON value (any type), of well-formed UTF-8? Else err says where it is wrong: QUERN_E_ARGUMENT. */
 int codec_check_json(quern_bytes text, quern_error *err) QUERN_MUST_USE;
 
+/* How deep lists and objects lie in each other in a JSON text: 0 for a number, 1 for "[]". Of other texts: some number. Does not recurse. */
+size_t codec_depth(quern_bytes text);
+
+/* Is a JSON text at most so deep (depth_max 0: any is)? Else err names both depths: QUERN_E_ARGUMENT. */
+int codec_check_depth(quern_bytes text, int64_t depth_max, quern_error *err) QUERN_MUST_USE;
+
 /* Is it JSON, also with whole numbers that no variable holds, which the others refuse? */
 bool codec_is_json(quern_bytes text);
 

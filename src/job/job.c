@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -36,14 +37,15 @@ quern_bytes quern_job_data(const quern_job *job)
 
 quern_bytes quern_job_field(const quern_job *job, const char *name)
 {
-    return message_field(&job->message, name);
+    quern_bytes field = message_field(&job->message, name);
+    return field.at || strcmp(name, "timestamps") != 0 ? field : job->message.timestamps;
 }
 
 struct json_t *quern_job_json(quern_job *job)
 {
     if (job->json || job->is_not_json) return job->json;
     quern_error why;
-    job->json = codec_parse(job->message.data, &why);
+    if (!codec_check_depth(job->message.data, job->depth_max, &why)) job->json = codec_parse(job->message.data, &why);
     if (job->json) return job->json;
     job->is_not_json = true;
     quern_job_error(job, "the data is %s", why.text);
@@ -58,6 +60,11 @@ unsigned quern_job_retries(const quern_job *job)
 unsigned quern_job_deliveries(const quern_job *job)
 {
     return job_deliveries(job);
+}
+
+quern_bytes quern_job_consumer(const quern_job *job)
+{
+    return job->consumer ? bytes_of(job->consumer) : (quern_bytes){NULL, 0};
 }
 
 int64_t quern_job_age_ms(const quern_job *job)

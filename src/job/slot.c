@@ -55,6 +55,14 @@ struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns)
     return slots;
 }
 
+void slots_set_owner(struct slots *slots, const char *consumer, int64_t depth_max)
+{
+    for (uint32_t i = 0; i < slots->count; i++) {
+        slots->at[i].consumer = consumer;
+        slots->at[i].depth_max = depth_max;
+    }
+}
+
 void slots_close(struct slots *slots)
 {
     if (!slots) return;

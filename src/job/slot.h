@@ -72,6 +72,8 @@ struct quern_job {
     _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
     _Atomic int64_t overdue_ns;  /* and its grace: from then on the job may be seized; written last before the handler runs */
     _Atomic int64_t *drain_ns;   /* the pool's: when drain is over, CLOCK_NEVER until a stop */
+    const char *consumer;        /* the pool's name in the group; lent; NULL: it has none */
+    int64_t depth_max;           /* of data that is parsed as JSON; 0: as deep as the parser can */
     void *runner;                /* the worker that runs it; written before overdue_ns */
 
     /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
@@ -83,6 +85,7 @@ struct quern_job {
     struct policy policy;   /* of its event; set before it runs or ends unrun */
     int64_t retry_after_ms; /* as its handler asked for; -1: it did not */
     int64_t delay_ms;       /* settler's: until it is tried again */
+    struct quern_job *next_offered; /* run/pull's */
     struct quern_job *body; /* of a ghost: the job it stands for */
     uint32_t body_generation;
     bool is_unreadable; /* the entry: there is no event, or no data, to show */
@@ -111,6 +114,9 @@ struct slots;
 
 /* A table of count slots. drain_ns is lent for as long as it is open. Gives; NULL: no memory. */
 struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns);
+/* What holds for all jobs of the table: what their owner is called (lent for as long as it is open), how deep their JSON may be.
+ * Before there are threads. */
+void slots_set_owner(struct slots *slots, const char *consumer, int64_t depth_max);
 /* Every slot must be free. */
 void slots_close(struct slots *slots);
 uint32_t slots_count(const struct slots *slots);

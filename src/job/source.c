@@ -13,10 +13,11 @@ static char *derived(const struct source *source, const char *what)
     return asprintf(&key, "%s:%s:%s", source->stream, source->group, what) < 0 ? NULL : key;
 }
 
-static char *dead_of(const char *stream)
+/* Of all groups. */
+static char *shared(const char *stream, const char *what)
 {
     char *key = NULL;
-    return asprintf(&key, "%s:failed", stream) < 0 ? NULL : key;
+    return asprintf(&key, "%s:%s", stream, what) < 0 ? NULL : key;
 }
 
 int source_open(struct source *source, const char *stream, const char *group, const char *dead, quern_error *err)
@@ -30,11 +31,13 @@ int source_open(struct source *source, const char *stream, const char *group, co
         source->completed = derived(source, "completed");
         source->delayed = derived(source, "delayed");
         source->waiting = derived(source, "delayed:jobs");
+        source->scheduled = shared(stream, "scheduled");
+        source->scheduled_jobs = shared(stream, "scheduled:jobs");
         source->reaper = derived(source, "reaper");
-        source->dead = dead ? strdup(dead) : dead_of(stream);
+        source->dead = dead ? strdup(dead) : shared(stream, "failed");
     }
     if (source->retry && source->alone && source->crashes && source->settles && source->completed && source->delayed && source->waiting && source->reaper &&
-        source->dead)
+        source->dead && source->scheduled && source->scheduled_jobs)
         return QUERN_OK;
     source_close(source);
     return err_set(err, QUERN_E_MEMORY, "no memory for the names of keys");
@@ -51,6 +54,8 @@ void source_close(struct source *source)
     free(source->completed);
     free(source->delayed);
     free(source->waiting);
+    free(source->scheduled);
+    free(source->scheduled_jobs);
     free(source->reaper);
     free(source->dead);
     *source = (struct source){0};

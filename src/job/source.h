@@ -19,6 +19,7 @@ struct source {
     char *completed; /* S:G:completed: the log of finished jobs */
     char *delayed;   /* S:G:delayed: when retries that wait are due */
     char *waiting;   /* S:G:delayed:jobs: these retries, packed */
+    char *scheduled, *scheduled_jobs; /* S:scheduled, S:scheduled:jobs: likewise for jobs that were published for later, of all groups */
     char *reaper;    /* S:G:reaper: whose turn it is to look after all of this */
     char *dead;      /* the dead letters of all groups of the stream */
 };

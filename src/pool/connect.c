@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <poll.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "pool/pool.h"
+#include "wire/cluster.h"
 #include "wire/group.h"
 
-enum { JOIN_TRIES = 5, RECONNECT_MS = 2000, TRY_AGAIN_MS = 100, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
+enum { JOIN_TRIES = 5, RECONNECT_MS = 2000, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
 /* How long one attempt may take at least; the second where it is the only one: connect_ms 0 means one attempt, not an impatient one. */
 enum { LEAST_WAIT_MS = 1000, ONE_ATTEMPT_MS = 5000 };
 
@@ -34,6 +36,8 @@ struct link_options link_options(quern_pool *pool, int role)
                  .pool = role == CONN_DISPATCHER ? pool->chunks : NULL,
                  .answer_ms = answer_ms(pool->config)},
         .connect_ms = RECONNECT_MS,
+        .first_ms = pool->config->backoff_ms,
+        .max_ms = pool->config->backoff_max_ms,
         .down = outage_down,
         .up = outage_up,
         .is_known = outage_is_known,
@@ -59,7 +63,8 @@ static int join_group(quern_pool *pool, struct conn *conn, quern_error *err)
 static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
 {
     const struct source *source = &pool->source;
-    int code = key_must_be(conn, source->stream, "stream", err);
+    int code = cluster_check(conn, source->stream, source->dead, err);
+    if (!code) code = key_must_be(conn, source->stream, "stream", err);
     if (!code) code = key_must_be(conn, source->retry, "stream", err);
     if (!code) code = key_must_be(conn, source->completed, "stream", err);
     if (!code) code = key_must_be(conn, source->dead, "stream", err);
@@ -91,19 +96,23 @@ static void close_conns(quern_pool *pool)
     }
 }
 
-/* Tries until connect_ms is over; what no waiting mends fails at once. */
+/* Tries until connect_ms is over; what no waiting mends fails at once. The last attempt is when it is over: a pause is never longer than
+ * what is left. */
 int connect_redis(quern_pool *pool, quern_error *err)
 {
+    const quern_config *config = pool->config;
+    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
     quern_error why = {0};
-    int64_t end_ns = clock_deadline_ns(clock_now_ns(), pool->config->connect_ms);
-    int64_t least_ms = pool->config->connect_ms ? LEAST_WAIT_MS : ONE_ATTEMPT_MS;
+    int64_t end_ns = clock_deadline_ns(clock_now_ns(), config->connect_ms);
+    int64_t least_ms = config->connect_ms ? LEAST_WAIT_MS : ONE_ATTEMPT_MS;
     for (;;) {
         int64_t least_ns = clock_deadline_ns(clock_now_ns(), least_ms), deadline_ns = end_ns > least_ns ? end_ns : least_ns;
         int code = connect_once(pool, deadline_ns, &why);
         if (!code) return QUERN_OK;
         close_conns(pool);
-        if (code != QUERN_E_CONNECT || clock_now_ns() + TRY_AGAIN_MS * NS_PER_MS >= end_ns) break;
-        poll(NULL, 0, TRY_AGAIN_MS);
+        int pause_ms = (int)backoff_next_ms(&backoff), left_ms = clock_poll_ms(end_ns);
+        if (code != QUERN_E_CONNECT || left_ms <= 0) break;
+        poll(NULL, 0, pause_ms < left_ms ? pause_ms : left_ms);
     }
     if (err) *err = why;
     return why.code;

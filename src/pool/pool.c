@@ -74,6 +74,7 @@ void quern_pool_stop(quern_pool *pool)
     journal_stops(pool->journal);
     waker_wake(&pool->dispatcher_waker);
     waker_wake(&pool->reaper_waker);
+    pull_wake(&pool->pull);
 }
 
 int quern_pool_join(quern_pool *pool, int64_t timeout_ms, quern_error *err)
@@ -167,6 +168,25 @@ int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, 
     return code;
 }
 
+static bool is_ending(void *given)
+{
+    return atomic_load(&((quern_pool *)given)->is_stopping);
+}
+
+int quern_pull(quern_pool *pool, int64_t timeout_ms, quern_job **job, quern_error *err)
+{
+    if (!pool || !job) return err_set(err, QUERN_E_ARGUMENT, "no pool was given, or no place for a job");
+    int64_t deadline_ns = timeout_ms < 0 ? CLOCK_NEVER : clock_deadline_ns(clock_now_ns(), timeout_ms);
+    atomic_fetch_add(&pool->finishing, 1);
+    quern_job *pulled = pull_take(&pool->pull, deadline_ns, is_ending, pool);
+    bool is_over = !pulled && is_ending(pool);
+    atomic_fetch_sub(&pool->finishing, 1);
+    if (is_over) return err_set(err, QUERN_E_GONE, "the pool is stopping");
+    if (!pulled) return err_set(err, QUERN_E_TIMEOUT, "no job came within %lld ms", (long long)timeout_ms);
+    *job = pulled;
+    return QUERN_OK;
+}
+
 /* Milliseconds since a moment of our clock; -1: it never was. */
 static int64_t ago_ms(const struct counter *at_ns)
 {
@@ -204,6 +224,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->reclaimed = counter_read(&pool->reaper_counters.reclaimed);
     stats->deleted = counter_read(&pool->reaper_counters.deleted);
     stats->due = counter_read(&pool->reaper_counters.due);
+    stats->scheduled = counter_read(&pool->reaper_counters.scheduled);
     stats->swept = counter_read(&pool->reaper_counters.swept);
     stats->is_deleting = atomic_load(&pool->deletes);
     stats->dead_trimmed = counter_read(&pool->reaper_counters.dead_trimmed);

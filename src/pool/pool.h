@@ -34,6 +34,7 @@
 #include "keep/heartbeat.h"
 #include "queue/gate.h"
 #include "run/crew.h"
+#include "run/pull.h"
 #include "settle/settler.h"
 #include "tell/notices.h"
 #include "tell/outage.h"
@@ -59,12 +60,13 @@ struct quern_pool {
     struct registry *registry;
     struct crew *crew;
     struct gate gate;
+    struct pull pull;
     struct journal *journal; /* NULL: none is kept */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
     _Atomic bool alone_waits; /* as far as is known */
     _Atomic bool is_stopping, has_settled, wants_slots, wants_heal, deletes, has_ended;
-    _Atomic int finishing;    /* calls inside quern_pool_finish() */
+    _Atomic int finishing;    /* calls inside quern_pool_finish() and quern_pull() */
     _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */
     _Atomic int64_t drain_ns, acked, due_ns, blocked_id, owed_until_ns;
     struct intake_counters intake_counters;

@@ -87,8 +87,8 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->done = done_open();
     if (!pool->chunks || !pool->slots || !pool->ready || !pool->done)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    int code = rooms_registry(pool->config, open_registry, pool, err);
-    return code;
+    slots_set_owner(pool->slots, pool->consumer, pool->config->depth_max);
+    return rooms_registry(pool->config, open_registry, pool, err);
 }
 
 int rooms_crew(quern_pool *pool, quern_error *err)
@@ -101,6 +101,8 @@ int rooms_crew(quern_pool *pool, quern_error *err)
         .log = pool->log,
         .journal = pool->journal,
         .gate = &pool->gate,
+        .pull = &pool->pull,
+        .is_stopping = &pool->is_stopping,
         .lease_ns = pool->config->lease_ms * NS_PER_MS,
         .hooks_crashes = pool->config->crash_hook,
     });
@@ -109,6 +111,7 @@ int rooms_crew(quern_pool *pool, quern_error *err)
 
 int rooms_open(quern_pool *pool, quern_error *err)
 {
+    pull_open(&pool->pull);
     int code = open_names(pool, err);
     if (!code) code = open_wakers(pool, err);
     if (!code) code = open_notices(pool, err);
@@ -119,6 +122,7 @@ int rooms_open(quern_pool *pool, quern_error *err)
 void rooms_close(quern_pool *pool)
 {
     notices_close(pool->notices);
+    pull_close(&pool->pull);
     journal_close(pool->journal);
     crew_free(pool->crew);
     registry_close(pool->registry);

@@ -9,8 +9,6 @@
  * Idea       one connection, opened at first use; calls take turns on a lock. A marked batch is asked for again under its number
  *            until it is answered; then either all of it is in the stream, once, or none. */
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,21 +19,21 @@
 #include "base/err.h"
 #include "base/uuid.h"
 #include "config/config.h"
+#include "publish/async.h"
 #include "publish/check.h"
-#include "publish/send.h"
+#include "publish/publisher.h"
+#include "publish/unique.h"
+#include "wire/cluster.h"
 #include "wire/group.h"
 
-enum { FIRST_WAIT_MS = 20, MAX_WAIT_MS = 1000, LAST_TRY_MS = 100, TRIES = 3, LEAST_TRY_MS = 1000, BATCH_BYTES = 1024 * 1024 };
-
-struct quern_publisher {
-    quern_config *config;
-    struct url url;
-    pthread_mutex_t lock; /* guards the rest */
-    struct conn *conn;
-    char *marker;
-    uint64_t number; /* of the last batch */
-    bool has_group;
-    _Atomic int inside; /* calls that have begun and not returned */
+enum {
+    ONE_ATTEMPT_MS = 5000,
+    LAST_TRY_MS = 100,
+    TRIES = 3,
+    LEAST_TRY_MS = 1000,
+    BATCH_BYTES = 1024 * 1024,
+    TOLD_MAX = 128,
+    DROPPING_MAX = 64 /* each costs Redis four commands */
 };
 
 static void publisher_free(quern_publisher *publisher)
@@ -43,23 +41,51 @@ static void publisher_free(quern_publisher *publisher)
     conn_close(publisher->conn);
     url_free(&publisher->url);
     quern_config_free(publisher->config);
-    free(publisher->marker);
+    free(publisher->keys.marker);
+    free(publisher->keys.scheduled);
+    free(publisher->keys.scheduled_jobs);
+    free(publisher->keys.dead);
     pthread_mutex_destroy(&publisher->lock);
+    pthread_mutex_destroy(&publisher->async_lock);
     free(publisher);
+}
+
+/* NULL: no memory. */
+static char *key(const char *stream, const char *what, const char *more)
+{
+    char *text;
+    return asprintf(&text, "%s:%s%s", stream, what, more) < 0 ? NULL : text;
+}
+
+static int name_keys(struct publish_keys *keys, const quern_config *config, quern_error *err)
+{
+    char id[UUID_SIZE];
+    uuid_text(id);
+    keys->marker = key(config->stream, "published:", id);
+    keys->scheduled = key(config->stream, "scheduled", "");
+    keys->scheduled_jobs = key(config->stream, "scheduled", ":jobs");
+    keys->dead = config->dead_letter_stream ? strdup(config->dead_letter_stream) : key(config->stream, "failed", "");
+    if (keys->marker && keys->scheduled && keys->scheduled_jobs && keys->dead) return QUERN_OK;
+    return err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
+}
+
+static int check_config(const quern_config *config, quern_error *err)
+{
+    bool drops = config->max_pending && config->on_max_pending == PENDING_DROP_OLDEST;
+    if (!drops || (config->unique_by == UNIQUE_BY_KEY && !config->key_of)) return QUERN_OK;
+    return err_set(err, QUERN_E_CONFIG,
+                   "on_max_pending: drop_oldest does not go with unique jobs: the one that a duplicate stands for may have been "
+                   "dropped; use refuse or block, or no unique keys");
 }
 
 static int publisher_fill(quern_publisher *publisher, const quern_config *config, quern_error *err)
 {
-    char id[UUID_SIZE];
     if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
     if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
     if (!(publisher->config = config_copy(config))) return err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
-    uuid_text(id);
-    if (asprintf(&publisher->marker, "%s:published:%s", config->stream, id) < 0) {
-        publisher->marker = NULL;
-        return err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
-    }
-    return url_read(&publisher->url, config->redis, err);
+    int code = check_config(config, err);
+    if (!code) code = name_keys(&publisher->keys, config, err);
+    return code ? code : url_read(&publisher->url, config->redis, err);
 }
 
 quern_publisher *quern_publisher_open(const quern_config *config, quern_error *err)
@@ -70,6 +96,7 @@ quern_publisher *quern_publisher_open(const quern_config *config, quern_error *e
         return NULL;
     }
     pthread_mutex_init(&publisher->lock, NULL);
+    pthread_mutex_init(&publisher->async_lock, NULL);
     if (!publisher_fill(publisher, config, err)) return publisher;
     publisher_free(publisher);
     return NULL;
@@ -78,18 +105,24 @@ quern_publisher *quern_publisher_open(const quern_config *config, quern_error *e
 /* Nobody asks for its last batch again: the marker goes. Sent and not waited for; one that stays expires by itself. */
 static void drop_marker(quern_publisher *publisher)
 {
-    if (!publisher->conn || !publisher->number || !publisher->config->publish_marked) return;
-    conn_command(publisher->conn, "DEL", publisher->marker, NULL);
+    if (!publisher->conn || !publisher->has_marked) return;
+    conn_command(publisher->conn, "DEL", publisher->keys.marker, NULL);
     if (conn_send(publisher->conn, clock_now_ns(), NULL)) return;
 }
 
 int quern_publisher_close(quern_publisher *publisher)
 {
     if (!publisher) return QUERN_OK;
-    if (atomic_load(&publisher->inside)) return QUERN_E_BUSY;
+    if (atomic_load(&publisher->inside) || async_close(atomic_load(&publisher->async))) return QUERN_E_BUSY;
     drop_marker(publisher);
     publisher_free(publisher);
     return QUERN_OK;
+}
+
+/* How long a call may take. publish_ms 0 means one attempt, not an impatient one. */
+static int64_t budget_ms(const quern_config *config)
+{
+    return config->publish_ms ? config->publish_ms : ONE_ATTEMPT_MS;
 }
 
 /* ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -99,11 +132,12 @@ static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, qu
 {
     const quern_config *config = publisher->config;
     if (!publisher->conn) {
-        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = config->publish_ms};
+        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = budget_ms(config)};
         if (!(publisher->conn = conn_open(&options, deadline_ns, err))) return err->code;
     }
-    if (publisher->has_group || !config->group_is_given) return QUERN_OK;
-    int code = group_create(publisher->conn, config->stream, config->group, config->start, err);
+    int code = cluster_check(publisher->conn, config->stream, config->dead_letter_stream, err);
+    if (code || publisher->has_group || (!config->group_is_given && !config->max_pending)) return code;
+    code = group_create(publisher->conn, config->stream, config->group, config->start, err);
     publisher->has_group = !code;
     return code;
 }
@@ -143,6 +177,7 @@ static int give_up(const struct outgoing *batch, int code, int may_be_there, que
 /* How long one try may take: a marked one is asked for again, so a connection that says nothing must not use up the whole budget. */
 static int64_t try_deadline_ns(const quern_config *config, const struct outgoing *batch, int64_t deadline_ns)
 {
+    if (!config->publish_ms) return deadline_ns;
     int64_t ms = config->publish_ms / TRIES > LEAST_TRY_MS ? config->publish_ms / TRIES : LEAST_TRY_MS;
     int64_t try_ns = clock_deadline_ns(clock_now_ns(), ms);
     return batch->marker && try_ns < deadline_ns ? try_ns : deadline_ns;
@@ -150,21 +185,44 @@ static int64_t try_deadline_ns(const quern_config *config, const struct outgoing
 
 static int publish_batch(quern_publisher *publisher, const struct outgoing *batch, int64_t deadline_ns, quern_error *err)
 {
-    struct backoff backoff = {.first_ms = FIRST_WAIT_MS, .max_ms = MAX_WAIT_MS, .random = backoff_seed()};
+    const quern_config *config = publisher->config;
+    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
     int may_be_there = 0;
     set_codes(batch, QUERN_E_UNKNOWN);
     for (;;) {
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
-        int64_t try_ns = try_deadline_ns(publisher->config, batch, deadline_ns);
+        int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
         int was_sent = 0, code = publisher_connect(publisher, try_ns, err);
         if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &was_sent, &meaning, err))) return QUERN_OK;
         publisher_disconnect(publisher);
         may_be_there |= was_sent;
         int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
-        bool again = may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
+        bool again = config->publish_ms && may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
         if (!again) return give_up(batch, code, may_be_there, err);
         poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* the last try is short of the end, not a whole pause */
     }
+}
+
+/* ── no room ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* How many of an answered batch need not be sent again: from the first that found no room on, none was taken. */
+static size_t count_taken(const quern_receipt *receipts, size_t count)
+{
+    size_t taken = 0;
+    while (taken < count && receipts[taken].code == QUERN_OK) taken++;
+    return taken;
+}
+
+/* Some found no room. QUERN_OK: try again now. */
+static int wait_for_room(const quern_config *config, struct backoff *backoff, size_t taken, int64_t deadline_ns, quern_error *err)
+{
+    int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
+    bool is_dropping = config->on_max_pending == PENDING_DROP_OLDEST;
+    if (config->on_max_pending == PENDING_REFUSE || !config->publish_ms || left_ms <= 0)
+        return err_set(err, QUERN_E_FULL, "no room: max_pending (%lld) jobs wait for group %s%s", (long long)config->max_pending,
+                       config->group, config->on_max_pending == PENDING_REFUSE ? "" : ", and publish_ms is over");
+    if (!is_dropping || !taken) poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* one call drops only so many */
+    return QUERN_OK;
 }
 
 /* ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -173,7 +231,7 @@ static int check_all(quern_publisher *publisher, const quern_message *messages, 
 {
     quern_error why;
     for (size_t i = 0; i < n; i++) {
-        int code = check_message(&messages[i], publisher->config->payload_max_bytes, &why);
+        int code = check_message(&messages[i], publisher->config, &why);
         if (!code) continue;
         return n == 1 ? err_set(err, code, "%s", why.text) : err_set(err, code, "message %zu of %zu: %s", i + 1, n, why.text);
     }
@@ -183,8 +241,11 @@ static int check_all(quern_publisher *publisher, const quern_message *messages, 
 /* How many messages from the first on make a batch: bounded by number and by bytes. */
 static size_t batch_length(const quern_publisher *publisher, const quern_message *messages, size_t n)
 {
+    const quern_config *config = publisher->config;
+    bool drops = config->max_pending && config->on_max_pending == PENDING_DROP_OLDEST;
+    int64_t most = drops && config->batch_size > DROPPING_MAX ? DROPPING_MAX : config->batch_size;
     size_t count = 0, bytes = 0;
-    while (count < n && (int64_t)count < publisher->config->batch_size) {
+    while (count < n && (int64_t)count < most) {
         bytes += messages[count].data.len;
         if (count && bytes > BATCH_BYTES) break;
         count++;
@@ -197,26 +258,62 @@ static int64_t marker_ms(const quern_config *config)
     return 2 * config->publish_ms > MARKER_MS ? 2 * config->publish_ms : MARKER_MS;
 }
 
-static int publish_all(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
-                       quern_error *err)
+/* What one call publishes. */
+struct parcel {
+    const quern_message *messages;
+    quern_receipt *receipts;
+    char **windows; /* per message: the key of its dedup window, or NULL */
+    size_t count;
+    char stamps[2 * CLOCK_ISO_SIZE + 40];
+};
+
+static bool is_plain(const quern_config *config, const struct parcel *parcel, size_t from, size_t count)
 {
-    char now[CLOCK_ISO_SIZE], stamps[2 * CLOCK_ISO_SIZE + 40];
-    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), publisher->config->publish_ms);
+    bool is = config->publish_shape == SHAPE_FIELDS && !config->max_pending;
+    for (size_t i = from; i < from + count && is; i++) {
+        const quern_message *message = &parcel->messages[i];
+        is = !parcel->windows[i] && !message->delay_ms && !message->at_ms && !message->expire_at_ms && !message->key;
+    }
+    return is;
+}
+
+static int publish_some(quern_publisher *publisher, const struct parcel *parcel, size_t from, size_t count, int64_t deadline_ns,
+                        quern_error *err)
+{
+    const quern_config *config = publisher->config;
+    bool is_ordinary = is_plain(config, parcel, from, count), is_marked = !is_ordinary || config->publish_marked;
+    publisher->has_marked |= is_marked;
+    return publish_batch(publisher,
+                         &(struct outgoing){.config = config,
+                                            .keys = &publisher->keys,
+                                            .marker = is_marked ? publisher->keys.marker : NULL,
+                                            .marker_ms = marker_ms(config),
+                                            .number = ++publisher->number,
+                                            .stamps = parcel->stamps,
+                                            .messages = parcel->messages + from,
+                                            .windows = parcel->windows + from,
+                                            .is_plain = is_ordinary,
+                                            .receipts = parcel->receipts + from,
+                                            .count = count},
+                         deadline_ns, err);
+}
+
+static int publish_all(quern_publisher *publisher, struct parcel *parcel, quern_error *err)
+{
+    const quern_config *config = publisher->config;
+    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
+    char now[CLOCK_ISO_SIZE];
+    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), budget_ms(config));
     clock_iso(clock_unix_us(), now);
-    snprintf(stamps, sizeof stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
-    for (size_t at = 0, count; at < n; at += count) {
-        count = batch_length(publisher, messages + at, n - at);
-        int code = publish_batch(publisher,
-                                 &(struct outgoing){.stream = publisher->config->stream,
-                                                    .marker = publisher->config->publish_marked ? publisher->marker : NULL,
-                                                    .marker_ms = marker_ms(publisher->config),
-                                                    .number = ++publisher->number,
-                                                    .stamps = stamps,
-                                                    .messages = messages + at,
-                                                    .receipts = receipts + at,
-                                                    .count = count},
-                                 deadline_ns, err);
+    snprintf(parcel->stamps, sizeof parcel->stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
+    for (size_t i = 0; i < parcel->count; i++) memcpy(parcel->receipts[i].created_at, now, sizeof now);
+    for (size_t at = 0; at < parcel->count;) {
+        size_t count = batch_length(publisher, parcel->messages + at, parcel->count - at);
+        int code = publish_some(publisher, parcel, at, count, deadline_ns, err);
+        size_t taken = code ? 0 : count_taken(parcel->receipts + at, count);
+        if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);
         if (code) return code;
+        at += taken;
     }
     return QUERN_OK;
 }
@@ -224,16 +321,74 @@ static int publish_all(quern_publisher *publisher, const quern_message *messages
 int quern_message_check(const quern_config *config, const quern_message *message, quern_error *err)
 {
     if (!config || !message) return err_set(err, QUERN_E_ARGUMENT, "no configuration or no message was given");
-    return check_message(message, config->payload_max_bytes, err);
+    return check_message(message, config, err);
+}
+
+/* The windows of the messages that are to be there once. On failure some may be filled. */
+static int name_windows(const quern_config *config, struct parcel *parcel, quern_error *err)
+{
+    quern_error why;
+    for (size_t i = 0; i < parcel->count; i++) {
+        int code = unique_key(config, &parcel->messages[i], &parcel->windows[i], &why);
+        if (code) return err_set(err, code, "message %zu of %zu: %s", i + 1, parcel->count, why.text);
+    }
+    return QUERN_OK;
 }
 
 /* Receipts for the caller, or for ourselves: each with its id, and not published yet. */
-static quern_receipt *prepare(quern_receipt *receipts, size_t n)
+static int parcel_open(struct parcel *parcel, const quern_config *config, const quern_message *messages, size_t n,
+                       quern_receipt *receipts, quern_error *err)
 {
-    quern_receipt *all = receipts ? receipts : malloc(n * sizeof *all);
-    for (size_t i = 0; all && i < n; i++) all[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
-    if (all) uuid_texts(all[0].id, sizeof *all, n);
-    return all;
+    *parcel = (struct parcel){.messages = messages, .count = n};
+    parcel->windows = calloc(n, sizeof *parcel->windows);
+    parcel->receipts = receipts ? receipts : malloc(n * sizeof *parcel->receipts);
+    if (!parcel->windows || !parcel->receipts) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", n);
+    int code = name_windows(config, parcel, err);
+    if (code) return code;
+    for (size_t i = 0; i < n; i++) parcel->receipts[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
+    uuid_texts(parcel->receipts[0].id, sizeof *parcel->receipts, n);
+    return QUERN_OK;
+}
+
+static void parcel_close(struct parcel *parcel, const quern_receipt *receipts)
+{
+    for (size_t i = 0; parcel->windows && i < parcel->count; i++) free(parcel->windows[i]);
+    free(parcel->windows);
+    if (!receipts) free(parcel->receipts);
+}
+
+static void tell(const quern_config *config, const struct parcel *parcel, int64_t took_ns, const char *why)
+{
+    for (size_t i = 0; i < parcel->count; i++) {
+        const quern_receipt *receipt = &parcel->receipts[i];
+        quern_bytes event = bytes_of(parcel->messages[i].event);
+        if (event.len > TOLD_MAX) event.len = TOLD_MAX;
+        config->observer(config->observer_user, &(quern_notice){.size = sizeof(quern_notice),
+                                                                .what = QUERN_NOTICE_PUBLISH,
+                                                                .outcome = receipt->code,
+                                                                .event = event,
+                                                                .id = bytes_of(receipt->id),
+                                                                .run_us = took_ns / NS_PER_US,
+                                                                .text = receipt->code ? why : NULL});
+    }
+}
+
+int publisher_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
+                      quern_error *err)
+{
+    struct parcel parcel;
+    const quern_config *config = publisher->config;
+    int64_t from_ns = clock_now_ns();
+    int code = parcel_open(&parcel, config, messages, n, receipts, err);
+    bool is_told = !code && config->observer && config->observed & QUERN_NOTICE_PUBLISH;
+    if (!code) {
+        pthread_mutex_lock(&publisher->lock);
+        code = publish_all(publisher, &parcel, err);
+        pthread_mutex_unlock(&publisher->lock);
+    }
+    if (is_told) tell(config, &parcel, clock_now_ns() - from_ns, code ? err->text : NULL);
+    parcel_close(&parcel, receipts);
+    return code;
 }
 
 int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
@@ -244,14 +399,7 @@ int quern_publish(quern_publisher *publisher, const quern_message *messages, siz
     if (!publisher || (n && !messages)) return err_set(err, QUERN_E_ARGUMENT, "no publisher or no messages were given");
     atomic_fetch_add(&publisher->inside, 1);
     int code = check_all(publisher, messages, n, err);
-    quern_receipt *all = code || n == 0 ? NULL : prepare(receipts, n);
-    if (!all && !code && n) code = err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", n);
-    if (all) {
-        pthread_mutex_lock(&publisher->lock);
-        code = publish_all(publisher, messages, n, all, err);
-        pthread_mutex_unlock(&publisher->lock);
-    }
-    if (!receipts) free(all);
+    if (!code && n) code = publisher_publish(publisher, messages, n, receipts, err);
     atomic_fetch_sub(&publisher->inside, 1);
     return code;
 }

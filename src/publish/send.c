@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "publish/check.h"
+#include "publish/enqueue.h"
 #include "wire/script.h"
 
 static void put_bytes(struct conn *conn, quern_bytes bytes)
@@ -26,7 +27,7 @@ static void set_entry(quern_receipt *receipt, const char *at, size_t len)
 static void put_call(struct conn *conn, const struct outgoing *batch)
 {
     script_begin(conn, &script_publish, 2, 3 + 4 * batch->count);
-    conn_arg_text(conn, batch->stream);
+    conn_arg_text(conn, batch->config->stream);
     conn_arg_text(conn, batch->marker);
     conn_arg_number(conn, (int64_t)batch->number);
     conn_arg_number(conn, batch->marker_ms);
@@ -71,7 +72,7 @@ static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
     const quern_message *message = &batch->messages[i];
     conn_begin(conn, message->is_raw ? 15 : 13);
     conn_arg_text(conn, "XADD");
-    conn_arg_text(conn, batch->stream);
+    conn_arg_text(conn, batch->config->stream);
     conn_arg_text(conn, "*");
     conn_arg_text(conn, "id");
     conn_arg_text(conn, batch->receipts[i].id);
@@ -116,6 +117,7 @@ int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline
                struct error_meaning *meaning, quern_error *err)
 {
     *meaning = (struct error_meaning){ERROR_UNKNOWN, QUERN_E_SERVER};
+    if (!batch->is_plain) return enqueue(conn, batch, deadline_ns, was_sent, meaning, err);
     return batch->marker ? send_marked(conn, batch, deadline_ns, was_sent, meaning, err)
                          : send_unmarked(conn, batch, deadline_ns, was_sent, meaning, err);
 }

@@ -2,16 +2,27 @@
 
 /* publish/send: one batch of checked messages, one round trip.
  * Idea       marked: the publish script, whose marker makes it safe to ask again after a lost answer. Unmarked: plain XADDs, whose
- *            lost answers are the caller's to judge.
+ *            lost answers are the caller's to judge. What is for later, or to be there once, or bounded, or has more fields goes by
+ *            the enqueue script, always marked (publish/enqueue).
  * Threads    the publisher's holder. */
 #ifndef QUERN_PUBLISH_SEND_H
 #define QUERN_PUBLISH_SEND_H
 
+#include "config/config.h"
 #include "wire/conn.h"
 #include "wire/errors.h"
 
+/* Keys beside the stream, made once. */
+struct publish_keys {
+    char *marker, *scheduled, *scheduled_jobs, *dead;
+};
+
 struct outgoing {
-    const char *stream, *marker; /* marker: its key; NULL: unmarked */
+    const quern_config *config;
+    const struct publish_keys *keys;
+    const char *marker;          /* its key; NULL: unmarked */
+    char *const *windows;        /* per message: its dedup window's key, or NULL */
+    bool is_plain;               /* nothing but fields for the stream, now: no message of it needs the enqueue script */
     int64_t marker_ms;           /* how long it may be asked for again */
     uint64_t number;             /* of the batch, unique per publisher */
     const char *stamps;          /* the timestamps field */
@@ -22,7 +33,7 @@ struct outgoing {
 
 enum { MARKER_MS = 600000 }; /* how long a batch may be asked for again at least; twice the budget if that is longer */
 
-/* QUERN_OK: every receipt's entry and code are filled. Else: *was_sent says whether Redis may have run it; *meaning what an error
+/* QUERN_OK: every receipt is filled, those for which there was no room with QUERN_E_FULL. Else: *was_sent says whether Redis may have run it; *meaning what an error
  * reply means (ERROR_UNKNOWN without one). Unmarked: receipts that were answered are filled even so. */
 int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
                struct error_meaning *meaning, quern_error *err) QUERN_MUST_USE;

@@ -144,8 +144,6 @@ char *quern_queue_cancel(const quern_config *config, const char *id, unsigned fl
     int code = open_shelves(&cancel, err);
     if (!code) code = cancel_all(&cancel, err);
     char *text = code ? NULL : report(&cancel, err);
-    shelf_close(&cancel.scheduled);
-    shelf_close(&cancel.delayed);
     look_close(&cancel.look);
     return text;
 }

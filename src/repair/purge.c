@@ -71,10 +71,7 @@ static int purge_shelf(struct purge *purge, enum shelf_kind kind, quern_error *e
 {
     struct shelf shelf;
     int code = shelf_open(&shelf, &purge->look, kind, err);
-    if (code) return code;
-    code = empty(purge, shelf.times, shelf.jobs, err);
-    shelf_close(&shelf);
-    return code;
+    return code ? code : empty(purge, shelf.times, shelf.jobs, err);
 }
 
 static int purge_delayed(struct purge *purge, quern_error *err)

@@ -57,7 +57,9 @@ static bool is_wanted(const struct replay *replay, const struct sheet *sheet)
     const quern_replay *what = replay->what;
     quern_bytes stream = sheet_text(sheet, "stream"), id = bytes_of(what->id);
     if (stream.at && !bytes_is(stream, replay->look.source.stream)) return false; /* they share a stream of letters */
-    if (what->event && !sheet_says(sheet, "original_event", bytes_of(what->event))) return false;
+    if (what->event && !sheet_says(sheet, "original_event", bytes_of(what->event)) &&
+        !bytes_is(sheet->message.event, what->event)) /* of one whose record does not tell, the letter itself does */
+        return false;
     if (what->reason && !sheet_says(sheet, "reason", bytes_of(what->reason))) return false;
     return !id.at || bytes_equal(sheet->entry.id_text, id) || bytes_equal(sheet->message.id, id) ||
            sheet_says(sheet, "original_id", id);

@@ -11,9 +11,11 @@
 #include "blame/hook.h"
 #include "blame/journal.h"
 #include "config/config.h"
+#include "job/source.h"
 #include "queue/gate.h"
 #include "run/forked.h"
 #include "run/guard.h"
+#include "run/pull.h"
 
 /* A job of an event that takes longer than this leaves the reply it lies in: else it would pin 64 KiB for as long as it runs. */
 static const int64_t long_job_ns = NS_PER_MS;
@@ -173,6 +175,18 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
     return end_job(worker, handler, job, verdict);
 }
 
+/* What ends without a handler. */
+static int64_t end_unrun(struct worker *worker, quern_job *job, enum slot_outcome outcome, int64_t now_ns)
+{
+    job->started_ns = job->ended_ns = now_ns;
+    job->outcome = outcome;
+    slot_move(job, SLOT_RUNNING, SLOT_DONE);
+    done_push(worker->needs->done, job);
+    return now_ns;
+}
+
+/* ── a job for a thread of the host's ────────────────────────────────────────────────────────────────────────────── */
+
 /* The process may have stood still, or Redis been away, while the job waited: by now it may run elsewhere. So it is not started; the
  * script that gives it back will see whether it was still ours to give. */
 static bool has_lost_touch(struct worker *worker, const quern_job *job, int64_t now_ns)
@@ -187,22 +201,48 @@ static bool is_expired(const quern_job *job)
     return job->message.expire_at_ms && clock_unix_ms() >= job->message.expire_at_ms;
 }
 
+static bool is_alone(const quern_job *job)
+{
+    return origin_lane(atomic_load_explicit(&job->origin, memory_order_relaxed)) == LANE_ALONE;
+}
+
+/* Must the job that waits for somebody to pull it go back? Asked under the pull's lock. */
+static bool leaves_pull(void *given)
+{
+    struct worker *worker = given;
+    return atomic_load(worker->needs->is_stopping) || worker->needs->is_extra(worker->needs->crew, worker) ||
+           ready_is_paused(worker->needs->ready) || slot_has(worker->job, SLOT_LOST) ||
+           has_lost_touch(worker, worker->job, clock_now_ns()) || is_expired(worker->job) ||
+           (gate_concerns(worker->needs->gate) && !is_alone(worker->job));
+}
+
+/* It begins when somebody pulls it, and ends by its ticket. */
+static int64_t offer_job(struct worker *worker, struct handler *handler, quern_job *job, int64_t now_ns)
+{
+    if (message_detach(&job->message)) span_release(&job->span);
+    worker->job = job;
+    bool is_promised = pull_promise(worker->needs->pull, leaves_pull, worker);
+    worker->job = NULL;
+    worker->started_ns = now_ns; /* how long somebody had to be waited for is what a job takes here */
+    job->started_ns = now_ns = clock_now_ns();
+    if (!is_promised) return end_unrun(worker, job, is_expired(job) ? OUTCOME_EXPIRED : OUTCOME_RELEASED, now_ns);
+    if (worker->needs->journal)
+        journal_start(worker->needs->journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed), job->message.entry,
+                      atomic_load_explicit(&job->deliveries, memory_order_relaxed));
+    if (handler->policy.timeout_ms) set_deadline(worker, handler, job, now_ns);
+    slot_ticket(job);
+    pull_hand(worker->needs->pull, job);
+    return end_job(worker, handler, job, QUERN_PENDING);
+}
+
+/* ── which way it goes ───────────────────────────────────────────────────────────────────────────────────────────── */
+
 /* Nobody here takes its event. */
 static enum slot_outcome outcome_unhandled(struct worker *worker, quern_job *job)
 {
     int unhandled;
     job->policy = *table_policy(worker->table, &unhandled);
     return unhandled == UNHANDLED_ACK ? OUTCOME_PASSED : unhandled == UNHANDLED_DEAD ? OUTCOME_UNWANTED : OUTCOME_UNHANDLED;
-}
-
-/* What ends without a handler. */
-static int64_t end_unrun(struct worker *worker, quern_job *job, enum slot_outcome outcome, int64_t now_ns)
-{
-    job->started_ns = job->ended_ns = now_ns;
-    job->outcome = outcome;
-    slot_move(job, SLOT_RUNNING, SLOT_DONE);
-    done_push(worker->needs->done, job);
-    return now_ns;
 }
 
 /* One job, if there is one. Returns when it ended; 0: there was none. started_ns 0: ask the clock. */
@@ -230,7 +270,7 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
     job->policy = handler->policy;
-    return run_job(worker, handler, job, now_ns);
+    return handler->is.run == quern_pulled ? offer_job(worker, handler, job, now_ns) : run_job(worker, handler, job, now_ns);
 }
 
 /* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */

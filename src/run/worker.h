@@ -31,6 +31,8 @@ struct worker_needs {
     struct log *log;
     struct journal *journal; /* NULL: none is kept */
     struct gate *gate;
+    struct pull *pull;
+    const _Atomic bool *is_stopping;
     int64_t lease_ns; /* 0: jobs have no lease */
     bool hooks_crashes;
     /* Is this worker one too many? If so it is counted out at once and must leave. (run/crew) */

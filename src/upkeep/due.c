@@ -6,33 +6,50 @@
 #include "upkeep/reaper.h"
 #include "wire/script.h"
 
+/* Where in the answer the numbers of the two kinds begin, and what else is in it. */
+enum { RETRIES = 0, SCHEDULED = 3, NEXT_MS = 6, ALONE_ALL = 7, ALONE_WAITING = 8 };
+
+static int64_t number(const struct reply *reply, uint32_t place)
+{
+    return reply_number(reply_item(reply, place), 0);
+}
+
+/* What was due and could not go. */
+static void say(const struct reaper_needs *needs, const char *key, int64_t missing, int64_t stuck)
+{
+    counter_add(&needs->counters->deleted, missing);
+    if (missing)
+        log_event(needs->log, LOG_WARNING, "waiting_deleted", LOG_INT("jobs", missing), LOG_TEXT("key", key),
+                  LOG_TEXT("why", "they were due, and somebody has deleted them"));
+    if (stuck)
+        log_event(needs->log, LOG_ERROR, "waiting_stuck", LOG_INT("jobs", stuck), LOG_TEXT("key", key),
+                  LOG_TEXT("why", "Redis could not move them, or they are not what was written: they wait another hour"));
+}
+
 int due_step(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *next_ms,
              struct due_alone *alone, quern_error *err)
 {
     const struct reply *reply;
-    script_begin(conn, &script_due, 4, 4);
+    script_begin(conn, &script_due, 7, 4);
     conn_arg_text(conn, source->delayed);
     conn_arg_text(conn, source->waiting);
     conn_arg_text(conn, source->retry);
     conn_arg_text(conn, source->alone);
+    conn_arg_text(conn, source->scheduled);
+    conn_arg_text(conn, source->scheduled_jobs);
+    conn_arg_text(conn, source->stream);
     conn_arg_number(conn, SCRIPT_MOVES_MAX);
     conn_arg_number(conn, SCRIPT_BYTES);
     conn_arg_text(conn, source->group);
     conn_arg_number(conn, needs->lease_ns / NS_PER_MS);
     int code = script_ask(conn, &script_due, conn_answer_deadline(conn), &reply, NULL, err);
     if (code) return code;
-    int64_t moved = reply_number(reply_item(reply, 0), 0), missing = reply_number(reply_item(reply, 1), 0);
-    counter_add(&needs->counters->due, moved);
-    counter_add(&needs->counters->deleted, missing);
-    if (missing)
-        log_event(needs->log, LOG_WARNING, "retries_deleted", LOG_INT("retries", missing), LOG_TEXT("key", source->waiting),
-                  LOG_TEXT("why", "they were due, and somebody has deleted them"));
-    int64_t stuck = reply_number(reply_item(reply, 3), 0);
-    if (stuck)
-        log_event(needs->log, LOG_ERROR, "retries_stuck", LOG_INT("retries", stuck), LOG_TEXT("key", source->waiting),
-                  LOG_TEXT("why", "Redis could not move them, or they are not what was written: they wait another hour"));
-    *next_ms = reply_number(reply_item(reply, 2), -1);
-    alone->all = reply_number(reply_item(reply, 4), 0);
-    alone->waiting = reply_number(reply_item(reply, 5), 0);
+    counter_add(&needs->counters->due, number(reply, RETRIES));
+    counter_add(&needs->counters->scheduled, number(reply, SCHEDULED));
+    say(needs, source->waiting, number(reply, RETRIES + 1), number(reply, RETRIES + 2));
+    say(needs, source->scheduled_jobs, number(reply, SCHEDULED + 1), number(reply, SCHEDULED + 2));
+    *next_ms = reply_number(reply_item(reply, NEXT_MS), -1);
+    alone->all = number(reply, ALONE_ALL);
+    alone->waiting = number(reply, ALONE_WAITING);
     return QUERN_OK;
 }

@@ -34,6 +34,7 @@ enum { DUE_LOOK_MS = 500 }; /* whoever laid a retry aside may be gone: others lo
 
 struct reaper_counters {
     struct counter reclaimed, due; /* entries that went back to the group */
+    struct counter scheduled;      /* jobs published for later that went into the stream */
     struct counter deleted; /* while they were pending or waiting, by somebody else: all that is left of them is this count */
     struct counter swept, trimmed, dead_trimmed;
 };

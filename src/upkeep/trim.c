@@ -16,8 +16,10 @@ bool trim_sees(struct trim *trim, const struct trim_look *look, int64_t now_ns, 
 {
     bool is_same = look->group[0] && !strcmp(look->group, trim->held.group) && !strcmp(look->mark, trim->held.mark);
     if (!is_same) trim->since_ns = trim->told_ns = now_ns;
+    int64_t behind = look->behind == BEHIND_UNKNOWN ? (is_same ? trim->held.behind : 0) : look->behind;
     trim->held = *look;
-    *deletes = is_same && look->by_pending && look->behind >= TRIM_AFTER && now_ns - trim->since_ns >= second_gear_ns;
+    trim->held.behind = behind;
+    *deletes = is_same && look->by_pending && behind >= TRIM_AFTER && now_ns - trim->since_ns >= second_gear_ns;
     if (!is_same || now_ns - trim->told_ns < idle_group_ns) return false;
     trim->told_ns = now_ns;
     return true;

@@ -15,7 +15,8 @@
 enum {
     TRIM_AFTER = 10000, /* acknowledgements after which it is worth it before the period is over */
     TRIM_GROUP_SIZE = 257,
-    TRIM_MARK_SIZE = 48
+    TRIM_MARK_SIZE = 48,
+    BEHIND_UNKNOWN = -1 /* for now: then it is as it was */
 };
 
 struct conn;
@@ -27,7 +28,7 @@ struct trim_look {
     char group[TRIM_GROUP_SIZE]; /* the one that holds back the rest; "": none */
     char mark[TRIM_MARK_SIZE];   /* from this entry on */
     bool by_pending;             /* a pending job of it, not that it has not read on */
-    int64_t behind;              /* settled entries that are held back; 0 where there are other groups */
+    int64_t behind;              /* settled entries that are held back; 0 where there are other groups; or BEHIND_UNKNOWN */
 };
 
 /* What holds the stream back, and since when. Begins zeroed. */

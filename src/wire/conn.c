@@ -22,7 +22,7 @@ enum { READ_BYTES = 32 * 1024, OUT_KEEP_BYTES = 256 * 1024 };
 
 struct conn {
     int fd;
-    bool is_broken;
+    bool is_broken, is_cluster;
     struct reader *reader;
     struct chunk_pool *own_pool; /* NULL: the caller's is used */
     struct conn_buffer out;
@@ -279,6 +279,13 @@ static int version_in(quern_bytes info)
     return at ? atoi(at + 14) : 0;
 }
 
+/* Redis says redis_mode, Valkey also server_mode. */
+static bool is_cluster_in(quern_bytes info)
+{
+    static const char mode[] = "_mode:cluster";
+    return info.len && memmem(info.at, info.len, mode, sizeof mode - 1);
+}
+
 /* A name and an id are conveniences: a server that refuses them (rights) is served all the same. The version is not. */
 static int introduce(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
 {
@@ -298,6 +305,7 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
     if (code || reply_is_error(reply, "NOPERM")) return code;
     if (reply->type == REPLY_ERROR) return conn_refused(reply, conn->shown, err);
     int version = version_in(reply_bytes(reply));
+    conn->is_cluster = is_cluster_in(reply_bytes(reply));
     if (version >= 7) return QUERN_OK;
     if (!version) return err_set(err, QUERN_E_SERVER, "%s: not Redis: it does not tell its version", conn->shown);
     return err_set(err, QUERN_E_SERVER, "%s: its Redis is of version %d; 7.0 is the least", conn->shown, version);
@@ -353,6 +361,11 @@ int conn_fd(const struct conn *conn)
 int64_t conn_opened_ns(const struct conn *conn)
 {
     return conn->opened_ns;
+}
+
+bool conn_is_cluster(const struct conn *conn)
+{
+    return conn->is_cluster;
 }
 
 int64_t conn_client_id(const struct conn *conn)

@@ -32,6 +32,7 @@ void conn_close(struct conn *conn);
 int conn_fd(const struct conn *conn);
 int64_t conn_opened_ns(const struct conn *conn); /* when it was made */
 int64_t conn_client_id(const struct conn *conn); /* for CLIENT UNBLOCK; 0: unknown */
+bool conn_is_cluster(const struct conn *conn);   /* false also where it may not be asked */
 
 /* Begins a command of argc arguments (the verb is the first), which follow by conn_arg…(). No memory breaks the connection,
  * which the next conn_send() says. Never waits. */

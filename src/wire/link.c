@@ -10,7 +10,10 @@ enum { FIRST_MS = 50, MAX_MS = 10000 };
 
 void link_open(struct link *link, const struct link_options *options)
 {
-    *link = (struct link){.options = *options, .backoff = {.first_ms = FIRST_MS, .max_ms = MAX_MS, .random = backoff_seed()}};
+    *link = (struct link){.options = *options,
+                          .backoff = {.first_ms = options->first_ms ? options->first_ms : FIRST_MS,
+                                      .max_ms = options->max_ms ? options->max_ms : MAX_MS,
+                                      .random = backoff_seed()}};
 }
 
 void link_adopt(struct link *link, struct conn *conn)

@@ -18,6 +18,7 @@
 struct link_options {
     struct conn_options conn; /* its name and url are lent for as long as the link is open */
     int64_t connect_ms;       /* for one attempt */
+    int64_t first_ms, max_ms; /* the first pause and the longest one; 0: 50 ms, 10 s */
     /* Told once when it is down and once when it is up again. */
     void (*down)(void *user, const quern_error *why);
     void (*up)(void *user);

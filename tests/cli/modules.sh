@@ -99,6 +99,24 @@ exec_keeps_output_up_to_its_bound_and_no_secret_reaches_the_command() {
     lacks results QUERN_REDIS
 }
 
+exec_gives_the_whole_message_to_a_command_that_asks_for_it() {
+    redis_start
+    cat >message.sh <<'END'
+cat >message && cat message >>messages && echo >>messages
+grep -q '"retries":1,' message
+END
+    run_quern 0 publish --redis "$url" whole '{"a": [1.50, "two"]}'
+    redis XADD app.events '*' message '{"event": "whole", "data": {"b":1}, "timestamps": {"created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05Z"}}' >/dev/null
+    run_workers '[{"event": "whole", "module": "exec", "retry_base_ms": 0, "options": {"command": ["sh", "message.sh"], "input": "message"}}]' \
+        --threads 1
+    equal "$(lines_of messages)" 4 "attempts"
+    equal "$(grep -c '^{"id":"[^"]*","event":"whole","retries":[01],"timestamps":{"created_at":"[^"]*","updated_at":"[^"]*"},"entry":"[0-9]*-[0-9]*","deliveries":[12],"data":{.*}}$' messages)" \
+        4 "whole messages"
+    equal "$(grep -c '"data":{"a": \[1.50, "two"\]}}$' messages)" 2 "of the first, its data as published"
+    equal "$(grep -c '"created_at":"2026-01-02T03:04:05Z"' messages)" 2 "of the second, with its own timestamps"
+    equal "$(dead)" 0 "dead"
+}
+
 burn_burns_sleeps_and_echoes() {
     local spent
     redis_start
@@ -133,5 +151,6 @@ run_all deflate_tells_the_checksum_and_the_sizes_of_a_file \
     a_file_that_is_missing_is_dead_and_named \
     a_timeout_ends_the_whole_group_of_a_command \
     exec_keeps_output_up_to_its_bound_and_no_secret_reaches_the_command \
+    exec_gives_the_whole_message_to_a_command_that_asks_for_it \
     burn_burns_sleeps_and_echoes \
     what_burn_lets_fail_is_tried_again_or_dead_and_is_counted

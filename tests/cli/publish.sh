@@ -213,6 +213,64 @@ a_group_is_made_where_one_is_named() {
     has groups mine
 }
 
+a_unique_job_is_published_once_and_its_id_is_printed_again() {
+    local first
+    redis_start
+    run_quern 0 publish --redis "$url" --unique july event 1
+    first=$(<out)
+    run_quern 0 publish --redis "$url" --unique july event 2
+    equal "$(<out)" "$first"
+    has err "not published once more"
+    run_quern 0 publish --redis "$url" --unique-ms 1000 --unique august event 3
+    equal "$(stream_data)" $'1\n3'
+    printf '{"a": 1, "b": 2}\n{"b":2,"a":1}\n3\n' >lines
+    run_quern 0 publish --redis "$url" --unique_by content event - <lines
+    equal "$(stream_data | tail -n +3)" $'{"a": 1, "b": 2}\n3'
+    run_quern 2 publish --redis "$url" --unique july event - <lines
+    has err "--unique_by content tells them by their data"
+    run_quern 2 publish --redis "$nowhere" --unique '' event 1
+    has err "the unique key is empty"
+}
+
+a_delayed_job_waits_with_what_it_was_given() {
+    redis_start
+    run_quern 0 publish --redis "$url" --delay_ms 3600000 --key k7 --expire_at_ms 9999999999999 event 1
+    equal "$(redis XLEN app.events)" 0
+    equal "$(redis ZRANGE app.events:scheduled 0 -1)" "$(<out)"
+    equal "$(redis EVAL "return cmsgpack.unpack(redis.call('HGET', KEYS[1], ARGV[1]))" 1 app.events:scheduled:jobs "$(<out)" | tail -n 4 | tr '\n' ' ')" \
+        "key k7 expire_at 9999999999999 "
+    run_quern 2 publish --redis "$nowhere" --delay_ms -1 event 1
+    has err "--delay_ms: '-1' is not a whole number from 0"
+    run_quern 2 publish --redis "$nowhere" --delay_ms 1 --at_ms 1 event 1
+    has err "both delay_ms and at_ms are set"
+}
+
+raw_data_is_published_as_it_is() {
+    redis_start
+    printf 'no JSON\377' >bytes
+    run_quern 0 publish --redis "$url" --raw event @bytes
+    redis --no-raw XRANGE app.events - + >entries
+    has entries '"no JSON\xff"'
+    has entries '"data_type"'
+    run_quern 2 publish --redis "$nowhere" event @bytes
+    run_quern 2 publish --redis "$nowhere" --publish_shape object --raw event @bytes
+    has err 'publish_shape "fields" takes them'
+}
+
+what_finds_no_room_is_named_by_its_line() {
+    redis_start
+    seq 30 >lines
+    run_quern 1 publish --redis "$url" --max_pending 20 event - <lines
+    has err "line 21 is the first that was not confirmed: no room: max_pending (20) jobs wait for group app.workers"
+    has err "20 published"
+    run_quern 1 publish --redis "$url" --max_pending 20 event 31
+    has err "not published: no room"
+    run_quern 0 publish --redis "$url" --max_pending 20 --on_max_pending drop_oldest event 31
+    has err "1 older made room for it"
+    run_quern 2 publish --redis "$url" --max_pending 20 --on_max_pending drop_oldest --unique k event 32
+    has err "drop_oldest"
+}
+
 run_all a_single_job_prints_its_id \
     data_comes_from_a_file_or_is_an_empty_object \
     ten_thousand_lines_are_published_in_order \
@@ -227,4 +285,8 @@ run_all a_single_job_prints_its_id \
     a_server_that_is_stopped_for_a_while_gets_every_line_once \
     a_server_that_is_killed_for_good_leaves_the_number_that_was_said \
     a_server_that_restarts_with_its_log_gets_every_line_once \
-    a_group_is_made_where_one_is_named
+    a_group_is_made_where_one_is_named \
+    a_unique_job_is_published_once_and_its_id_is_printed_again \
+    a_delayed_job_waits_with_what_it_was_given \
+    raw_data_is_published_as_it_is \
+    what_finds_no_room_is_named_by_its_line

@@ -84,6 +84,18 @@ options_beat_the_environment_which_beats_the_file() {
     equal "$(length of.environment) $(length of.file)" "1 1"
 }
 
+the_parameters_of_streamix_queue_are_options_too() {
+    redis_start
+    run_quern 0 publish --redis_url "$url" event
+    equal "$(length)" 1
+    QUERN_REDIS_URL=$url run_quern 0 publish event
+    equal "$(length)" 2
+    run_quern 0 run --redis-url "$url" --claim_idle_ms 5000 --retry_limit 1 --batch_size 10 --block_ms 100 --consumer me --until-empty \
+        --trim false event -- sh -c 'echo "$QUERN_CONSUMER" >>consumers'
+    equal "$(lines_of consumers)" 2 "jobs that were run"
+    has consumers me-
+}
+
 keys_are_spelled_with_dashes_or_underscores_and_switches_need_no_value() {
     redis_start
     echo 7 >seven
@@ -146,6 +158,7 @@ workers_that_cannot_be_loaded_are_refused_before_anything() {
 run_all each_verb_has_help_and_there_is_a_version \
     a_wrong_command_line_is_one_line_and_status_2 \
     options_beat_the_environment_which_beats_the_file \
+    the_parameters_of_streamix_queue_are_options_too \
     keys_are_spelled_with_dashes_or_underscores_and_switches_need_no_value \
     all_problems_of_a_file_are_listed_and_nothing_is_started \
     a_wrong_variable_is_named_and_nothing_is_started \

@@ -36,6 +36,21 @@ static void variables_set_keys(void **state)
     assert_int_equal(quern_config_environment(NULL, &error), QUERN_E_ARGUMENT);
 }
 
+static void the_parameters_of_streamix_queue_are_variables_too(void **state)
+{
+    (void)state;
+    setenv("QUERN_REDIS_URL", "redis://of.that.name:6379/1", 1);
+    setenv("QUERN_CONSUMER", "me", 1);
+    setenv("QUERN_RETRY_LIMIT", "5", 1);
+    setenv("QUERN_BATCH_SIZE", "10", 1);
+    setenv("QUERN_BLOCK_MS", "1000", 1);
+    assert_int_equal(quern_config_environment(config, &error), QUERN_OK);
+    assert_string_equal(config->redis, "redis://of.that.name:6379/1");
+    setenv("QUERN_REDIS", "redis://other", 1);
+    assert_int_equal(quern_config_environment(config, &error), QUERN_E_CONFIG);
+    assert_string_equal(error.text, "QUERN_REDIS_URL: is another name of QUERN_REDIS, which is set too; unset one of them");
+}
+
 static void a_variable_that_is_wrong_changes_nothing(void **state)
 {
     (void)state;
@@ -117,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(variables_set_keys),
+        TEST(the_parameters_of_streamix_queue_are_variables_too),
         TEST(a_variable_that_is_wrong_changes_nothing),
         TEST(an_empty_variable_is_as_good_as_none),
         TEST(a_key_and_its_alias_cannot_both_be_set),

@@ -47,6 +47,18 @@ static void a_file_overlays_what_is_set(void **state)
     assert_string_equal(config->required_groups.texts[0], "a");
 }
 
+static void the_parameters_of_streamix_queue_are_taken_by_its_names(void **state)
+{
+    (void)state;
+    accepts("{\"redis_url\": \"redis://of.that.name:6379/0\", \"stream\": \"app.events\", \"group\": \"app.workers\", "
+            "\"consumer\": \"worker-1\", \"retry_limit\": 5, \"batch_size\": 10, \"block_ms\": 5000, "
+            "\"claim_idle_ms\": 60000}");
+    assert_string_equal(config->redis, "redis://of.that.name:6379/0");
+    assert_int_equal(config->lease_ms, 60000);
+    refuses("{\"redis_url\": \"redis://a\", \"redis\": \"redis://:hunter2@b\"}",
+            "redis_url: is another name of redis, which is there too; remove one of them");
+}
+
 static void all_problems_are_told_at_once_and_nothing_changes(void **state)
 {
     (void)state;
@@ -159,6 +171,8 @@ static void a_password_is_in_no_problem(void **state)
         "{\"redis\": \"redis://:hunter2\\q\"}",
         "{\"redis://:hunter2@host\": 1}",
         "{\"rediss\": \"redis://:hunter2@host\"}",
+        "{\"redis_url\": \"redis://:hunter2@host\n\"}",
+        "{\"redis_url\": [\"redis://:hunter2@host\"]}",
         "{\"redis\": hunter2}",
         "{\"redis\": \"\\uhunter2\"}",
         "{\"redis://:hunter2@host\": 1, \"redis://:hunter2@host\": 2}",
@@ -233,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_file_overlays_what_is_set),
+        TEST(the_parameters_of_streamix_queue_are_taken_by_its_names),
         TEST(all_problems_are_told_at_once_and_nothing_changes),
         TEST(workers_are_read),
         TEST(every_problem_of_every_worker_is_told),

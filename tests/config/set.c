@@ -168,6 +168,10 @@ static void the_redis_url_is_in_no_error(void **state)
     quern_error error;
     assert_int_equal(quern_config_set(config, "redis", "redis://:hunter2@host\n", &error), QUERN_E_CONFIG);
     assert_null(strstr(error.text, "hunter2"));
+    assert_int_equal(quern_config_set(config, "redis_url", "redis://:hunter2@host\n", &error), QUERN_E_CONFIG);
+    assert_null(strstr(error.text, "hunter2"));
+    assert_int_equal(quern_config_set(config, "redis_url", "redis://host", &error), QUERN_OK);
+    assert_string_equal(config->redis, "redis://host");
     assert_int_equal(quern_config_set(config, "redis", "redis://:hunter2@\xff", &error), QUERN_E_CONFIG);
     assert_null(strstr(error.text, "hunter2"));
     accepts("redis", "redis://:hunter2@host");
@@ -219,6 +223,13 @@ static void keys_that_disagree_are_found(void **state)
     assert_int_equal(config_check(config, &error), QUERN_OK);
     accepts("required_groups", "[\"mail\", \"audit\"]");
     assert_int_equal(config_check(config, &error), QUERN_E_CONFIG);
+    accepts("required_groups", "[]");
+    accepts("backoff_ms", "200");
+    accepts("backoff_max_ms", "100");
+    assert_int_equal(config_check(config, &error), QUERN_E_CONFIG);
+    assert_string_equal(error.text, "backoff_ms: 200 is more than backoff_max_ms (100), the longest pause; use at most that");
+    accepts("backoff_ms", "100");
+    assert_int_equal(config_check(config, &error), QUERN_OK);
 }
 
 static void the_shortest_lease_has_a_heartbeat_that_fits(void **state)

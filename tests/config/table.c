@@ -72,6 +72,7 @@ static void an_option_may_have_dashes(void **state)
     (void)state;
     assert_ptr_equal(config_find_option("lease-ms"), config_find("lease_ms"));
     assert_ptr_equal(config_find_option("claim-idle_ms"), config_find("lease_ms"));
+    assert_ptr_equal(config_find_option("redis-url"), config_find("redis"));
     assert_null(config_find_option("lease--ms"));
     assert_null(config_find("lease-ms"));
 }

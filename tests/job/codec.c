@@ -116,6 +116,31 @@ static void the_data_of_an_object_is_handed_on_as_it_was_meant(void **state)
     }
 }
 
+static void the_depth_is_that_of_lists_and_objects_outside_texts(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t depth;
+    } table[] = {{"", 0},
+                 {"7", 0},
+                 {"\"[[[\"", 0},
+                 {"[]", 1},
+                 {"{}", 1},
+                 {"[[],[],{}]", 2},
+                 {"{\"[\": [{\"a\": \"}]\"}]}", 3},
+                 {"[\"\\\"[[\", [1]]", 2},
+                 {"[\"\\\\\", [[1]]]", 3},
+                 {"]]][", 1}};
+    quern_error err;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (codec_depth(bytes_of(table[i].text)) != table[i].depth) fail_msg("%s", table[i].text);
+    assert_int_equal(QUERN_OK, codec_check_depth(bytes_of("[[1]]"), 2, &err));
+    assert_int_equal(QUERN_OK, codec_check_depth(bytes_of("[[1]]"), 0, &err));
+    assert_int_equal(QUERN_E_ARGUMENT, codec_check_depth(bytes_of("[[[1]]]"), 2, &err));
+    assert_string_equal("nested 3 deep; json_depth_max is 2", err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +148,7 @@ int main(void)
         cmocka_unit_test(an_error_says_where),
         cmocka_unit_test(whole_numbers_of_any_size_are_json_where_only_that_is_asked),
         cmocka_unit_test(nesting_without_end_is_an_error_and_no_crash),
+        cmocka_unit_test(the_depth_is_that_of_lists_and_objects_outside_texts),
         cmocka_unit_test(what_is_parsed_is_what_was_said),
         cmocka_unit_test(the_data_of_an_object_is_handed_on_as_it_was_meant),
     };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* promises/alone: jobs that may have ended a process run with nothing else beside them, in a pool without a parent. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "support/letters.h"
 #include "support/mill.h"
+#include "support/runner.h"
 
 struct sight {
     struct mill *mill;
@@ -171,6 +173,28 @@ static void or_is_buried_where_that_is_wished(void **state)
 }
 
 /* Retries are outcomes: they do not add up to a suspicion. */
+static void a_job_whose_process_was_killed_once_is_dead_at_its_first_reclaim(void **state)
+{
+    struct scene *scene = *state;
+    int status = 0, pidfd = runner_at_work(scene, "2");
+    assert_int_equal(runner_signal(pidfd, SIGKILL), 0);
+    wait_for(runner_has_exited(pidfd, &status));
+    assert_int_equal(status, -SIGKILL);
+    struct mill *mill = mill_run(scene, "max_deliveries", "1", "on_max_deliveries", "dead", "lease_ms", "300", "reap_ms", "10", NULL);
+    wait_for(mill_stat(mill, "jobs", "dead") == 1);
+    assert_int_equal(mill_stat(mill, "upkeep", "reclaimed"), 1);
+    assert_int_equal(mill->started, 0); /* never again */
+    scene_publish(scene, 0, 10);
+    wait_for(mill_stat(mill, "jobs", "done") == 10); /* and it holds up no other */
+    struct dead_letter letter = letter_at(&scene->redis, "jobs:failed", 0);
+    assert_string_equal(letter_word(&letter, "reason"), "poison");
+    letter_drop(&letter);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 1);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:retry"), 0);
+    assert_true(lane_is_empty(scene));
+    mill_stop(mill);
+}
+
 static void failed_attempts_are_no_crashes(void **state)
 {
     struct scene *scene = *state;
@@ -217,6 +241,7 @@ int main(void)
         SCENE(one_that_a_stop_gives_back_is_not_blamed_for_it),
         SCENE(a_job_that_was_handed_out_too_often_runs_alone),
         SCENE(or_is_buried_where_that_is_wished),
+        SCENE(a_job_whose_process_was_killed_once_is_dead_at_its_first_reclaim),
         SCENE(failed_attempts_are_no_crashes),
         SCENE(a_pool_with_a_journal_leaves_none_behind),
         SCENE(a_folder_that_cannot_be_had_is_said_and_no_reason_not_to_work),

@@ -206,7 +206,7 @@ static void a_retry_that_cannot_be_read_is_said_and_holds_up_no_other(void **sta
     mill_started(mill);
     scene_publish(scene, 0, 5);
     wait_for(mill_stat(mill, "jobs", "dead") == 5);
-    wait_for(mill_lines(mill, "event=retries_stuck") == 1);
+    wait_for(mill_lines(mill, "event=waiting_stuck") == 1);
     assert_int_equal(redis_number(&scene->redis, "ZCARD", "jobs:g:delayed"), 1);
     mill_stop(mill);
 }

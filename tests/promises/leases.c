@@ -106,6 +106,25 @@ static void a_theft_that_only_the_settler_sees_is_told_and_counted_too(void **st
     mill_stop(mill);
 }
 
+static void a_lost_lease_is_told_once_however_long_its_job_runs(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "lease_ms", "300", "completed_max", "100", NULL);
+    mill->is_shut = true;
+    mill_started(mill);
+    scene_publish(scene, 0, 1);
+    wait_for(mill->started == 1);
+    steal(scene);
+    wait_for(mill->told[QUERN_NOTICE_LOST] == 1);
+    stays(mill->told[QUERN_NOTICE_LOST] == 1, 900); /* of three leases */
+    atomic_store(&mill->is_shut, false);
+    wait_for(mill_stat(mill, "jobs", "held") == 0); /* the settler has seen it, too */
+    assert_int_equal(mill_stat(mill, "leases", "lost"), 1);
+    mill_stop(mill);
+    assert_int_equal(mill->told[QUERN_NOTICE_LOST], 1);
+    assert_int_equal(mill_lines(mill, "event=lease_lost"), 1);
+}
+
 static void the_heartbeat_does_not_steal_back(void **state)
 {
     struct scene *scene = *state;
@@ -129,6 +148,7 @@ int main(void)
         SCENE(a_job_that_burns_longer_than_its_lease_is_not_redelivered),
         SCENE(a_stolen_lease_is_told_and_its_done_changes_nothing),
         SCENE(a_theft_that_only_the_settler_sees_is_told_and_counted_too),
+        SCENE(a_lost_lease_is_told_once_however_long_its_job_runs),
         SCENE(the_heartbeat_does_not_steal_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

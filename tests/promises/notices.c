@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/mill.h"
+#include "support/desk.h"
 
 /* A listener that stands still from the first thing it is told. */
 struct listener {
@@ -246,6 +246,28 @@ static void long_names_are_cut(void **state)
     mill_stop(mill);
 }
 
+static void a_publisher_tells_of_each_message(void **state)
+{
+    struct scene *scene = *state;
+    static struct told told;
+    memset(&told, 0, sizeof told);
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "1", NULL);
+    quern_config_observe(desk->config, QUERN_NOTICE_PUBLISH, write_down, &told);
+    assert_int_equal(PUBLISH(desk, "\"secret\"", .event = "mail"), QUERN_OK);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.at[0].notice.what, QUERN_NOTICE_PUBLISH);
+    assert_int_equal(told.at[0].notice.outcome, QUERN_OK);
+    assert_string_equal(told.at[0].event, "mail");
+    assert_string_equal(told.at[0].id, desk->receipt.id);
+    assert_in_range(told.at[0].notice.run_us, 1, PATIENCE_MS * 1000);
+    assert_int_equal(PUBLISH(desk, "\"secret\""), QUERN_E_FULL);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(told.at[1].notice.outcome, QUERN_E_FULL);
+    assert_non_null(strstr(told.at[1].text, "no room"));
+    assert_null(strstr(told.at[1].text, "secret"));
+    desk_close(desk);
+}
+
 /* ── statistics ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void has_exactly(const json_t *object, const char *names)
@@ -276,7 +298,7 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
                 "fetched adopted waiting running held done retry dead malformed too_large expired timeout poison unhandled released "
                 "left_pending unsettled");
     has_exactly(json_object_get(stats, "leases"), "renewed lost ambiguous");
-    has_exactly(json_object_get(stats, "upkeep"), "reclaimed due deleted swept trimmed dead_trimmed second_gear");
+    has_exactly(json_object_get(stats, "upkeep"), "reclaimed due scheduled deleted swept trimmed dead_trimmed second_gear");
     has_exactly(json_object_get(stats, "redis"), "up outages reads settles last_fetch_ms last_settle_ms last_renewal_ms");
     assert_string_equal(json_string_value(json_object_get(stats, "stream")), "jobs");
     assert_string_equal(json_string_value(json_object_get(stats, "group")), "g");
@@ -326,6 +348,7 @@ int main(void)
         SCENE(a_callback_that_blocks_holds_up_no_lease_no_retry_and_no_drain),
         SCENE(an_observer_is_told_of_each_job_once),
         SCENE(long_names_are_cut),
+        SCENE(a_publisher_tells_of_each_message),
         SCENE(the_statistics_are_json_with_the_documented_fields),
         SCENE(log_lines_hold_no_control_characters_and_no_payload),
     };

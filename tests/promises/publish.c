@@ -248,7 +248,7 @@ static void a_full_redis_refuses_and_nothing_is_suppressed_afterwards(void **sta
     struct desk *desk = *state;
     for (int marked = 0; marked < 2; marked++) {
         set(desk, "publish_marked", marked ? "true" : "false");
-        set(desk, "publish_ms", "300");
+        set(desk, "publish_ms", "1500");
         redis_ask(&desk->redis, "CONFIG", "SET", "maxmemory", "1");
         int code = publish(desk, 10);
         assert_int_equal(code, QUERN_E_SERVER);
@@ -282,6 +282,51 @@ static void a_small_budget_ends_in_time(void **state)
         desk->publisher = NULL;
     }
     redis_again(&desk->redis);
+}
+
+static int publish_at_a_closed_door(struct desk *desk, const char *budget_ms, const char *pause_ms, int *came)
+{
+    char path[120], url[140];
+    snprintf(path, sizeof path, "%s/door", desk->redis.dir);
+    snprintf(url, sizeof url, "unix://%s", path);
+    struct proxy *door = proxy_open(path, "/nobody/behind/it", NULL);
+    assert_non_null(door);
+    set(desk, "redis", url);
+    set(desk, "publish_ms", budget_ms);
+    set(desk, "backoff_ms", pause_ms);
+    set(desk, "backoff_max_ms", pause_ms);
+    int code = publish(desk, 1);
+    *came = proxy_accepted(door);
+    proxy_close(door);
+    assert_int_equal(quern_publisher_close(desk->publisher), QUERN_OK);
+    desk->publisher = NULL;
+    return code;
+}
+
+static void a_publisher_tries_again_as_often_as_backoff_ms_and_publish_ms_say(void **state)
+{
+    int came;
+    struct desk *desk = *state;
+    assert_int_equal(publish_at_a_closed_door(desk, "0", "1", &came), QUERN_E_CONNECT);
+    assert_int_equal(came, 1);
+    assert_int_equal(publish_at_a_closed_door(desk, "1000", "400", &came), QUERN_E_CONNECT);
+    assert_in_range(came, 2, 7);
+    assert_int_equal(publish_at_a_closed_door(desk, "1000", "5", &came), QUERN_E_CONNECT);
+    assert_true(came > 10);
+}
+
+static void one_attempt_is_patient_and_honest(void **state)
+{
+    struct desk *desk = *state;
+    use_proxy(desk);
+    set(desk, "publish_ms", "0");
+    set(desk, "group", "g");
+    assert_int_equal(publish(desk, 300), QUERN_OK);
+    are_there_in_order(desk, 300);
+    proxy_swallow(desk->proxy, "quern:publisher", 1);
+    assert_int_equal(publish(desk, 1), QUERN_E_UNKNOWN);
+    assert_int_equal(desk->receipts[0].code, QUERN_E_UNKNOWN);
+    assert_int_equal(redis_number(&desk->redis, "XLEN", "jobs"), 301);
 }
 
 static void a_group_is_created_only_where_it_was_given(void **state)
@@ -329,9 +374,31 @@ static void what_is_wrong_is_refused_before_any_io(void **state)
     refuses(desk, WITH(.event = "e", .data = {"", 0}), QUERN_E_ARGUMENT, "not JSON");
     refuses(desk, WITH(.event = "e", .data = {"12345678901", 11}), QUERN_E_FULL, "11 bytes");
     refuses(desk, WITH(.event = "e", .data = {NULL, 3}), QUERN_E_ARGUMENT, "NULL");
+    set(desk, "json_depth_max", "3"); /* of a check; the publisher has its copy of the config */
+    assert_int_equal(quern_message_check(desk->config, &WITH(.event = "e", .data = {"[[[1]]]", 7}), &desk->error), QUERN_OK);
     message.size = 1;
     refuses(desk, message, QUERN_E_ARGUMENT, "size");
     assert_int_equal(quern_publish(desk->publisher, NULL, 0, NULL, &desk->error), QUERN_OK);
+}
+
+static void deeper_data_than_json_depth_max_is_refused_before_any_io(void **state)
+{
+    enum { DEEP = 3000 };
+    struct desk *desk = *state;
+    char deep[2 * DEEP];
+    memset(deep, '[', DEEP);
+    memset(deep + DEEP, ']', DEEP);
+    set(desk, "redis", "unix:///nobody/listens/here");
+    desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    assert_non_null(desk->publisher);
+    refuses(desk, WITH(.event = "e", .data = {deep + DEEP - 65, 130}), QUERN_E_ARGUMENT,
+            "nested 65 deep; json_depth_max is 64");
+    refuses(desk, WITH(.event = "e", .data = {deep, sizeof deep}), QUERN_E_ARGUMENT, "nested 3000 deep; json_depth_max is 64");
+    assert_int_equal(quern_message_check(desk->config, &WITH(.event = "e", .data = {deep + DEEP - 64, 128}), &desk->error),
+                     QUERN_OK);
+    assert_int_equal(
+        quern_message_check(desk->config, &WITH(.event = "e", .data = {deep, sizeof deep}, .is_raw = 1), &desk->error),
+        QUERN_OK); /* raw bytes are no JSON */
 }
 
 int main(void)
@@ -348,8 +415,11 @@ int main(void)
         DESK(a_publisher_outlives_a_restart),
         DESK(a_full_redis_refuses_and_nothing_is_suppressed_afterwards),
         DESK(a_small_budget_ends_in_time),
+        DESK(a_publisher_tries_again_as_often_as_backoff_ms_and_publish_ms_say),
+        DESK(one_attempt_is_patient_and_honest),
         DESK(a_group_is_created_only_where_it_was_given),
         DESK(what_is_wrong_is_refused_before_any_io),
+        DESK(deeper_data_than_json_depth_max_is_refused_before_any_io),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

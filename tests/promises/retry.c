@@ -487,7 +487,7 @@ static void a_retry_that_somebody_deleted_is_counted_and_said(void **state)
     redis_ask(&scene->redis, "DEL", "jobs:g:delayed:jobs");
     make_due(scene);
     wait_for(mill_stat(mill, "upkeep", "deleted") == 1);
-    wait_for(mill_lines(mill, "retries_deleted") == 1);
+    wait_for(mill_lines(mill, "waiting_deleted") == 1);
     assert_true(nothing_is_left(scene));
     assert_int_equal(diary.tries, 1);
     mill_stop(mill);

@@ -277,6 +277,28 @@ static void json_is_parsed_once_and_what_is_not_json_is_malformed_whatever_the_v
     mill_stop(mill);
 }
 
+static void data_deeper_than_json_depth_max_is_malformed_for_whoever_asks_for_json(void **state)
+{
+    struct scene *scene = *state;
+    struct given given = {0};
+    struct mill *mill = mill_new(scene, "threads", "1", "json_depth_max", "3", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = parse_twice, .user = &given});
+    mill_on(mill, &(quern_handler){.event = "bytes", .run = mill_grind});
+    mill_start(mill);
+    add(scene, "event", "good", "data", "{\"n\": 7, \"deep\": [[\"[[[[\"]]}");
+    wait_for(atomic_load(&given.jobs) == 1);
+    assert_true(given.has_json);
+    add(scene, "event", "bad", "data", "{\"n\": 7, \"deep\": [[[1]]]}");
+    wait_for(atomic_load(&given.jobs) == 2 && mill_stat(mill, "jobs", "malformed") == 1);
+    assert_false(given.has_json);
+    wait_for(mill_lines(mill, "the data is nested 4 deep; json_depth_max is 3") == 1);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 1);
+    add(scene, "event", "bytes", "data", "[[[[[[[[1]]]]]]]]"); /* nobody looks inside */
+    wait_for(mill->ended == 1);
+    mill_stop(mill);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 1);
+}
+
 static void until_empty_ends_when_nothing_is_left(void **state)
 {
     enum { JOBS = 500 };
@@ -302,6 +324,7 @@ int main(void)
         SCENE(missing_fields_are_stood_in_for),
         SCENE(wrong_fields_are_malformed_and_the_pool_goes_on),
         SCENE(json_is_parsed_once_and_what_is_not_json_is_malformed_whatever_the_verdict),
+        SCENE(data_deeper_than_json_depth_max_is_malformed_for_whoever_asks_for_json),
         SCENE(until_empty_ends_when_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* promises/start: a pool starts, or says in one clear error why not, and leaves nothing running. quern_run() ends on a signal. */
+/* promises/start: a pool starts, or says in one clear error why not, and leaves nothing running. */
 #include <dirent.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "support/mill.h"
 #include "support/proxy.h"
-
-extern char **environ;
 
 static int count_entries(const char *dir)
 {
@@ -91,6 +83,32 @@ static void a_server_that_says_nothing_is_given_up_in_time(void **state)
     refuses_one_that_says(*state, NULL, QUERN_E_CONNECT, 500 + 1000 + 500, "no answer");
 }
 
+/* How often a start of this budget comes to a door behind which nobody is. */
+static int attempts(struct scene *scene, const char *connect_ms, const char *pause_ms)
+{
+    char path[120], url[140];
+    snprintf(path, sizeof path, "%s/door", scene->redis.dir);
+    snprintf(url, sizeof url, "unix://%s", path);
+    struct proxy *door = proxy_open(path, "/nobody/behind/it", NULL);
+    assert_non_null(door);
+    struct mill *mill =
+        mill_new(scene, "redis", url, "connect_ms", connect_ms, "backoff_ms", pause_ms, "backoff_max_ms", pause_ms, NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    assert_null(quern_pool_start(mill->config, &mill->error));
+    assert_int_equal(mill->error.code, QUERN_E_CONNECT);
+    int came = proxy_accepted(door);
+    proxy_close(door);
+    return came;
+}
+
+static void a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say(void **state)
+{
+    assert_int_equal(attempts(*state, "0", "1"), 1);
+    assert_in_range(attempts(*state, "1000", "400"), 2, 7); /* pauses of 200 to 400 ms, and once more at the end */
+    assert_true(attempts(*state, "1000", "5") > 10);
+    assert_in_range(attempts(*state, "300", "60000"), 2, 2); /* a pause is not longer than what is left */
+}
+
 static void an_old_redis_is_refused_by_its_version(void **state)
 {
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$39\r\n# Server\r\nredis_version:6.2.0\r\nos:Linux\r\n\r\n", QUERN_E_SERVER,
@@ -100,6 +118,32 @@ static void an_old_redis_is_refused_by_its_version(void **state)
 static void what_tells_no_version_is_refused(void **state)
 {
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$10\r\n# Server\r\n\r\n", QUERN_E_SERVER, 1500, "not Redis");
+}
+
+static void a_heartbeat_of_half_the_lease_or_more_is_refused_before_any_io(void **state)
+{
+    static const char *const beats[] = {"500", "501", "999", "5000"};
+    struct scene *scene = *state;
+    long long connections = redis_info(&scene->redis, "stats", "total_connections_received");
+    for (size_t i = 0; i < sizeof beats / sizeof *beats; i++) {
+        struct mill *mill = mill_new(scene, "lease_ms", "1000", "heartbeat_ms", beats[i], NULL);
+        mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+        assert_null(quern_pool_start(mill->config, &mill->error));
+        assert_int_equal(mill->error.code, QUERN_E_CONFIG);
+        const char *const words[] = {"heartbeat_ms", beats[i], "lease_ms (1000)", "use less than 500"};
+        for (size_t w = 0; w < 4; w++)
+            if (!strstr(mill->error.text, words[w])) fail_msg("'%s' is not in: %s", words[w], mill->error.text);
+    }
+    assert_int_equal(redis_info(&scene->redis, "stats", "total_connections_received"), connections);
+    mill_stop(mill_run(scene, "lease_ms", "1000", "heartbeat_ms", "499", NULL));
+}
+
+/* And nothing was made beside it. */
+static void refuses_key(struct scene *scene, const char *key, const char *what)
+{
+    refuses(scene, scene->redis.url, QUERN_E_SERVER, 1500, key, what);
+    assert_int_equal(redis_number(&scene->redis, "DEL", key), 1);
+    assert_int_equal(redis_number(&scene->redis, "DBSIZE"), 0);
 }
 
 static void a_configuration_that_cannot_work_is_refused_without_a_server(void **state)
@@ -120,78 +164,27 @@ static void a_configuration_that_cannot_work_is_refused_without_a_server(void **
     quern_config_free(config);
 }
 
-/* ── quern_run ───────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* The file that the runner makes when its handler begins. */
-static const char *mark_of(struct scene *scene)
+static void a_key_of_another_type_is_refused_by_name(void **state)
 {
-    static char path[120];
-    snprintf(path, sizeof path, "%s/mark", scene->redis.dir);
-    return path;
-}
-
-static int spawn_runner(struct scene *scene)
-{
-    pid_t pid;
-    char options[512];
-    const char *given = getenv("TSAN_OPTIONS");
-    /* It ends while a handler runs, on purpose: the threads that stay are no leak. */
-    snprintf(options, sizeof options, "%s report_thread_leaks=0", given ? given : "");
-    setenv("TSAN_OPTIONS", options, 1);
-    setenv("RUNNER_MARK", mark_of(scene), 1);
-    char *argv[] = {(char[]){RUNNER}, scene->redis.url, (char[]){"jobs"}, NULL};
-    assert_int_equal(posix_spawn(&pid, RUNNER, NULL, NULL, argv, environ), 0);
-    assert_true(pid > 1);
-    int pidfd = pidfd_open(pid, 0);
-    assert_true(pidfd >= 0);
-    wait_for(redis_clients(&scene->redis, ":dispatcher") == 1);
-    return pidfd;
-}
-
-static bool has_exited(int pidfd, int *status)
-{
-    siginfo_t how = {0};
-    if (waitid(P_PIDFD, (id_t)pidfd, &how, WEXITED | WNOHANG) || !how.si_pid) return false;
-    *status = how.si_code == CLD_EXITED ? how.si_status : -how.si_status;
-    close(pidfd);
-    return true;
-}
-
-static void runs_until(struct scene *scene, int number)
-{
-    int status = -1, pidfd = spawn_runner(scene);
-    redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", "1");
-    wait_for(unlink(mark_of(scene)) == 0); /* its handler runs */
-    assert_int_equal(pidfd_send_signal(pidfd, number, NULL, 0), 0);
-    wait_until(has_exited(pidfd, &status), 3000);
-    assert_int_equal(status, 0);
-    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0); /* the job that ran was finished and settled */
-    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:retry"), 0);
-}
-
-static void quern_run_ends_on_sigterm_and_sigint_after_the_job_at_hand(void **state)
-{
-    runs_until(*state, SIGTERM);
-    runs_until(*state, SIGINT);
-}
-
-static void quern_run_says_so_when_a_handler_does_not_return(void **state)
-{
+    static const char *const streams[] = {"jobs", "jobs:failed", "jobs:g:retry", "jobs:g:alone", "jobs:g:completed"};
+    static const char *const others[] = {"jobs:g:delayed", "jobs:g:delayed:jobs", "jobs:g:settles", "jobs:g:crashes"};
     struct scene *scene = *state;
-    for (int signals = 1; signals <= 2; signals++) {
-        int status = -1, pidfd = spawn_runner(scene);
-        redis_ask(&scene->redis, "XADD", "jobs", "*", "event", "e", "data", "2");
-        wait_for(unlink(mark_of(scene)) == 0);
-        int64_t from_ms = wait_now_ms();
-        for (int i = 0; i < signals; i++) {
-            assert_int_equal(pidfd_send_signal(pidfd, i ? SIGINT : SIGTERM, NULL, 0), 0);
-            if (i == 0 && signals == 2) stays(!has_exited(pidfd, &status), 300); /* what comes within a moment is an echo */
-        }
-        wait_until(has_exited(pidfd, &status), 4000);
-        assert_int_equal(status, 3);
-        if (signals == 2) assert_in_range(wait_now_ms() - from_ms, 0, 1500); /* not the whole drain_ms */
-        wait_for(redis_clients(&scene->redis, ":dispatcher") == 0);
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        redis_ask(&scene->redis, "SET", streams[i], "somebody's");
+        refuses_key(scene, streams[i], "holds a string");
     }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        redis_ask(&scene->redis, "LPUSH", others[i], "somebody's");
+        refuses_key(scene, others[i], "holds a list");
+    }
+    redis_ask(&scene->redis, "HSET", "jobs:g:reaper", "somebody's", "1");
+    refuses_key(scene, "jobs:g:reaper", "holds a hash");
+    redis_ask(&scene->redis, "SET", "letters", "somebody's");
+    struct mill *mill = mill_new(scene, "dead_letter_stream", "letters", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    assert_null(quern_pool_start(mill->config, &mill->error));
+    assert_int_equal(mill->error.code, QUERN_E_SERVER);
+    assert_non_null(strstr(mill->error.text, "letters holds a string"));
 }
 
 int main(void)
@@ -202,11 +195,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_or_a_missing_password_is_said, scene_open_password, scene_close),
         SCENE(what_does_not_speak_redis_is_said),
         SCENE(a_server_that_says_nothing_is_given_up_in_time),
+        SCENE(a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say),
         SCENE(an_old_redis_is_refused_by_its_version),
         SCENE(what_tells_no_version_is_refused),
+        SCENE(a_heartbeat_of_half_the_lease_or_more_is_refused_before_any_io),
+        SCENE(a_key_of_another_type_is_refused_by_name),
         cmocka_unit_test(a_configuration_that_cannot_work_is_refused_without_a_server),
-        SCENE(quern_run_ends_on_sigterm_and_sigint_after_the_job_at_hand),
-        SCENE(quern_run_says_so_when_a_handler_does_not_return),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

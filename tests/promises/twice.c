@@ -242,6 +242,22 @@ static void what_was_adopted_is_adopted_again_and_run_once(void **state)
     end();
 }
 
+static void a_group_is_made_again_once_and_each_job_is_run_once(void **state)
+{
+    start(state, "3000", "100000");
+    publish(9);
+    each_is_there_once();
+    for (size_t kind = 0; kind < QUICK; kind++) {
+        wait_for(redis_clients(&twice.scene->redis, ":dispatcher") == 1);
+        strike(":dispatcher", &script_heal, quick[kind]);
+        assert_int_equal(redis_number(&twice.scene->redis, "XGROUP", "DESTROY", "jobs", "g"), 1);
+        publish(9);
+        wait_for(proxy_swallowed(twice.proxy) == (int)kind + 1);
+        each_is_there_once();
+    }
+    end();
+}
+
 static void what_was_reclaimed_is_run_once(void **state)
 {
     start(state, "3000", "100000");
@@ -451,6 +467,7 @@ int main(void)
         SCENE(what_became_of_a_job_is_written_once),
         SCENE(a_renewal_is_asked_for_again_and_no_lease_is_lost),
         SCENE(what_was_adopted_is_adopted_again_and_run_once),
+        SCENE(a_group_is_made_again_once_and_each_job_is_run_once),
         SCENE(what_was_reclaimed_is_run_once),
         SCENE(a_trim_that_is_repeated_takes_nothing_that_is_needed),
         SCENE(a_sweep_that_is_repeated_takes_nobody_who_is_needed),

@@ -40,8 +40,10 @@ quern_bytes quern_job_data(const quern_job *job)
 
 quern_bytes quern_job_field(const quern_job *job, const char *name)
 {
-    bool is_there = job->is_raw && strcmp(name, "data_type") == 0;
-    return is_there ? (quern_bytes){"bytes", 5} : (quern_bytes){NULL, 0};
+    if (job->is_raw && strcmp(name, "data_type") == 0) return (quern_bytes){"bytes", 5};
+    for (size_t i = 0; i < 8 && job->fields[i]; i += 2)
+        if (strcmp(name, job->fields[i]) == 0) return (quern_bytes){job->fields[i + 1], strlen(job->fields[i + 1])};
+    return (quern_bytes){NULL, 0};
 }
 
 struct json_t *quern_job_json(quern_job *job)
@@ -60,6 +62,11 @@ unsigned quern_job_retries(const quern_job *job)
 unsigned quern_job_deliveries(const quern_job *job)
 {
     return job->deliveries;
+}
+
+quern_bytes quern_job_consumer(const quern_job *job)
+{
+    return job->consumer;
 }
 
 int64_t quern_job_left_ms(const quern_job *job)
@@ -109,8 +116,12 @@ static quern_bytes bytes(const char *text)
 
 quern_job fake_job(const char *data)
 {
-    return (quern_job){
-        .id = bytes("job-1"), .entry = bytes("1700000000000-0"), .event = bytes("test"), .data = bytes(data), .deliveries = 1};
+    return (quern_job){.id = bytes("job-1"),
+                       .entry = bytes("1700000000000-0"),
+                       .event = bytes("test"),
+                       .data = bytes(data),
+                       .consumer = bytes("host-1-abcd"),
+                       .deliveries = 1};
 }
 
 quern_verdict fake_job_run(quern_job *job, const char *options)

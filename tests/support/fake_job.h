@@ -12,10 +12,11 @@
 
 struct quern_job {
     /* set by the test */
-    quern_bytes id, entry, event, data;
+    quern_bytes id, entry, event, data, consumer;
     bool is_raw, is_lost, is_late;        /* data_type is bytes; the lease is gone; the timeout is over */
     bool (*is_cancelled)(quern_job *job); /* asked by quern_job_cancelled(); NULL: never */
     unsigned retries, deliveries;
+    const char *fields[8]; /* names and values in turn */
     const char *watched; /* for is_cancelled: a file to look for */
     /* left by the handler */
     char error[1001];

@@ -29,6 +29,9 @@ static void the_second_gear_is_for_one_old_job_that_holds_back_many_for_seconds(
     assert_true(deletes_at(&trim, 4, look_of("g", "5-0", true, TRIM_AFTER)));
     assert_false(deletes_at(&trim, 5, look_of("g", "5-0", true, TRIM_AFTER - 1))); /* not many any more */
     assert_true(deletes_at(&trim, 6, look_of("g", "5-0", true, TRIM_AFTER)));
+    assert_true(deletes_at(&trim, 6, look_of("g", "5-0", true, BEHIND_UNKNOWN))); /* as many as before, as far as is known */
+    assert_true(deletes_at(&trim, 6, look_of("g", "5-0", true, BEHIND_UNKNOWN)));
+    assert_false(deletes_at(&trim, 7, look_of("g", "6-0", true, BEHIND_UNKNOWN)));
     assert_false(deletes_at(&trim, 7, look_of("g", "6-0", true, TRIM_AFTER))); /* it has ended: another is the oldest */
     assert_false(deletes_at(&trim, 9, look_of("g", "6-0", false, TRIM_AFTER)));
     assert_false(deletes_at(&trim, 99, look_of("g", "6-0", false, TRIM_AFTER))); /* not a job: the group does not read on */

@@ -82,6 +82,24 @@ static void nobody_is_asked_again_before_the_backoff_is_over(void **state)
     peer_stop(&peer);
 }
 
+static void the_pauses_are_those_that_were_asked_for(void **state)
+{
+    (void)state;
+    struct link link;
+    begin(&link, hang_up);
+    struct link_options options = link.options;
+    options.first_ms = 3000;
+    options.max_ms = 5000;
+    link_open(&link, &options);
+    for (int tries = 0; tries < 4; tries++) {
+        int64_t before_ns = clock_now_ns(), most_ms = tries ? 5000 : 3000;
+        assert_null(link_use(&link, INT64_MAX));
+        assert_in_range(link.next_try_ns, before_ns + most_ms / 2 * NS_PER_MS, clock_now_ns() + most_ms * NS_PER_MS);
+    }
+    link_close(&link);
+    peer_stop(&peer);
+}
+
 static void down_and_up_are_told_once_each(void **state)
 {
     (void)state;
@@ -143,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_link_keeps_its_connection),
         cmocka_unit_test(nobody_is_asked_again_before_the_backoff_is_over),
+        cmocka_unit_test(the_pauses_are_those_that_were_asked_for),
         cmocka_unit_test(down_and_up_are_told_once_each),
         cmocka_unit_test(a_connection_that_breaks_at_once_does_not_start_the_backoff_over),
         cmocka_unit_test(a_connection_made_before_is_used),

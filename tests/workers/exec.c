@@ -99,6 +99,55 @@ static void placeholders_are_replaced_in_words_only_where_they_stand(void **stat
           "job-1|atestb2job-1|{other}|$(id)|");
 }
 
+#define MESSAGE "{\"command\":[\"cat\"],\"input\":\"message\"}"
+
+static void the_whole_message_is_on_standard_input_where_that_is_asked(void **state)
+{
+    (void)state;
+    quern_job job = fake_job(" {\"a\": 1.50,\n \"b\": [10000000000000001]}"); /* as it is, to the byte */
+    job.retries = 2;
+    job.deliveries = 3;
+    job.fields[0] = "timestamps";
+    job.fields[1] = "{\"created_at\":\"2026-01-02T03:04:05+00:00\", \"updated_at\":\"2026-01-02T03:04:05+00:00\"}";
+    job.fields[2] = "quern_updated_at";
+    job.fields[3] = "2026-01-02T03:05:00.000000+00:00";
+    gives(job, MESSAGE,
+          "{\"id\":\"job-1\",\"event\":\"test\",\"retries\":2,\"timestamps\":{\"created_at\":\"2026-01-02T03:04:05+00:00\","
+          "\"updated_at\":\"2026-01-02T03:05:00.000000+00:00\"},\"entry\":\"1700000000000-0\",\"deliveries\":3,"
+          "\"data\": {\"a\": 1.50,\n \"b\": [10000000000000001]}}");
+}
+
+static void a_message_without_timestamps_has_those_of_its_first_entry(void **state)
+{
+    (void)state;
+    quern_job job = fake_job("null");
+    gives(job, MESSAGE,
+          "{\"id\":\"job-1\",\"event\":\"test\",\"retries\":0,\"timestamps\":{\"created_at\":\"2023-11-14T22:13:20.000000+00:00\","
+          "\"updated_at\":\"2023-11-14T22:13:20.000000+00:00\"},\"entry\":\"1700000000000-0\",\"deliveries\":1,\"data\":null}");
+    job.fields[0] = "quern_entry";
+    job.fields[1] = "1600000000123-4";
+    quern_verdict verdict = fake_job_run(&job, MESSAGE);
+    assert_int_equal(verdict, QUERN_DONE);
+    assert_non_null(strstr(job.result, "\"created_at\":\"2020-09-13T12:26:40.123000+00:00\""));
+    fake_job_clear(&job);
+}
+
+static void a_message_of_bytes_has_them_in_hex_and_one_that_is_no_json_is_dead(void **state)
+{
+    (void)state;
+    quern_job job = fake_job("");
+    job.is_raw = true;
+    job.data = (quern_bytes){"a\0\xff", 3};
+    job.id = (quern_bytes){"\xff-1", 3};
+    assert_int_equal(fake_job_run(&job, MESSAGE), QUERN_DONE);
+    json_t *message = fake_job_result(&job);
+    assert_true(json_is_null(json_object_get(message, "data")) && json_is_null(json_object_get(message, "id")));
+    assert_string_equal(json_string_value(json_object_get(message, "data_hex")), "6100ff");
+    assert_string_equal(json_string_value(json_object_get(message, "id_hex")), "ff2d31");
+    fake_job_clear(&job);
+    fails(fake_job("{\"a\":"), MESSAGE, QUERN_DEAD, "no JSON");
+}
+
 static void no_value_becomes_an_option(void **state)
 {
     (void)state;
@@ -119,8 +168,8 @@ static void the_job_is_in_the_environment_and_nothing_of_quern_s_own(void **stat
     job.retries = 3;
     job.deliveries = 4;
     gives(job,
-          SHELL("echo $QUERN_ID $QUERN_EVENT $QUERN_RETRIES $QUERN_ENTRY $QUERN_DELIVERIES ${QUERN_REDIS-none} $FROM_THE_HOST"),
-          "job-1 test 3 1700000000000-0 4 none kept\n");
+          SHELL("echo $QUERN_ID $QUERN_EVENT $QUERN_RETRIES $QUERN_ENTRY $QUERN_DELIVERIES $QUERN_CONSUMER ${QUERN_REDIS-none} $FROM_THE_HOST"),
+          "job-1 test 3 1700000000000-0 4 host-1-abcd none kept\n");
     unsetenv("QUERN_REDIS");
     unsetenv("FROM_THE_HOST");
 }
@@ -372,6 +421,8 @@ static void wrong_options_are_refused_by_name(void **state)
         {"{\"command\":[\"ls\"],\"shell\":true}", "it must be one text"},
         {"{\"command\":\"echo {id}\",\"shell\":true}", "\"$QUERN_ID\" for {id}"},
         {"{\"command\":[\"ls\"],\"shell\":1}", "shell: must be true or false"},
+        {"{\"command\":[\"ls\"],\"input\":\"all\"}", "input: must be \"data\" or \"message\""},
+        {"{\"command\":[\"ls\"],\"input\":1}", "input: must be a text"},
         {"{\"command\":[\"ls\"],\"exit\":{\"256\":\"done\"}}", "\"256\" is no exit code"},
         {"{\"command\":[\"ls\"],\"exit\":{\"\":\"done\"}}", "is no exit code"},
         {"{\"command\":[\"ls\"],\"exit\":{\"1\":\"fine\"}}", "exit: 1: must be \"done\", \"retry\" or \"dead\""},
@@ -393,6 +444,9 @@ int main(void)
         cmocka_unit_test(standard_input_cannot_be_written),
         cmocka_unit_test(a_big_payload_arrives_whole_or_is_ignored),
         cmocka_unit_test(placeholders_are_replaced_in_words_only_where_they_stand),
+        cmocka_unit_test(the_whole_message_is_on_standard_input_where_that_is_asked),
+        cmocka_unit_test(a_message_without_timestamps_has_those_of_its_first_entry),
+        cmocka_unit_test(a_message_of_bytes_has_them_in_hex_and_one_that_is_no_json_is_dead),
         cmocka_unit_test(no_value_becomes_an_option),
         cmocka_unit_test(the_job_is_in_the_environment_and_nothing_of_quern_s_own),
         cmocka_unit_test(the_exit_code_decides_by_the_table),

@@ -1,41 +1,55 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
--- due: retries whose wait is over go to the group's retry stream. Write first: at worst a job is there twice, never nowhere.
--- KEYS  delayed, the delayed jobs, the retry stream, the stream of jobs that run alone
+-- due: what has waited for its time goes on: retries to the group's retry stream, jobs published for later to the stream. Write first:
+-- at worst a job is there twice, never nowhere.
+-- KEYS  delayed, the delayed jobs, the retry stream, the stream of jobs that run alone, scheduled, the scheduled jobs, the stream
 -- ARGV  how many at most, how many bytes (one job goes whatever it has), group, lease in ms
--- Returns how many went, how many had nothing to go with (somebody deleted it), ms until the next is due (-1: none waits), how many
--- could not be moved: these wait another hour, out of the way of the others.
-local delayed, jobs, retry, max, max_bytes = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1]), tonumber(ARGV[2])
-if redis.call('EXISTS', delayed, KEYS[4]) == 0 then return {0, 0, -1, 0, 0, 0} end -- the usual case, twice a second for each pool
-local wrong = must_be(delayed, 'zset', 'the delayed jobs times') or must_be(jobs, 'hash', 'the delayed jobs') or must_be(retry, 'stream', 'the retry stream') or
-  must_be(KEYS[4], 'stream', 'the jobs that run alone')
+-- Returns of the retries: how many went, how many had nothing to go with (somebody deleted it), how many could not be moved: these wait
+-- another hour, out of the way of the others; the same of the scheduled jobs; ms until the next of either is due (-1: none waits); how
+-- many are to run alone, and how many of these nobody looks after.
+local max, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
+if redis.call('EXISTS', KEYS[1], KEYS[4], KEYS[5]) == 0 then return {0, 0, 0, 0, 0, 0, -1, 0, 0} end -- the usual case, twice a second for each pool
+local wrong = must_be(KEYS[1], 'zset', 'the delayed jobs times') or must_be(KEYS[2], 'hash', 'the delayed jobs') or must_be(KEYS[3], 'stream', 'the retry stream') or
+  must_be(KEYS[4], 'stream', 'the jobs that run alone') or must_be(KEYS[5], 'zset', 'the scheduled jobs times') or
+  must_be(KEYS[6], 'hash', 'the scheduled jobs') or must_be(KEYS[7], 'stream', 'the stream')
 if wrong then return wrong end
-local now_ms, moved, missing, stuck, bytes = unix_ms(), 0, 0, 0, 0
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', string.format('%.0f', now_ms), 'LIMIT', 0, max)) do
-  local text = redis.call('HGET', jobs, member)
-  if text then
-    bytes = bytes + #text
-    if moved > 0 and bytes > max_bytes then break end
+local now_ms, moved, bytes = unix_ms(), 0, 0
+
+local function move(times, jobs, to)
+  local count, missing, stuck = 0, 0, 0
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', times, '-inf', string.format('%.0f', now_ms), 'LIMIT', 0, max - moved)) do
+    local text = redis.call('HGET', jobs, member)
+    bytes = bytes + (text and #text or 0)
+    if text and moved > 0 and bytes > max_bytes then break end
+    if not text then
+      missing = missing + 1
+      redis.call('ZREM', times, member)
+    elseif pcall(function() redis.call('XADD', to, '*', unpack(cmsgpack.unpack(text))) end) then
+      count, moved = count + 1, moved + 1
+      redis.call('HDEL', jobs, member)
+      redis.call('ZREM', times, member)
+    else
+      stuck = stuck + 1
+      redis.call('ZADD', times, string.format('%.0f', now_ms + 3600000), member)
+    end
   end
-  if not text then
-    missing = missing + 1
-    redis.call('ZREM', delayed, member)
-  elseif pcall(function() redis.call('XADD', retry, '*', unpack(cmsgpack.unpack(text))) end) then
-    moved = moved + 1
-    redis.call('HDEL', jobs, member)
-    redis.call('ZREM', delayed, member)
-  else
-    stuck = stuck + 1
-    redis.call('ZADD', delayed, string.format('%.0f', now_ms + 3600000), member)
-  end
+  return count, missing, stuck
 end
+
+local function next_ms(times)
+  local first = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')
+  return first[2] and math.max(tonumber(first[2]) - now_ms, 0) or math.huge
+end
+
 -- Held by somebody who renews it, it is looked after.
 local function alone()
   local all = redis.call('XLEN', KEYS[4])
   local held = all > 0 and redis.pcall('XPENDING', KEYS[4], ARGV[3]) or {0}
-  if held.err or held[1] == 0 then return {all, all} end
-  return {all, all - held[1] + #redis.call('XPENDING', KEYS[4], ARGV[3], 'IDLE', ARGV[4], '-', '+', 1)}
+  if held.err or held[1] == 0 then return all, all end
+  return all, all - held[1] + #redis.call('XPENDING', KEYS[4], ARGV[3], 'IDLE', ARGV[4], '-', '+', 1)
 end
 
-local next_one = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-return {moved, missing, next_one[2] and math.max(tonumber(next_one[2]) - now_ms, 0) or -1, stuck, unpack(alone())}
+local retries, no_retries, stuck_retries = move(KEYS[1], KEYS[2], KEYS[3])
+local jobs, no_jobs, stuck_jobs = move(KEYS[5], KEYS[6], KEYS[7])
+local next_one = math.min(next_ms(KEYS[1]), next_ms(KEYS[5]))
+return {retries, no_retries, stuck_retries, jobs, no_jobs, stuck_jobs, next_one < math.huge and next_one or -1, alone()}

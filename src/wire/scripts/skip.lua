@@ -50,7 +50,7 @@ while count < tonumber(ARGV[5]) and (count == 0 or bytes < tonumber(ARGV[6])) do
   local entry = redis.call('XRANGE', retry, '(' .. at, last, 'COUNT', 1)[1]
   if not entry then
     if own and not is_dry and last == info['last-generated-id'] then pass(retry, info) end
-    if not own and not is_dry and redis.call('XLEN', retry) + #redis.call('XINFO', 'GROUPS', retry) == 0 then redis.call('DEL', retry) end
+    if not own and not is_dry and redis.call('XLEN', retry) + #redis.call('XINFO', 'GROUPS', retry) == 0 then redis.call('UNLINK', retry) end
     return {skipped, count, at, ''}
   end
   for f = 1, #entry[2] do bytes = bytes + #entry[2][f] end

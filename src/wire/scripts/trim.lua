@@ -5,7 +5,7 @@
 -- ARGV  ~ (whole nodes only, at most so many) or = (to the letter), how many required groups, their names, then the ignored groups
 -- Returns how many entries went (-1: a required group is missing, so nothing may go; -2: the stream has no group to ask), the group
 -- that holds back the rest, from which id on, is it by a job that is pending, and how many settled entries it holds back: 0 where
--- other groups may not have settled them.
+-- other groups may not have settled them; -1 where Redis cannot tell: the entry that was read last has been deleted, and there are more.
 local stream, ignored, missing, groups_seen = KEYS[1], {}, {}, 0
 local required = tonumber(ARGV[2])
 for i = 3, 2 + required do missing[ARGV[i]] = true end
@@ -48,12 +48,12 @@ for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
       if oldest and is_before(oldest, mark) then mark, is_pending = oldest, 1 end
     end
     if not low or is_before(mark, low) then low, holder, by_pending = mark, group.name, is_pending end
-    if group.lag then behind = redis.call('XLEN', stream) - group.pending - group.lag end
+    behind = group.lag and redis.call('XLEN', stream) - group.pending - group.lag
   end
 end
 if next(missing) then return {-1, holder, low or '0-0', 0, 0} end
 if groups_seen == 0 then return {-2, '', '0-0', 0, 0} end
 local removed = ARGV[1] == '~' and redis.call('XTRIM', stream, 'MINID', '~', low, 'LIMIT', 20000) or
   redis.call('XTRIM', stream, 'MINID', '=', low)
-if groups > 1 then behind = 0 else behind = math.max(behind - removed, 0) end
+if groups > 1 then behind = 0 else behind = behind and math.max(behind - removed, 0) or -1 end
 return {removed, holder, low, by_pending, behind}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "publish/enqueue.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "publish/fields.h"
+#include "wire/script.h"
+
+enum { KEYS = 5, HEAD_ARGS = 9, MESSAGE_ARGS = 7 };
+
+/* ── the letter of a job that is dropped ─────────────────────────────────────────────────────────────────────────── */
+
+/* Its data in three parts, as the script wants it. The job goes along as the letter's own fields, "original:…" (job/letter). */
+struct letter_parts {
+    char *whole; /* malloc'd; the parts lie in it */
+    const char *parts[3];
+};
+
+static char *quoted(const char *text)
+{
+    json_t *value = json_string(text);
+    char *json = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    return json;
+}
+
+static bool letter_parts(struct letter_parts *letter, const quern_config *config)
+{
+    static const char format[] = "{\"original_id\":%c,\"original_event\":null,\"original_data\":null,\"source_stream_id\":\"%c"
+                                 "\",\"retries\":0,\"error\":\"more than max_pending jobs waited: the oldest made room\","
+                                 "\"reason\":\"dropped\",\"stream\":%s,\"group\":%s,\"consumer\":null,\"deliveries\":0,"
+                                 "\"first_seen\":null,\"duration_ms\":0,\"signal\":null,\"backtrace\":null}";
+    char *stream = quoted(config->stream), *group = quoted(config->group);
+    int n = stream && group ? asprintf(&letter->whole, format, 1, 1, stream, group) : -1;
+    free(stream);
+    free(group);
+    if (n < 0) return false;
+    char *at = letter->whole;
+    for (int i = 0; i < 3; i++) {
+        letter->parts[i] = at;
+        at += strcspn(at, "\1");
+        if (*at) *at++ = 0;
+    }
+    return true;
+}
+
+/* ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static uint32_t count_windows(const struct outgoing *batch)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < batch->count; i++) count += batch->windows[i] != NULL;
+    return count;
+}
+
+static void put_head(struct conn *conn, const struct outgoing *batch, const struct letter_parts *letter, size_t args)
+{
+    const quern_config *config = batch->config;
+    script_begin(conn, &script_enqueue, KEYS + count_windows(batch), HEAD_ARGS + args);
+    conn_arg_text(conn, config->stream);
+    conn_arg_text(conn, batch->marker);
+    conn_arg_text(conn, batch->keys->scheduled);
+    conn_arg_text(conn, batch->keys->scheduled_jobs);
+    conn_arg_text(conn, batch->keys->dead);
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->windows[i]) conn_arg_text(conn, batch->windows[i]);
+    conn_arg_number(conn, (int64_t)batch->number);
+    conn_arg_number(conn, batch->marker_ms);
+    conn_arg_text(conn, batch->stamps);
+    conn_arg_text(conn, config->group);
+    conn_arg_number(conn, config->max_pending);
+    conn_arg_number(conn, config->on_max_pending == PENDING_DROP_OLDEST);
+    for (int i = 0; i < 3; i++) conn_arg_text(conn, letter->parts[i]);
+}
+
+static void put_message(struct conn *conn, const struct outgoing *batch, size_t i, const struct fields *fields, int64_t window)
+{
+    const quern_message *message = &batch->messages[i];
+    char letter_id[UUID_SIZE];
+    uuid_text(letter_id);
+    conn_arg_text(conn, batch->receipts[i].id);
+    conn_arg_number(conn, message->at_ms);
+    conn_arg_number(conn, message->delay_ms);
+    conn_arg_text(conn, letter_id);
+    conn_arg_number(conn, window);
+    conn_arg_number(conn, message->unique_ms ? message->unique_ms : batch->config->unique_ms);
+    conn_arg_number(conn, fields->count);
+    for (uint32_t f = 0; f < fields->count; f++) conn_arg(conn, fields->at[f].at, fields->at[f].len);
+}
+
+static int put_all(struct conn *conn, const struct outgoing *batch, struct fields *fields, quern_error *err)
+{
+    struct letter_parts letter;
+    size_t args = MESSAGE_ARGS * batch->count;
+    int64_t window = KEYS;
+    for (size_t i = 0; i < batch->count; i++) {
+        int code = fields_write(&fields[i], batch->config, &batch->messages[i], batch->receipts[i].id, batch->stamps, err);
+        if (code) return code;
+        args += fields[i].count;
+    }
+    if (!letter_parts(&letter, batch->config)) return err_set(err, QUERN_E_MEMORY, "no memory to publish");
+    put_head(conn, batch, &letter, args);
+    for (size_t i = 0; i < batch->count; i++)
+        put_message(conn, batch, i, &fields[i], batch->windows[i] ? ++window : 0);
+    free(letter.whole);
+    return QUERN_OK;
+}
+
+/* ── what was answered ───────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void copy(char *to, size_t size, const char *from, size_t len)
+{
+    if (len >= size) len = size - 1;
+    memcpy(to, from, len);
+    to[len] = 0;
+}
+
+/* The word of the script: see there. */
+static void take_word(quern_receipt *receipt, const char *word)
+{
+    const char *comma = strchr(word, ','), *slash = strchr(word, '/');
+    receipt->code = word[0] == '!' ? QUERN_E_FULL : QUERN_OK;
+    if (word[0] == '@') {
+        receipt->due_ms = strtoll(word + 1, NULL, 10);
+    } else if (word[0] == '=') {
+        size_t len = comma ? (size_t)(comma - word - 1) : strlen(word + 1);
+        receipt->is_duplicate = 1;
+        copy(receipt->id, sizeof receipt->id, word + 1, len);
+        copy(receipt->entry, sizeof receipt->entry, comma ? comma + 1 : "", comma ? strlen(comma + 1) : 0);
+    } else if (word[0] != '!') {
+        copy(receipt->entry, sizeof receipt->entry, word, slash ? (size_t)(slash - word) : strlen(word));
+        receipt->dropped = slash ? (int)strtol(slash + 1, NULL, 10) : 0;
+    }
+}
+
+static int take_words(const struct outgoing *batch, quern_bytes words, quern_error *err)
+{
+    char *text = bytes_copy(words), *rest = text, *word;
+    size_t count = 0;
+    if (!text) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", batch->count);
+    while (count < batch->count && (word = strsep(&rest, " ")) && *word) take_word(&batch->receipts[count++], word);
+    free(text);
+    if (count == batch->count) return QUERN_OK;
+    return err_set(err, QUERN_E_UNKNOWN, "the enqueue script named %zu of %zu messages", count, batch->count);
+}
+
+int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent, struct error_meaning *meaning,
+            quern_error *err)
+{
+    const struct reply *reply = NULL;
+    struct fields *fields = calloc(batch->count, sizeof *fields);
+    int code = fields ? put_all(conn, batch, fields, err) : err_set(err, QUERN_E_MEMORY, "no memory to publish");
+    if (!code) {
+        *was_sent = 1;
+        code = script_ask(conn, &script_enqueue, deadline_ns, &reply, meaning, err);
+        if (!code) code = take_words(batch, reply_bytes(reply), err);
+        if (reply && reply->type == REPLY_ERROR) *was_sent = 0; /* it writes nothing before it can fail */
+    }
+    for (size_t i = 0; fields && i < batch->count; i++) fields_free(&fields[i]);
+    free(fields);
+    return code;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+
+/* publish/publisher: what a publisher is, for the files of this room. */
+#ifndef QUERN_PUBLISH_PUBLISHER_H
+#define QUERN_PUBLISH_PUBLISHER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "publish/send.h"
+
+struct async;
+
+struct quern_publisher {
+    quern_config *config;
+    struct url url;
+    struct publish_keys keys;
+    _Atomic int inside; /* calls that have begun and not returned */
+    struct async *_Atomic async; /* publish/async; NULL: nothing was published so yet */
+    pthread_mutex_t async_lock;  /* while it is made */
+    pthread_mutex_t lock;        /* guards the rest; held while one call talks to Redis */
+    struct conn *conn;
+    uint64_t number; /* of the last batch */
+    bool has_group, has_marked;
+};
+
+/* Publishes messages that were checked, as quern_publish() does. receipts may be NULL. Waits. */
+int publisher_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
+                      quern_error *err) QUERN_MUST_USE;
+
+#endif

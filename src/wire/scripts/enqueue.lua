@@ -1,0 +1,112 @@
+#!lua
+-- SPDX-License-Identifier: MIT
+-- enqueue: a batch, once, of which some are to be there only once, or later, or only if not too many wait. Marker as in publish.
+-- What may be refused is refused before anything is written for it, and from the first that finds no room all others behind it are:
+-- they keep their order when they are sent again. A window opens behind its entry: were it first, a refused XADD would suppress the job.
+-- KEYS  the stream, the publisher's marker, scheduled, the scheduled jobs, the dead letters, then a window for each that has one
+-- ARGV  batch number, marker's life in ms, timestamps, group, how many may wait (0: no bound), is_dropping: the oldest makes room,
+--       a letter's data in three parts, between which come the dropped job's id and its entry's; then per message:
+--       id, due (Unix ms, 0: now), delay in ms, id of a letter, its window's place among the keys (0: none), window in ms, n, n texts: the fields
+-- Returns a word per message, parted by spaces: its entry, with /n behind it if n older ones were dropped for it; =id,entry of the one
+-- that has opened the window; @ms when it is due; !n for want of room where n wait.
+local stream, marker, scheduled, jobs, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local number, stamps, group, max, is_dropping = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
+local COUNTED, PAGE, DROPPED, DROPPED_BYTES = 1000, 20, 64, 1048576
+local wrong = must_be(stream, 'stream', 'the stream') or must_be(marker, 'string', 'the marker') or must_be(scheduled, 'zset', 'the scheduled jobs times') or
+  must_be(jobs, 'hash', 'the scheduled jobs') or must_be(dead, 'stream', 'the dead letters')
+for place = 6, #KEYS do wrong = wrong or must_be(KEYS[place], 'string', 'a dedup window') end
+if wrong then return wrong end
+local last = redis.call('GET', marker)
+if last and string.sub(last, 1, #number + 1) == number .. ':' then return string.sub(last, #number + 2) end
+if last and tonumber(string.match(last, '^%d+')) > tonumber(number) then return redis.error_reply('ERR a later batch was published') end
+
+-- Where somebody has deleted entries that nobody had read, Redis cannot tell how many wait: then they are counted, and where they are
+-- too many for that, the whole stream is.
+local function count_unread(from)
+  local count, rows = 0
+  repeat
+    rows = redis.call('XRANGE', stream, '(' .. from, '+', 'COUNT', PAGE)
+    count = count + #rows
+    from = rows[#rows] and rows[#rows][1]
+  until #rows < PAGE or count >= COUNTED
+  return count < COUNTED and count or redis.call('XLEN', stream)
+end
+
+-- How many the group has not taken yet.
+local function count_waiting()
+  local rows = redis.pcall('XINFO', 'GROUPS', stream)
+  for _, row in ipairs(rows.err and {} or rows) do
+    local info = {}
+    for f = 1, #row, 2 do info[row[f]] = row[f + 1] end
+    if info.name == group then return info.lag or count_unread(info['last-delivered-id']) end
+  end
+  return rows.err and 0 or redis.call('XLEN', stream)
+end
+
+local now_ms, waiting, is_full = unix_ms(), max > 0 and count_waiting() or 0, false
+local dropped, dropped_bytes = 0, 0
+
+local function letter_of(row, id)
+  local job
+  for f = 1, #row[2], 2 do
+    if row[2][f] == 'id' and string.match(row[2][f + 1], '^[%w-]+$') then job = row[2][f + 1] end
+  end
+  local data = ARGV[7] .. (job and '"' .. job .. '"' or 'null') .. ARGV[8] .. row[1] .. ARGV[9]
+  local letter = {'id', id, 'event', 'quern.dropped', 'retries', '0', 'timestamps', stamps, 'data', data}
+  for f = 1, #row[2], 2 do
+    if row[2][f] == 'event' then letter[4] = row[2][f + 1] end
+    letter[#letter + 1] = 'original:' .. row[2][f]
+    letter[#letter + 1] = row[2][f + 1]
+  end
+  return letter
+end
+
+-- The oldest that waits goes to the dead letters of the group, and for the group only: it counts as read, and is in nobody's hands.
+local function drop_one(id)
+  if dropped >= DROPPED or dropped_bytes > DROPPED_BYTES then return false end
+  local found = redis.call('XREADGROUP', 'GROUP', group, 'quern-dropped', 'COUNT', 1, 'STREAMS', stream, '>')
+  local row = found and found[1][2][1]
+  if not row then return false end
+  -- one that cannot be buried is in the hands of that name, and comes back to the group when its lease is over
+  if not pcall(function() redis.call('XADD', dead, '*', unpack(letter_of(row, id))) end) then return false end
+  redis.call('XACK', stream, group, row[1])
+  dropped, dropped_bytes = dropped + 1, dropped_bytes + bytes_of(row[2])
+  waiting = waiting - 1
+  return true
+end
+
+local function later(at, due_ms)
+  redis.call('HSET', jobs, ARGV[at], cmsgpack.pack({unpack(ARGV, at + 7, at + 6 + tonumber(ARGV[at + 6]))}))
+  redis.call('ZADD', scheduled, string.format('%.0f', due_ms), ARGV[at])
+  return '@' .. string.format('%.0f', due_ms)
+end
+
+local function now(at)
+  local before = dropped
+  while is_dropping and waiting >= max and drop_one(ARGV[at + 3]) do end
+  is_full = max > 0 and waiting >= max
+  if is_full then return nil end
+  waiting = waiting + 1
+  local entry = redis.call('XADD', stream, '*', unpack(ARGV, at + 7, at + 6 + tonumber(ARGV[at + 6])))
+  return dropped > before and entry .. '/' .. (dropped - before) or entry
+end
+
+local function put(at)
+  local due_ms, window = math.max(tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]) > 0 and now_ms + tonumber(ARGV[at + 2]) or 0), KEYS[tonumber(ARGV[at + 4])]
+  local first = window and redis.call('GET', window)
+  if first then return '=' .. first end
+  local word = due_ms > now_ms and later(at, due_ms) or due_ms <= now_ms and now(at)
+  if window and word then
+    redis.call('SET', window, ARGV[at] .. ',' .. (string.match(word, '^%d+-%d+') or ''), 'PX', ARGV[at + 5])
+  end
+  return word
+end
+
+local words, at = {}, 10
+while at <= #ARGV do
+  words[#words + 1] = not is_full and put(at) or '!' .. string.format('%.0f', waiting)
+  at = at + 7 + tonumber(ARGV[at + 6])
+end
+words = table.concat(words, ' ')
+redis.call('SET', marker, number .. ':' .. words, 'PX', ARGV[2])
+return words

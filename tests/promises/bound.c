@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+
+/* promises/bound: no more than max_pending jobs wait for a group: publishing fails, waits, or buries the oldest, and says so. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/desk.h"
+
+static void publish_numbers(struct desk *desk, int from, int n)
+{
+    for (int i = from; i < from + n; i++) {
+        char text[12];
+        snprintf(text, sizeof text, "%d", i);
+        if (PUBLISH(desk, text)) fail_msg("%d: %s", i, desk->error.text);
+    }
+}
+
+static long long lag(struct scene *scene)
+{
+    return redis_number(&scene->redis, "XLEN", "jobs") - redis_pending(&scene->redis, "jobs", "g");
+}
+
+static void what_finds_no_room_is_refused_and_said(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", NULL);
+    publish_numbers(desk, 0, 10);
+    assert_int_equal(PUBLISH(desk, "10"), QUERN_E_FULL);
+    assert_string_equal(desk->error.text, "no room: max_pending (10) jobs wait for group g");
+    assert_int_equal(desk->receipt.code, QUERN_E_FULL);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 10);
+    assert_int_equal(PUBLISH(desk, "11", .delay_ms = 60000), QUERN_OK); /* what waits for its time is not counted */
+    desk_close(desk);
+}
+
+/* What runs does not wait: as soon as a thread has taken one there is room. */
+static void what_runs_is_not_counted(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "5", NULL);
+    struct mill *mill = mill_new(scene, "prefetch_max", "1", "prefetch_ms", "0", NULL);
+    mill->is_shut = true;
+    mill_started(mill);
+    publish_numbers(desk, 0, 2);
+    wait_for(mill->inside == 2);
+    publish_numbers(desk, 2, 5);
+    wait_for(PUBLISH(desk, "7") == QUERN_E_FULL);
+    mill->is_shut = false;
+    wait_for(mill_stat(mill, "jobs", "held") == 0);
+    publish_numbers(desk, 8, 5);
+    mill_stop(mill);
+    desk_close(desk);
+}
+
+static void a_batch_is_published_up_to_the_bound_and_keeps_its_order(void **state)
+{
+    enum { N = 400, ROOM = 150 };
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "150", "batch_size", "100", NULL);
+    static quern_message messages[N];
+    static quern_receipt receipts[N];
+    for (int i = 0; i < N; i++) messages[i] = (quern_message){.size = sizeof *messages, .event = "job"};
+    desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    assert_int_equal(quern_publish(desk->publisher, messages, N, receipts, &desk->error), QUERN_E_FULL);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), ROOM);
+    for (int i = 0; i < N; i++) assert_int_equal(receipts[i].code == QUERN_OK, i < ROOM);
+    for (int i = 1; i < ROOM; i++) assert_true(strcmp(receipts[i].entry, receipts[i - 1].entry) != 0);
+    desk_close(desk);
+}
+
+/* ── block ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void a_blocking_publisher_waits_until_there_is_room(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", "on_max_pending", "block", "publish_ms", "45000", NULL);
+    struct mill *mill = mill_run(scene, NULL);
+    publish_numbers(desk, 0, 500);
+    wait_for(mill_has_seen_once(mill, 0, 500) && mill_stat(mill, "jobs", "held") == 0);
+    mill_stop(mill);
+    desk_close(desk);
+}
+
+static void a_blocking_publisher_gives_up_when_its_time_is_over(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "3", "on_max_pending", "block", "publish_ms", "1500", NULL);
+    publish_numbers(desk, 0, 3);
+    int64_t from_ms = wait_now_ms();
+    assert_int_equal(PUBLISH(desk, "3"), QUERN_E_FULL);
+    assert_in_range(wait_now_ms() - from_ms, 1300, PATIENCE_MS);
+    assert_non_null(strstr(desk->error.text, "publish_ms is over"));
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 3);
+    desk_close(desk);
+}
+
+/* ── drop ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void the_oldest_that_wait_are_buried_for_new_ones(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", "on_max_pending", "drop_oldest", NULL);
+    publish_numbers(desk, 0, 25);
+    assert_int_equal(desk->receipt.dropped, 1);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 15);
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
+    struct mill *mill = mill_run(scene, NULL);
+    wait_for(mill_has_seen_once(mill, 15, 10));
+    assert_int_equal(mill->ended, 10);
+    char *letters = quern_queue_dead(mill->config, 100, &desk->error);
+    assert_non_null(letters);
+    assert_non_null(strstr(letters, "\"reason\":\"dropped\""));
+    assert_non_null(strstr(letters, "\"group\":\"g\""));
+    quern_free(letters);
+    const struct answer *letter = answer_at(answer_at(redis_ask(&scene->redis, "XRANGE", "jobs:failed", "-", "+"), 0), 1);
+    assert_true(answer_is(answer_of(letter, "original:data"), "0"));
+    assert_true(answer_is(answer_of(letter, "event"), "job"));
+    mill_stop(mill);
+    desk_close(desk);
+}
+
+/* What a thread holds is never dropped, nor is what another group has not read. */
+static void what_is_held_and_other_groups_lose_nothing(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "5", "on_max_pending", "drop_oldest", NULL);
+    struct mill *mill = mill_new(scene, "prefetch_max", "1", "prefetch_ms", "0", NULL);
+    mill->is_shut = true;
+    mill_started(mill);
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "other", "0");
+    publish_numbers(desk, 0, 2);
+    wait_for(mill->inside == 2);
+    publish_numbers(desk, 2, 30);
+    mill->is_shut = false;
+    wait_for(mill_stat(mill, "jobs", "held") == 0 && lag(scene) >= 0 && mill_has_seen_once(mill, 30, 2));
+    assert_true(mill_has_seen_once(mill, 0, 2));
+    long long dead = redis_number(&scene->redis, "XLEN", "jobs:failed");
+    assert_int_equal(mill->ended + dead, 32);
+    struct mill *other = mill_run(scene, "group", "other", NULL);
+    wait_for(mill_has_seen_once(other, 0, 32));
+    mill_stop(mill);
+    mill_stop(other);
+    desk_close(desk);
+}
+
+static void dropping_does_not_go_with_unique_jobs(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "max_pending", "5", "on_max_pending", "drop_oldest", NULL);
+    assert_int_equal(PUBLISH(desk, "1", .unique = "k"), QUERN_E_ARGUMENT);
+    assert_non_null(strstr(desk->error.text, "on_max_pending drop_oldest"));
+    desk_close(desk);
+    desk = desk_open(scene, "max_pending", "5", "on_max_pending", "drop_oldest", "unique_by", "content", NULL);
+    assert_int_equal(PUBLISH(desk, "1"), QUERN_E_CONFIG);
+    assert_int_equal(strncmp(desk->error.text, "on_max_pending: drop_oldest does not go with unique jobs", 50), 0);
+    desk_close(desk);
+}
+
+/* Redis does not know how many wait once somebody has deleted one that nobody had read. */
+static void what_waits_is_counted_where_redis_has_lost_count(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "100", NULL);
+    publish_numbers(desk, 0, 90);
+    redis_ask(&scene->redis, "XDEL", "jobs", desk->receipt.entry);
+    publish_numbers(desk, 90, 11);
+    assert_int_equal(PUBLISH(desk, "x1"), QUERN_E_ARGUMENT);
+    assert_int_equal(PUBLISH(desk, "101"), QUERN_E_FULL);
+    desk_close(desk);
+}
+
+/* ── many at once ────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum { PUBLISHERS = 6 };
+
+static void *push(void *given)
+{
+    struct desk *desk = given;
+    quern_message message = {.size = sizeof message, .event = "job"};
+    long full = 0;
+    for (int i = 0; i < 100; i++) full += quern_publish(desk->publisher, &message, 1, NULL, NULL) == QUERN_E_FULL;
+    return (void *)full;
+}
+
+static void many_publishers_together_do_not_pass_the_bound(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desks[PUBLISHERS];
+    pthread_t threads[PUBLISHERS];
+    long refused = 0;
+    for (int i = 0; i < PUBLISHERS; i++) {
+        desks[i] = desk_open(scene, "group", "g", "max_pending", "250", NULL);
+        desks[i]->publisher = quern_publisher_open(desks[i]->config, NULL);
+        assert_int_equal(pthread_create(&threads[i], NULL, push, desks[i]), 0);
+    }
+    for (int i = 0; i < PUBLISHERS; i++) {
+        void *full;
+        pthread_join(threads[i], &full);
+        refused += (long)full;
+        desk_close(desks[i]);
+    }
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 250);
+    assert_int_equal(refused, PUBLISHERS * 100 - 250);
+}
+
+int main(void)
+{
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+    const struct CMUnitTest tests[] = {
+        SCENE(what_finds_no_room_is_refused_and_said),
+        SCENE(what_runs_is_not_counted),
+        SCENE(a_batch_is_published_up_to_the_bound_and_keeps_its_order),
+        SCENE(a_blocking_publisher_waits_until_there_is_room),
+        SCENE(a_blocking_publisher_gives_up_when_its_time_is_over),
+        SCENE(the_oldest_that_wait_are_buried_for_new_ones),
+        SCENE(what_is_held_and_other_groups_lose_nothing),
+        SCENE(dropping_does_not_go_with_unique_jobs),
+        SCENE(what_waits_is_counted_where_redis_has_lost_count),
+        SCENE(many_publishers_together_do_not_pass_the_bound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
