@@ -110,10 +110,35 @@ static bool put_facts(json_t *record, const struct quern_job *job, const struct 
     return is_put && put_words(record, "error", job->error ? job->error : facts->error);
 }
 
-/* A publisher's other fields: a replay gives them back. In the one-field shape there are none. */
+/* A member of an object as such a field: what is no text is written as JSON. */
+static json_t *member_of(const char *name, json_t *value)
+{
+    if (json_is_string(value)) return json_pack("{s:s, s:O}", "name", name, "value", value);
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_t *member = text ? json_pack("{s:s, s:s}", "name", name, "value", text) : NULL;
+    free(text);
+    return member;
+}
+
+/* The same of an entry whose one field is a JSON object; our notes stand behind it. */
+static json_t *members_of(const struct message *message)
+{
+    json_t *object = codec_parse(reply_bytes(&message->fields[1]), NULL), *list = json_array(), *value;
+    const char *name;
+    json_object_foreach(object, name, value)
+    {
+        if (!list || is_schema(bytes_of(name)) || !json_array_append_new(list, member_of(name, value))) continue;
+        json_decref(list);
+        list = NULL;
+    }
+    json_decref(object);
+    return list;
+}
+
+/* A publisher's other fields: a replay gives them back. */
 static bool put_more(json_t *record, const struct message *message)
 {
-    json_t *more = message->decoded ? json_array() : fields_of(message, true);
+    json_t *more = message->decoded ? members_of(message) : fields_of(message, true);
     bool is_put = more && (!json_array_size(more) || !json_object_set(record, "original_more", more));
     json_decref(more);
     return is_put;

@@ -157,6 +157,13 @@ static void a_publishers_other_fields_are_kept(void **state)
     record = record_of(JOB(false, T("all"), T("{\"event\": \"e\", \"data\": 1}")));
     assert_null(json_object_get(record, "original_more"));
     json_decref(record);
+    record = record_of(JOB(true, T("all"), T("{\"event\": \"e\", \"key\": \"k\", \"data\": 1, \"n\": {\"m\": 1}}"),
+                           T("quern_entry"), T("5-6")));
+    more = json_object_get(record, "original_more");
+    assert_int_equal(2, json_array_size(more));
+    assert_string_equal("k", text_of(json_array_get(more, 0), "value"));
+    assert_string_equal("{\"m\":1}", text_of(json_array_get(more, 1), "value"));
+    json_decref(record);
 }
 
 static void an_entry_that_cannot_be_read_shows_all_its_fields(void **state)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/desk.h"
 #include "support/proxy.h"
 #include "support/seen.h"
 
@@ -283,6 +284,26 @@ static void a_scheduled_job_is_cancelled_by_its_id(void **state)
                  "no job one is in jobs:scheduled or jobs:g:delayed: it runs, or waits in the stream, or has ended");
 }
 
+static void a_job_published_for_later_is_seen_and_cancelled(void **state)
+{
+    static const char *const shapes[] = {"fields", "object"};
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    for (int i = 0; i < 2; i++) {
+        struct desk *desk = desk_open(seen->scene, "publish_shape", shapes[i], NULL);
+        assert_int_equal(PUBLISH(desk, "{\"n\":1}", .event = "paint", .delay_ms = 3600000), QUERN_OK);
+        json_t *row = seen_row(seen_peek(seen, "scheduled", 9), 0);
+        assert_string_equal(seen_text(row, "id"), desk->receipt.id);
+        assert_string_equal(seen_text(row, "event"), "paint");
+        assert_int_equal(seen_number(json_object_get(row, "data"), "n"), 1);
+        assert_in_range(seen_number(row, "due_ms"), 3600000 - PATIENCE_MS, 3600000);
+        assert_in_range(seen_number(row, "age_ms"), 0, PATIENCE_MS);
+        assert_int_equal(seen_number(cancel(seen, desk->receipt.id, 0), "scheduled"), 1);
+        assert_int_equal(redis_number(redis, "EXISTS", "jobs:scheduled", "jobs:scheduled:jobs"), 0);
+        desk_close(desk);
+    }
+}
+
 static void a_delayed_job_is_found_by_what_it_holds(void **state)
 {
     struct seen *seen = *state;
@@ -395,6 +416,7 @@ int main(void)
         SEEN(a_pools_group_is_not_removed_until_it_has_stopped),
         SEEN(a_group_that_is_not_there_or_cannot_be_removed_is_said),
         SEEN(a_scheduled_job_is_cancelled_by_its_id),
+        SEEN(a_job_published_for_later_is_seen_and_cancelled),
         SEEN(a_delayed_job_is_found_by_what_it_holds),
         SEEN(a_cancelled_retry_does_not_run_again),
         SEEN(what_cannot_be_cancelled_is_said),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/desk.h"
 #include "support/proxy.h"
 #include "support/seen.h"
 
@@ -60,7 +61,7 @@ static long long retries(struct redis *redis)
 /* What a handler saw of the last job. */
 struct witness {
     _Atomic int runs, verdict;
-    char id[64], event[64], data[200], color[16], type[16];
+    char id[64], event[64], data[200], color[16], type[16], key[16];
     size_t data_len;
     unsigned retries, deliveries;
     int64_t age_ms;
@@ -79,6 +80,7 @@ static quern_verdict watch(quern_job *job, void *thread, void *user)
     keep(witness->event, sizeof witness->event, quern_job_event(job));
     keep(witness->color, sizeof witness->color, quern_job_field(job, "color"));
     keep(witness->type, sizeof witness->type, quern_job_field(job, "data_type"));
+    keep(witness->key, sizeof witness->key, quern_job_field(job, "key"));
     quern_bytes data = quern_job_data(job);
     witness->data_len = data.len < sizeof witness->data ? data.len : sizeof witness->data;
     memcpy(witness->data, data.at, witness->data_len);
@@ -217,6 +219,36 @@ static void a_letter_without_a_group_goes_to_all_of_them(void **state)
     assert_true(mill_has_seen_once(mill, 17, 1) && mill_has_seen_once(other, 17, 1));
     mill_stop(mill);
     mill_stop(other);
+}
+
+/* Whatever it was buried for, and in whatever shape it was published. */
+static void what_was_published_comes_back_from_every_grave(void **state)
+{
+    static const char *const shapes[] = {"fields", "object"};
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    for (int i = 0; i < 2; i++) {
+        struct witness witness = {.verdict = QUERN_DEAD};
+        struct desk *desk = desk_open(seen->scene, "publish_shape", shapes[i], "group", "g", "max_pending", "1",
+                                      "on_max_pending", "drop_oldest", NULL);
+        for (int n = 0; n < 3; n++)
+            assert_int_equal(PUBLISH(desk, "{\"n\":3}", .event = "paint", .key = "k", .expire_at_ms = 253402300799999),
+                             QUERN_OK);
+        assert_int_equal(letters(redis), 2);
+        is_replayed(replay(seen, .event = "paint", .reason = "dropped"), i ? 0 : 2, 0);
+        if (i) is_replayed(replay(seen, .reason = "dropped"), 2, 0); /* in this shape no script knows its event */
+        struct mill *mill = watching(seen->scene, &witness);
+        wait_for(mill_stat(mill, "jobs", "dead") == 3);
+        atomic_store(&witness.verdict, QUERN_DONE);
+        is_replayed(replay(seen, .event = "paint"), 3, 0);
+        wait_for(mill_stat(mill, "jobs", "done") == 3);
+        mill_stop(mill);
+        assert_int_equal(strlen(witness.id), 36);
+        assert_memory_equal(witness.data, "{\"n\":3}", 7);
+        assert_string_equal(witness.key, "k");
+        assert_int_equal(witness.retries, 0);
+        desk_close(desk);
+    }
 }
 
 /* ── which ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -419,6 +451,7 @@ int main(void)
         SEEN(an_entry_that_could_not_be_read_comes_back_as_it_was),
         SEEN(fields_that_go_along_with_a_letter_come_back),
         SEEN(a_letter_without_a_group_goes_to_all_of_them),
+        SEEN(what_was_published_comes_back_from_every_grave),
         SEEN(letters_are_chosen_by_id_event_reason_and_number),
         SEEN(letters_of_many_groups_go_each_to_its_own),
         SEEN(letters_that_are_no_jobs_or_another_streams_stay),
