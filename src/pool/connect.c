@@ -73,6 +73,8 @@ static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
     if (!code) code = key_must_be(conn, source->crashes, "hash", err);
     if (!code) code = key_must_be(conn, source->delayed, "zset", err);
     if (!code) code = key_must_be(conn, source->waiting, "hash", err);
+    if (!code) code = key_must_be(conn, source->scheduled, "zset", err);
+    if (!code) code = key_must_be(conn, source->scheduled_jobs, "hash", err);
     if (!code) code = key_must_be(conn, source->reaper, "string", err);
     if (!code) code = group_create(conn, source->stream, source->group, pool->config->start, err);
     return code ? code : join_group(pool, conn, err);

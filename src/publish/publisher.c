@@ -28,6 +28,8 @@
 
 enum {
     ONE_ATTEMPT_MS = 5000,
+    ROOM_FIRST_MS = 20,
+    ROOM_MAX_MS = 1000, /* pauses until there is room again: no connection is broken */
     LAST_TRY_MS = 100,
     TRIES = 3,
     LEAST_TRY_MS = 1000,
@@ -218,7 +220,8 @@ static int wait_for_room(const quern_config *config, struct backoff *backoff, si
 {
     int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
     bool is_dropping = config->on_max_pending == PENDING_DROP_OLDEST;
-    if (config->on_max_pending == PENDING_REFUSE || !config->publish_ms || left_ms <= 0)
+    bool is_over = left_ms <= 0 || (!config->publish_ms && !(is_dropping && taken));
+    if (config->on_max_pending == PENDING_REFUSE || is_over)
         return err_set(err, QUERN_E_FULL, "no room: max_pending (%lld) jobs wait for group %s%s", (long long)config->max_pending,
                        config->group, config->on_max_pending == PENDING_REFUSE ? "" : ", and publish_ms is over");
     if (!is_dropping || !taken) poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* one call drops only so many */
@@ -301,7 +304,7 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
 static int publish_all(quern_publisher *publisher, struct parcel *parcel, quern_error *err)
 {
     const quern_config *config = publisher->config;
-    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
+    struct backoff backoff = {.first_ms = ROOM_FIRST_MS, .max_ms = ROOM_MAX_MS, .random = backoff_seed()};
     char now[CLOCK_ISO_SIZE];
     int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), budget_ms(config));
     clock_iso(clock_unix_us(), now);

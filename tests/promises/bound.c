@@ -96,6 +96,27 @@ static void a_blocking_publisher_gives_up_when_its_time_is_over(void **state)
     desk_close(desk);
 }
 
+/* publish_ms 0: who blocks does not wait for room, but who drops makes it, however many calls that takes. */
+static void one_attempt_does_not_wait_for_room_but_makes_it(void **state)
+{
+    enum { N = 400 };
+    static quern_message messages[N];
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "3", "on_max_pending", "block", "publish_ms", "0", NULL);
+    publish_numbers(desk, 0, 3);
+    int64_t from_ms = wait_now_ms();
+    assert_int_equal(PUBLISH(desk, "3"), QUERN_E_FULL);
+    assert_in_range(wait_now_ms() - from_ms, 0, 2000); /* not five seconds */
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 3);
+    desk_close(desk);
+    desk = desk_open(scene, "group", "g", "max_pending", "3", "on_max_pending", "drop_oldest", "publish_ms", "0", NULL);
+    for (int i = 0; i < N; i++) messages[i] = (quern_message){.size = sizeof *messages, .event = "job"};
+    desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    if (quern_publish(desk->publisher, messages, N, NULL, &desk->error)) fail_msg("%s", desk->error.text);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), N); /* all but three */
+    desk_close(desk);
+}
+
 /* ── drop ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void the_oldest_that_wait_are_buried_for_new_ones(void **state)
@@ -214,6 +235,7 @@ int main(void)
         SCENE(a_batch_is_published_up_to_the_bound_and_keeps_its_order),
         SCENE(a_blocking_publisher_waits_until_there_is_room),
         SCENE(a_blocking_publisher_gives_up_when_its_time_is_over),
+        SCENE(one_attempt_does_not_wait_for_room_but_makes_it),
         SCENE(the_oldest_that_wait_are_buried_for_new_ones),
         SCENE(what_is_held_and_other_groups_lose_nothing),
         SCENE(dropping_does_not_go_with_unique_jobs),

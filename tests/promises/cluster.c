@@ -71,20 +71,26 @@ static void a_pool_needs_a_hash_tag(void **state)
     pool_is_refused(scene, "{app.events}", "{letters}", "dead_letter_stream: ", "{app.events}:letters");
 }
 
-static void a_publisher_needs_a_hash_tag(void **state)
+static void publisher_is_refused(struct scene *scene, const char *stream, const char *dead, const char *key, const char *right)
 {
-    struct scene *scene = *state;
     quern_error error = {0};
     quern_receipt receipt;
-    quern_config *config = mill_new(scene, NULL)->config;
-    quern_publisher *publisher = quern_publisher_open(config, &error);
+    struct mill *mill = mill_new(scene, "stream", stream, "dead_letter_stream", dead, NULL);
+    quern_publisher *publisher = quern_publisher_open(mill->config, &error);
     quern_message message = {.size = sizeof message, .event = "e", .data = {"1", 1}};
     assert_non_null(publisher);
     assert_int_equal(quern_publish(publisher, &message, 1, &receipt, &error), QUERN_E_CONFIG);
-    refused(&error, "stream: ", "{jobs}");
+    refused(&error, key, right);
     assert_int_equal(receipt.code, QUERN_E_CONFIG);
     assert_int_equal(quern_publisher_close(publisher), QUERN_OK);
     assert_int_equal(redis_number(&scene->redis, "DBSIZE"), 0);
+}
+
+static void a_publisher_needs_a_hash_tag(void **state)
+{
+    publisher_is_refused(*state, "jobs", "", "stream: ", "{jobs}");
+    publisher_is_refused(*state, "{jobs}", "letters",
+                         "dead_letter_stream: ", "{jobs}:letters"); /* on_max_pending may write there */
 }
 
 static void a_look_needs_a_hash_tag(void **state)
@@ -112,6 +118,7 @@ static quern_verdict by_number(quern_job *job, void *thread, void *user)
     return number % 3 == 1 && quern_job_retries(job) == 0 ? QUERN_RETRY : QUERN_DONE;
 }
 
+/* At once, once, or a little later. */
 static void publish_all(struct mill *mill, int n)
 {
     quern_publisher *publisher = quern_publisher_open(mill->config, &mill->error);
@@ -119,6 +126,8 @@ static void publish_all(struct mill *mill, int n)
     for (int i = 0; i < n; i++) {
         char number[16];
         quern_message message = {.size = sizeof message, .event = "e", .data = {number, (size_t)sprintf(number, "%d", i)}};
+        message.unique = i % 5 == 1 ? number : NULL;
+        message.delay_ms = i % 5 == 2 ? 20 : 0;
         if (quern_publish(publisher, &message, 1, NULL, &mill->error)) fail_msg("%s", mill->error.text);
     }
     assert_int_equal(quern_publisher_close(publisher), QUERN_OK);

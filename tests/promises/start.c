@@ -167,7 +167,8 @@ static void a_configuration_that_cannot_work_is_refused_without_a_server(void **
 static void a_key_of_another_type_is_refused_by_name(void **state)
 {
     static const char *const streams[] = {"jobs", "jobs:failed", "jobs:g:retry", "jobs:g:alone", "jobs:g:completed"};
-    static const char *const others[] = {"jobs:g:delayed", "jobs:g:delayed:jobs", "jobs:g:settles", "jobs:g:crashes"};
+    static const char *const others[] = {"jobs:g:delayed", "jobs:g:delayed:jobs", "jobs:g:settles",
+                                         "jobs:g:crashes", "jobs:scheduled",      "jobs:scheduled:jobs"};
     struct scene *scene = *state;
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
         redis_ask(&scene->redis, "SET", streams[i], "somebody's");
