@@ -142,6 +142,22 @@ static void the_oldest_that_wait_are_buried_for_new_ones(void **state)
     desk_close(desk);
 }
 
+static void what_was_dropped_can_be_replayed(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "3", "on_max_pending", "drop_oldest", NULL);
+    publish_numbers(desk, 0, 10);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 7);
+    char *said = quern_queue_replay(desk->config, &(quern_replay){.size = sizeof(quern_replay), .reason = "dropped"}, 0, &desk->error);
+    if (!said) fail_msg("%s", desk->error.text);
+    if (!strstr(said, "\"replayed\":7")) fail_msg("%s", said);
+    quern_free(said);
+    struct mill *mill = mill_run(scene, NULL);
+    wait_for(mill_has_seen_once(mill, 0, 10) && mill_stat(mill, "jobs", "done") == 10);
+    mill_stop(mill);
+    desk_close(desk);
+}
+
 /* What a thread holds is never dropped, nor is what another group has not read. */
 static void what_is_held_and_other_groups_lose_nothing(void **state)
 {
@@ -237,6 +253,7 @@ int main(void)
         SCENE(a_blocking_publisher_gives_up_when_its_time_is_over),
         SCENE(one_attempt_does_not_wait_for_room_but_makes_it),
         SCENE(the_oldest_that_wait_are_buried_for_new_ones),
+        SCENE(what_was_dropped_can_be_replayed),
         SCENE(what_is_held_and_other_groups_lose_nothing),
         SCENE(dropping_does_not_go_with_unique_jobs),
         SCENE(what_waits_is_counted_where_redis_has_lost_count),
