@@ -22,31 +22,32 @@ watch() {
     redis CONFIG RESETSTAT >/dev/null
 }
 
-# How long a call of a script took Redis on average, in µs.
-mean_us() { redis INFO commandstats | sed -n 's/^cmdstat_evalsha:.*usec_per_call=\([0-9]*\).*/\1/p'; }
-
-# How long the server has waited for a core so far, in ms: what was slow meanwhile was not Redis.
-waited_ms() {
+# How long the server has run, and waited for a core, so far, in µs: what was slow while it waited was not Redis.
+server_us() {
     local run_ns wait_ns
     read -r run_ns wait_ns _ <"/proc/$redis_pid/schedstat" || return
-    echo $((wait_ns / 1000000))
+    echo $((run_ns / 1000)) $((wait_ns / 1000))
 }
+
+scripts() { redis INFO commandstats | sed -n 's/^cmdstat_evalsha:calls=\([0-9]*\).*/\1/p'; }
 
 # quick STATUS ARGUMENT…: none of the verb's calls was slow.
 quick() {
-    local began_ms waited slow
-    began_ms=$(now_ms) waited=$(waited_ms)
+    local began_ms ran waited now_ran now_waited slow calls
+    began_ms=$(now_ms)
     watch
+    read -r ran waited <<<"$(server_us)"
     timeout 60 "$quern" "${@:2}" --redis "$url" >out 2>err
     equal "$?" "$1" "status of $2"
-    slow=$(redis SLOWLOG LEN)
-    echo "#   $2 $3: $(($(now_ms) - began_ms)) ms, scripts $(mean_us) µs, $slow slow calls: $(head -c 100 out | head -n 1)"
+    read -r now_ran now_waited <<<"$(server_us)"
+    calls=$(scripts) slow=$(redis SLOWLOG LEN)
+    echo "#   $2 $3: $(($(now_ms) - began_ms)) ms, server's CPU $(((now_ran - ran) / 1000)) ms, ${calls:-0} scripts," \
+        "$slow slow calls: $(head -c 100 out | head -n 1)"
     ((slow == 0)) && return
     redis SLOWLOG GET 3 | head -c 1000
     echo
-    waited=$(($(waited_ms) - waited))
-    ((waited >= SLOW_US / 1000)) || fail "slow calls of $2 $3, and the server waited for a core for $waited ms only"
-    echo "#   the server waited for a core for $waited ms: not judged"
+    ((now_waited - waited >= SLOW_US)) || fail "slow calls of $2 $3, and the server waited for a core for $((now_waited - waited)) µs only"
+    echo "#   the server waited for a core for $(((now_waited - waited) / 1000)) ms: not judged"
 }
 
 letters() {
