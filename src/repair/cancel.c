@@ -13,8 +13,7 @@
 #include "inspect/show.h"
 #include "repair/repair.h"
 
-/* A page of ZSCAN may have more than it was asked for. */
-enum { PAGE = 64, PLACES_MAX = 4096 };
+enum { PAGE = 64 };
 
 struct cancel {
     struct look look;
@@ -26,7 +25,7 @@ struct cancel {
 
 /* Names of places, copied. */
 struct places {
-    quern_bytes at[PLACES_MAX];
+    quern_bytes *at;
     size_t count;
 };
 
@@ -54,21 +53,25 @@ static int ask(struct cancel *cancel, const struct places *places, size_t from, 
     return QUERN_OK;
 }
 
-/* Names and times in turn. */
+/* Names and times in turn; a page may have more than was asked for. */
 static bool take_places(const struct reply *list, struct places *places)
 {
-    for (uint32_t i = 0; list->type == REPLY_ARRAY && i < list->count && places->count < PLACES_MAX; i += 2) {
-        quern_bytes name = reply_bytes(&list->items[i]);
+    uint32_t count = list->type == REPLY_ARRAY ? list->count / 2 : 0;
+    places->at = malloc((count + 1) * sizeof *places->at);
+    for (uint32_t i = 0; places->at && i < count; i++) {
+        quern_bytes name = reply_bytes(&list->items[2 * i]);
         char *copy = bytes_copy(name);
         if (!copy) return false;
         places->at[places->count++] = (quern_bytes){copy, name.len};
     }
-    return true;
+    return places->at != NULL;
 }
 
 static void drop_places(struct places *places)
 {
     while (places->count) free((char *)(uintptr_t)places->at[--places->count].at);
+    free(places->at);
+    places->at = NULL;
 }
 
 static int read_places(struct cancel *cancel, char cursor[24], struct places *places, quern_error *err)
@@ -81,32 +84,29 @@ static int read_places(struct cancel *cancel, char cursor[24], struct places *pl
     if (code) return code;
     quern_bytes next = reply_bytes(reply_item(reply, 0));
     snprintf(cursor, 24, "%.*s", (int)next.len, next.at ? next.at : "");
-    if (reply_item(reply, 1)->type == REPLY_ARRAY && reply_item(reply, 1)->count / 2 > PLACES_MAX)
-        return err_set(err, QUERN_E_SERVER, "ZSCAN answered more than %d places at once", PLACES_MAX);
     return take_places(reply_item(reply, 1), places) ? QUERN_OK
                                                      : err_set(err, QUERN_E_MEMORY, "no memory for the places of jobs");
 }
 
-static int look_through(struct cancel *cancel, struct places *places, quern_error *err)
+static int look_through(struct cancel *cancel, quern_error *err)
 {
+    struct places places = {0};
     char cursor[24] = "0";
     int code;
     do {
-        code = read_places(cancel, cursor, places, err);
-        for (size_t at = 0, seen = 0; !code && at < places->count; at += seen) code = ask(cancel, places, at, &seen, err);
-        drop_places(places);
+        code = read_places(cancel, cursor, &places, err);
+        for (size_t at = 0, seen = 0; !code && at < places.count; at += seen) code = ask(cancel, &places, at, &seen, err);
+        drop_places(&places);
     } while (!code && strcmp(cursor, "0") != 0);
     return code;
 }
 
 static int cancel_all(struct cancel *cancel, quern_error *err)
 {
-    struct places *places = calloc(1, sizeof *places);
+    const struct places none = {0};
     size_t seen;
-    if (!places) return err_set(err, QUERN_E_MEMORY, "no memory for the places of jobs");
-    int code = ask(cancel, places, 0, &seen, err); /* none: what is scheduled */
-    if (!code) code = look_through(cancel, places, err);
-    free(places);
+    int code = ask(cancel, &none, 0, &seen, err); /* what is scheduled */
+    if (!code) code = look_through(cancel, err);
     if (code || cancel->scheduled_count + cancel->delayed_count) return code;
     return err_set(err, QUERN_E_GONE,
                    "no job %.200s is in %s or %s: it runs, or waits in the stream, or has ended, or never was there",

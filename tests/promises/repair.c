@@ -333,6 +333,21 @@ static void a_delayed_job_is_found_by_what_it_holds(void **state)
     seen_refused(seen, quern_queue_cancel(seen->config, "job-", 0, &seen->error), QUERN_E_GONE, "no job job-");
 }
 
+/* A zset that Redis keeps in one piece is given in one piece, too. */
+static void a_delayed_job_is_found_in_a_page_of_any_size(void **state)
+{
+    static const char fill[] = "for n = 1, 5000 do redis.call('ZADD', KEYS[1], n + 1999999990000, 's:' .. n .. '-1') "
+                               "redis.call('HSET', KEYS[1] .. ':jobs', 's:' .. n .. '-1', "
+                               "cmsgpack.pack({'id', 'job-' .. n, 'event', 'e', 'data', '1'})) end";
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    seen_group(redis);
+    redis_ask(redis, "CONFIG", "SET", "zset-max-listpack-entries", "10000");
+    redis_ask(redis, "EVAL", fill, "1", "jobs:g:delayed");
+    assert_int_equal(seen_number(cancel(seen, "job-4999", 0), "delayed"), 1);
+    assert_int_equal(redis_number(redis, "ZCARD", "jobs:g:delayed"), 4999);
+}
+
 static void a_cancelled_retry_does_not_run_again(void **state)
 {
     static const char due_now[] = "for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do "
@@ -418,6 +433,7 @@ int main(void)
         SEEN(a_scheduled_job_is_cancelled_by_its_id),
         SEEN(a_job_published_for_later_is_seen_and_cancelled),
         SEEN(a_delayed_job_is_found_by_what_it_holds),
+        SEEN(a_delayed_job_is_found_in_a_page_of_any_size),
         SEEN(a_cancelled_retry_does_not_run_again),
         SEEN(what_cannot_be_cancelled_is_said),
         SEEN(after_a_lost_answer_nothing_is_done_twice),
