@@ -180,6 +180,25 @@ static void what_cannot_be_purged_is_said(void **state)
     assert_int_equal(told(redis, "jobs", "g", "lag"), 2);
 }
 
+/* A server whose memory has run out takes no jobs, so no replays; what frees memory it does. */
+static void a_full_server_can_be_emptied(void **state)
+{
+    static const char *const places[] = {"waiting", "delayed", "dead"};
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    const quern_replay all = {.size = sizeof all};
+    seen_group(redis);
+    add_many(redis, "jobs:g:retry", 3);
+    seen_shelve(redis, "jobs:g:delayed", "s:1-1", FAR, "id", "a", "event", "e", "data", "1", NULL);
+    redis_ask(redis, "XADD", "jobs:failed", "*", "data", "{\"original_event\": \"e\", \"group\": \"g\", \"original_data\": 1}");
+    redis_ask(redis, "CONFIG", "SET", "maxmemory", "1");
+    seen_refused(seen, quern_queue_replay(seen->config, &all, 0, &seen->error), QUERN_E_SERVER, "OOM");
+    assert_true(seen->error.is_retriable);
+    assert_int_equal(redis_number(redis, "XLEN", "jobs:failed"), 1);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(seen_number(purge(seen, places[i], 0), "purged"), i ? 1 : 3);
+    seen_take(seen, quern_queue_remove_group(seen->config, 0, &seen->error));
+}
+
 /* ── remove ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void a_group_goes_with_all_that_is_its_own(void **state)
@@ -426,6 +445,7 @@ int main(void)
         SEEN(keys_go_whole_and_it_is_said_how_many_jobs),
         SEEN(a_log_that_somebody_reads_stays_with_its_groups),
         SEEN(what_cannot_be_purged_is_said),
+        SEEN(a_full_server_can_be_emptied),
         SEEN(a_group_goes_with_all_that_is_its_own),
         SEEN(a_group_in_use_is_removed_by_force_only),
         SEEN(a_pools_group_is_not_removed_until_it_has_stopped),
