@@ -411,6 +411,70 @@ QUERN_PUBLIC char *quern_queue_dead(const quern_config *config, size_t max, quer
  * matches. Looks through all letters for it. QUERN_E_GONE: there is none. */
 QUERN_PUBLIC char *quern_queue_letter(const quern_config *config, const char *id, quern_error *error) QUERN_MUST_USE;
 
+/* The jobs at one place, at most max; each row has the job's id, event, retries, age_ms (since it was published) and data (its
+ * JSON as it was written; else null, and in hex as data_hex), null where that is not known. what:
+ *   "waiting"    unread by the group: of the stream, then of its retry stream, oldest first; and entry, stream (its key)
+ *   "alone"      to run with nothing else beside them, or running so, oldest first; and entry, stream
+ *   "delayed"    retries that wait for their time, first due first; and entry (where they came from), due_ms (from now), due_at
+ *   "scheduled"  published for later, to the stream (all groups), first due first; and due_ms, due_at
+ *   "completed"  the group's log, newest first: {entry, id, event, result, retries, wait_ms, run_ms, consumer, finished_at}
+ *   "running"    as quern_queue_pending()
+ *   "dead"       as quern_queue_dead()
+ * Also needs the right +hmget. What moves meanwhile may be missing, or be there twice. QUERN_E_ARGUMENT: no such place;
+ * QUERN_E_GONE: no such stream, or the list is of a group that is not there. */
+QUERN_PUBLIC char *quern_queue_peek(const quern_config *config, const char *what, size_t max,
+                                    quern_error *error) QUERN_MUST_USE;
+
+/* ── Repairing a queue ─────────────────────────────────────────────────────────────────────────────────────────────
+ * What an operator does, from outside, while pools work: never to a job that runs (is pending). As above: the same keys, a
+ * connection of its own, JSON text; NULL: see error. Each step is looked at and done at once in Redis, bounded to a few
+ * milliseconds, and written before anything is deleted: after a lost answer (QUERN_E_UNKNOWN) the same call goes on, and does
+ * nothing twice (QUERN_E_GONE: it was done). Any thread. Rights beyond those for looking: +eval +evalsha, and +xadd +xdel
+ * (replay), +xtrim +xdel +unlink +xgroup|setid (purge), +unlink +xgroup|destroy (remove), +zscan +zscore +zrem +hget +hdel
+ * (cancel); QUERN_E_AUTH names what is missing. All answers have stream, group and dry_run. */
+enum quern_repair {
+    QUERN_DRY_RUN = 1, /* nothing changes: the answer says what would */
+    QUERN_FORCE = 2    /* quern_queue_remove_group() only */
+};
+
+/* Which dead letters; NULL and 0: all of them, as fast as it goes. */
+typedef struct {
+    size_t size;                /* sizeof(quern_replay) */
+    const char *id;             /* of the letter's entry, its own, or that of the job it is about */
+    const char *event, *reason; /* the job's event; why it is dead */
+    size_t limit;               /* at most so many */
+    unsigned per_s;             /* at most so many per second, a tenth of a second's worth at a time */
+} quern_replay;
+
+/* Makes jobs of dead letters, oldest first, as they were (id, event, data, timestamps, a publisher's other fields, but for
+ * expire_at) and with a fresh budget: no retries, no deliveries. Each goes into the retry stream of the group that it died in,
+ * and its letter is deleted in the same step; of one without a group, as other software writes them, into the stream, where every
+ * group reads it. What dies again meanwhile is left. Of a stream of letters that several streams share, those of this one. The
+ * call takes as long as all of them do: per_s 10 and 10,000 letters are a quarter of an hour. An object: dead_letters (the key),
+ * replayed, to_stream (of these), gone (somebody else was faster), and of those that stay: without_group (it is not there any
+ * more), unreadable (no job can be made of it), failed (Redis could not write it; failed_because). QUERN_E_GONE: id was given,
+ * and there is none. */
+QUERN_PUBLIC char *quern_queue_replay(const quern_config *config, const quern_replay *which, unsigned flags,
+                                      quern_error *error) QUERN_MUST_USE;
+
+/* Empties one place: "waiting" (the group passes over it: other groups still get it; what waits in its own retry stream is
+ * deleted), "delayed", "scheduled" (of the stream), "dead" (the whole stream of letters, of all groups), "completed". An object:
+ * what, purged (null: Redis has lost count, and it was more than purged_at_least), purged_at_least. QUERN_E_ARGUMENT: no such
+ * place; QUERN_E_GONE: no such stream or group. */
+QUERN_PUBLIC char *quern_queue_purge(const quern_config *config, const char *what, unsigned flags,
+                                     quern_error *error) QUERN_MUST_USE;
+
+/* Removes the group with all that is only its own: its retries, its completed log; dead letters stay. A pool that still works for
+ * it makes it again. An object: removed, and what it had: pending, processes, retry, alone, delayed. QUERN_E_BUSY: jobs are
+ * pending, or a process was seen within ten lease_ms; QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
+QUERN_PUBLIC char *quern_queue_remove_group(const quern_config *config, unsigned flags, quern_error *error) QUERN_MUST_USE;
+
+/* Takes out the jobs with this id that are scheduled in the stream, or delayed in the group: there may be several. Looks through
+ * all that is delayed. An object: id, cancelled, scheduled, delayed (of these). QUERN_E_GONE: none: it runs, waits in the stream,
+ * or has ended. */
+QUERN_PUBLIC char *quern_queue_cancel(const quern_config *config, const char *id, unsigned flags,
+                                      quern_error *error) QUERN_MUST_USE;
+
 /* ── Module ────────────────────────────────────────────────────────────────────────────────────────────────────────
  * A shared object that `quern run` loads exports one of these: const quern_module quern_module_entry = {…}; */
 typedef struct {

@@ -26,6 +26,7 @@ blame:     base wire job config
 publish:   base wire job config
 tell:      base
 inspect:   base wire job config
+repair:    base wire job config inspect
 embed:     base
 supervise: base wire job config blame
 cli:       base config embed supervise pool/leave.h
@@ -36,7 +37,7 @@ pool:      base config wire job queue run keep intake settle upkeep blame publis
 # what: where it may be said (shell patterns of files). It is looked for in code, not in comments or texts.
 readonly HIREDIS='src/wire/*'
 readonly URCU='src/queue/* src/run/*'
-readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/cli/*'
+readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/repair/* src/cli/*'
 # may end the process, take signals, write to its outputs: the program; the hook that a host asks for; the end of a child that a
 # handler has forked; the signals of quern_run(), which is there for that
 readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/forked* src/pool/signals*'
@@ -226,6 +227,7 @@ self_test() {
     planted src/job/planted.c '  #  include "queue/ready.h"'
     planted src/settle/planted.c '#include "intake/admit.h"'
     planted src/upkeep/planted.c '#include "intake/dispatcher.h"'
+    planted src/repair/planted.c '#include "settle/batch.h"'
     planted src/cli/planted.c '#include "wire/url.h"'
     planted src/wire/planted.h '#include "conn.h"'
     planted src/cli/planted.c '#include "pool.h"'

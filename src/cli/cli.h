@@ -22,6 +22,11 @@ int verb_publish(int argc, char **argv);
 int verb_stats(int argc, char **argv);
 int verb_pending(int argc, char **argv);
 int verb_dead(int argc, char **argv);
+int verb_peek(int argc, char **argv);
+int verb_replay(int argc, char **argv);
+int verb_purge(int argc, char **argv);
+int verb_remove(int argc, char **argv);
+int verb_cancel(int argc, char **argv);
 int verb_help(int argc, char **argv);
 
 /* A verb's line in the table of verbs. */
@@ -48,6 +53,7 @@ struct verb_option {
 };
 int option_switch(const struct verb_option *option, const char *value); /* into a bool */
 int option_number(const struct verb_option *option, const char *value); /* into an int64_t, from min to max */
+int option_text(const struct verb_option *option, const char *value);   /* into a const char *, lent; not empty */
 
 enum { OWN_MAX = 8 };
 struct verb_options {

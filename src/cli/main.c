@@ -56,6 +56,33 @@ static const struct verb table[] = {
      "1700000000000-0, or its own id, or that of the job it is about. --limit: how many are listed at most (default 100).\n\n"
      "  quern dead list\n"
      "  quern dead show 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55 --json\n"},
+    {"peek", "waiting | running | delayed | scheduled | alone | dead | completed [--KEY VALUE ...] [--limit N] [--json]",
+     "list the jobs at one place", verb_peek,
+     "waiting: unread by the group, also in its retry stream; alone: to run with nothing else beside them; scheduled:\n"
+     "published for later; completed: the log, newest first. Others: oldest, or first due, first. The data is cut; --json\n"
+     "gives it whole, in hex if it is no JSON. --limit: how many are shown at most (default 100).\n\n"
+     "  quern peek waiting --limit 5\n"
+     "  quern peek delayed --json\n"},
+    {"replay", "all | ID [--event E] [--reason R] [--limit N] [--per_s N] [--dry_run] [--KEY VALUE ...] [--json]",
+     "make jobs of dead letters again", verb_replay,
+     "Oldest first, each into the retry stream of the group that it died in, as it was and with a fresh budget; its letter\n"
+     "goes in the same step. One that names no group (other software's) goes into the stream. ID: of the letter's entry, its\n"
+     "own, or that of its job. --per_s: at most so many a second. --dry_run: counts, and changes nothing.\n\n"
+     "  quern replay all --reason timeout --per_s 50\n"
+     "  quern replay 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55\n"},
+    {"purge", "waiting | delayed | scheduled | dead | completed [--dry_run] [--KEY VALUE ...] [--json]", "empty one place",
+     verb_purge,
+     "waiting: only for this group: it passes over what it has not read. dead: the letters of all groups. What runs stays.\n\n"
+     "  quern purge completed\n"
+     "  quern purge waiting --group app.workers --dry_run\n"},
+    {"remove", "GROUP [--force] [--dry_run] [--KEY VALUE ...] [--json]", "remove a group with all that is only its own",
+     verb_remove,
+     "Not while jobs are pending, or a process was seen within ten lease_ms; --force does it all the same. Dead letters\n"
+     "stay.\n\n"
+     "  quern remove app.old\n"},
+    {"cancel", "ID [--dry_run] [--KEY VALUE ...] [--json]", "take out a job that is scheduled or delayed", verb_cancel,
+     "ID: the job's own, as quern publish has printed it. One that runs or waits in the stream is not cancelled.\n\n"
+     "  quern cancel 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55\n"},
     {"help", "[VERB]", "say how a verb is used", verb_help, "quern help run\n"},
 };
 

@@ -108,6 +108,16 @@ int option_number(const struct verb_option *option, const char *value)
     return QUERN_E_CONFIG;
 }
 
+int option_text(const struct verb_option *option, const char *value)
+{
+    if (!*value) {
+        say("--%s: its value is empty", option->name);
+        return QUERN_E_CONFIG;
+    }
+    *(const char **)option->into = value;
+    return QUERN_OK;
+}
+
 static int take_key(quern_config *config, const struct config_row *row, const char *value)
 {
     quern_error err;

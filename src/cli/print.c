@@ -54,6 +54,32 @@ static void put_ms(FILE *to, int64_t ms)
         fprintf(to, "%" PRId64 "d%02" PRId64 "h", h / 24, h % 24);
 }
 
+/* The beginning of a text, up to a whole character. */
+static void put_cut(FILE *to, quern_bytes text)
+{
+    enum { CUT = 60 };
+    size_t len = text.len < CUT ? text.len : CUT;
+    while (len && len < text.len && (text.at[len] & 0xc0) == 0x80) len--;
+    put_escaped(to, (quern_bytes){text.at, len}, false);
+    if (len < text.len) fputs("\xe2\x80\xa6", to);
+}
+
+static void put_json(FILE *to, const json_t *value)
+{
+    char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    put_cut(to, text ? bytes_of(text) : (quern_bytes){json_string_value(value), json_string_length(value)});
+    free(text);
+}
+
+static void put_hex(FILE *to, const char *hex, bool is_cut)
+{
+    fputs("0x", to);
+    if (is_cut)
+        put_cut(to, bytes_of(hex));
+    else
+        fputs(hex, to);
+}
+
 static const json_t *hex_of(const json_t *object, const char *member)
 {
     char name[64];
@@ -61,19 +87,30 @@ static const json_t *hex_of(const json_t *object, const char *member)
     return json_object_get(object, name);
 }
 
+/* Where one text holds a number that no variable holds, all of its numbers were read as reals. */
+static void put_number(FILE *to, const json_t *number, enum cell cell)
+{
+    int64_t whole = json_is_integer(number) ? json_integer_value(number) : (int64_t)json_real_value(number);
+    if (cell == CELL_REAL)
+        fprintf(to, "%.1f", json_number_value(number));
+    else if (cell == CELL_MS)
+        put_ms(to, whole);
+    else
+        fprintf(to, "%" PRId64, whole);
+}
+
 static void put_value(FILE *to, const json_t *object, const struct column *column)
 {
     const json_t *value = json_object_get(object, column->member), *hex = hex_of(object, column->member);
-    if (json_is_string(value))
+    bool is_cut = column->cell == CELL_CUT;
+    if (is_cut && value && !json_is_null(value))
+        put_json(to, value);
+    else if (json_is_string(value))
         put_escaped(to, (quern_bytes){json_string_value(value), json_string_length(value)}, false);
     else if (json_is_string(hex))
-        fprintf(to, "0x%s", json_string_value(hex));
-    else if (json_is_integer(value) && column->cell == CELL_MS)
-        put_ms(to, json_integer_value(value));
-    else if (json_is_integer(value))
-        fprintf(to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else if (json_is_real(value))
-        fprintf(to, "%.1f", json_real_value(value));
+        put_hex(to, json_string_value(hex), is_cut);
+    else if (json_is_number(value))
+        put_number(to, value, column->cell);
     else
         fputc('-', to);
 }
@@ -111,9 +148,10 @@ static size_t count_of(const struct column *columns)
 static void put_cell(const char *text, int width, enum cell cell, bool is_last)
 {
     int padding = width - width_of(text);
-    if (cell != CELL_TEXT) printf("%*s", padding, "");
+    bool is_number = cell == CELL_NUMBER || cell == CELL_REAL || cell == CELL_MS;
+    if (is_number) printf("%*s", padding, "");
     fputs(text, stdout);
-    if (!is_last) printf("%*s  ", cell == CELL_TEXT ? padding : 0, "");
+    if (!is_last) printf("%*s  ", is_number ? 0 : padding, "");
 }
 
 static void put_row(char *const *cells, const struct column *columns, const int *widths)

@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-enum cell { CELL_TEXT, CELL_NUMBER, CELL_MS };
+enum cell { CELL_TEXT, CELL_NUMBER /* whole */, CELL_REAL, CELL_MS, CELL_CUT /* any JSON, its beginning */ };
 
 /* One member of an object, and what it is called. */
 struct column {

@@ -16,6 +16,16 @@ bool view_has_no_words(const struct view *view)
     return view->count == 0;
 }
 
+unsigned view_flags(const struct view *view)
+{
+    return (view->is_dry_run ? QUERN_DRY_RUN : 0u) | (view->is_forced ? QUERN_FORCE : 0u);
+}
+
+long long view_number(const json_t *answer, const char *name)
+{
+    return (long long)json_number_value(json_object_get(answer, name));
+}
+
 void view_say_limit(const struct view *view, const json_t *list)
 {
     if ((int64_t)json_array_size(list) == view->limit) say("the first %lld; more with --limit", (long long)view->limit);
@@ -29,6 +39,8 @@ static int status_of(int code)
 static int show_answer(const struct view *view, const struct view_verb *verb, const char *text)
 {
     json_t *answer = view->is_json ? NULL : json_loads(text, JSON_ALLOW_NUL, NULL);
+    if (!answer && !view->is_json)
+        answer = json_loads(text, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL); /* of a job's numbers */
     if (answer)
         verb->show(view, answer);
     else if (view->is_json)
@@ -74,7 +86,10 @@ static int view_all(struct view *view, const struct view_verb *verb, int argc, c
     view->words = argv + rest;
     view->count = argc - rest;
     if (!verb->is_right(view)) {
-        say("right would be: quern %s", verb->right);
+        if (view->count)
+            say("%s: '%s' is not understood; right would be: quern %s", argv[0], view->words[view->count - 1], verb->right);
+        else
+            say("%s: something is missing; right would be: quern %s", argv[0], verb->right);
         return EXIT_USAGE;
     }
     if (!may_look(view->config)) return EXIT_FAILED;

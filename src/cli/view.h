@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* cli/view: what the verbs that look into a queue have in common: options, the server, one question to the library, and its answer
- * as JSON or for people.
+/* cli/view: what the verbs that look into a queue, or repair it, have in common: options, the server, one question to the
+ * library, and its answer as JSON or for people.
  * Threads    main. */
 #ifndef QUERN_CLI_VIEW_H
 #define QUERN_CLI_VIEW_H
@@ -14,8 +14,9 @@ enum { VIEW_LIMIT = 100, VIEW_LIMIT_MAX = 1000000 };
 
 struct view {
     quern_config *config;
-    bool is_json;
-    int64_t limit, sample_ms;
+    bool is_json, is_dry_run, is_forced;
+    int64_t limit, sample_ms, per_s;
+    const char *event, *reason;
     char **words; /* behind the options */
     int count;
 };
@@ -38,7 +39,18 @@ struct view_verb {
         "limit", .take = option_number, .into = &(view)->limit, .min = 1, .max = VIEW_LIMIT_MAX \
     }
 
+#define VIEW_DRY_RUN_OPTION(view)                                                        \
+    {                                                                                    \
+        "dry_run", .is_switch = true, .take = option_switch, .into = &(view)->is_dry_run \
+    }
+
 bool view_has_no_words(const struct view *view);
+
+/* The bits that the options stand for. */
+unsigned view_flags(const struct view *view);
+
+/* A number of the answer; 0: there is none. */
+long long view_number(const json_t *answer, const char *name);
 
 /* Says so where a list may be longer than what is shown. */
 void view_say_limit(const struct view *view, const json_t *list);

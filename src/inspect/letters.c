@@ -102,20 +102,6 @@ static json_t *fields_of(const struct reply *fields, const char *skipped)
     return list;
 }
 
-/* The object's text with one more member behind the others: JSON that is not touched, so that no number changes its form. */
-static char *spliced(char *object, const char *name, quern_bytes json)
-{
-    size_t len = strlen(object) - 1; /* without the brace */
-    char *text = malloc(len + strlen(name) + json.len + 8);
-    if (text) {
-        size_t head = (size_t)sprintf(text, "%.*s,\"%s\":", (int)len, object, name);
-        memcpy(text + head, json.at, json.len);
-        memcpy(text + head + json.len, "}", 2);
-    }
-    free(object);
-    return text;
-}
-
 /* The whole letter: the data as the JSON it is, or null, and all other fields. */
 static char *letter_text(const struct sheet *sheet, quern_error *err)
 {
@@ -126,7 +112,7 @@ static char *letter_text(const struct sheet *sheet, quern_error *err)
     char *text = is_whole ? json_dumps(object, JSON_COMPACT) : NULL;
     if (!object) json_decref(fields);
     json_decref(object);
-    if (text) text = spliced(text, "data", data);
+    if (text) text = show_spliced(text, "data", data);
     if (!text) err_set(err, QUERN_E_MEMORY, "no memory for a letter");
     return text;
 }

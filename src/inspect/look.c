@@ -10,11 +10,11 @@
 
 enum { ONE_ATTEMPT_MS = 5000, ANSWER_MS = 10000 };
 
-static int connect_to(struct look *look, const quern_config *config, quern_error *err)
+static int connect_to(struct look *look, const quern_config *config, const char *name, quern_error *err)
 {
     if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
     int64_t ms = config->connect_ms ? config->connect_ms : ONE_ATTEMPT_MS;
-    struct conn_options options = {.url = &look->url, .name = "quern:look", .answer_ms = ANSWER_MS};
+    struct conn_options options = {.url = &look->url, .name = name, .answer_ms = ANSWER_MS};
     int code = url_read(&look->url, config->redis, err);
     if (code) return code;
     look->conn = conn_open(&options, clock_deadline_ns(clock_now_ns(), ms), err);
@@ -36,10 +36,15 @@ static int check_keys(struct look *look, quern_error *err)
 
 int look_open(struct look *look, const quern_config *config, quern_error *err)
 {
+    return look_open_as(look, config, "quern:look", err);
+}
+
+int look_open_as(struct look *look, const quern_config *config, const char *name, quern_error *err)
+{
     *look = (struct look){0};
     if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
     int code = source_open(&look->source, config->stream, config->group, config->dead_letter_stream, err);
-    if (!code) code = connect_to(look, config, err);
+    if (!code) code = connect_to(look, config, name, err);
     if (!code) code = check_keys(look, err);
     if (!code) code = look_at_clock(look, err);
     if (code) look_close(look);
@@ -89,6 +94,23 @@ int look_for_stream(struct look *look, const char *other, quern_error *err)
     int code = look_ask_number(look, &found, err);
     if (code || found) return code;
     return err_set(err, QUERN_E_GONE, "there is no stream %s at %s", look->source.stream, look->url.shown);
+}
+
+int look_for_group(struct look *look, quern_error *err)
+{
+    const struct reply *groups;
+    conn_command(look->conn, "XINFO", "GROUPS", look->source.stream, NULL);
+    int code = look_ask(look, &groups, err);
+    if (code) return code;
+    for (uint32_t i = 0; groups->type == REPLY_ARRAY && i < groups->count; i++)
+        if (bytes_is(reply_bytes(look_field(&groups->items[i], "name")), look->source.group)) return QUERN_OK;
+    return look_no_group(look, err);
+}
+
+int look_no_group(struct look *look, quern_error *err)
+{
+    return err_set(err, QUERN_E_GONE, "the stream %s at %s has no group %s", look->source.stream, look->url.shown,
+                   look->source.group);
 }
 
 int look_at_clock(struct look *look, quern_error *err)

@@ -22,6 +22,8 @@ struct look {
 
 /* Connects, one attempt of at most connect_ms, and sees that no key is of another type. On failure nothing is to be closed. */
 int look_open(struct look *look, const quern_config *config, quern_error *err) QUERN_MUST_USE;
+/* The same, for who does more than look: the connection has this name. */
+int look_open_as(struct look *look, const quern_config *config, const char *name, quern_error *err) QUERN_MUST_USE;
 void look_close(struct look *look);
 
 /* Sends the command that was laid out on look->conn and waits for its answer, lent until the next. A key or a group that is
@@ -33,6 +35,10 @@ int look_ask_number(struct look *look, int64_t *number, quern_error *err) QUERN_
 
 /* QUERN_E_GONE, and err names the stream, if neither it nor other exists. Nobody has made them: a name is wrong, perhaps. */
 int look_for_stream(struct look *look, const char *other, quern_error *err) QUERN_MUST_USE;
+
+/* QUERN_E_GONE, and err names stream and group, if the stream has no such group. */
+int look_for_group(struct look *look, quern_error *err) QUERN_MUST_USE;
+int look_no_group(struct look *look, quern_error *err); /* says so */
 
 /* Reads the server's clock again. */
 int look_at_clock(struct look *look, quern_error *err) QUERN_MUST_USE;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -51,5 +52,18 @@ char *show_text(json_t *value, quern_error *err)
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(value);
     if (!text) err_set(err, QUERN_E_MEMORY, "no memory for what was seen");
+    return text;
+}
+
+char *show_spliced(char *object, const char *name, quern_bytes json)
+{
+    size_t len = strlen(object) - 1; /* without the brace */
+    char *text = malloc(len + strlen(name) + json.len + 8);
+    if (text) {
+        size_t head = (size_t)sprintf(text, "%.*s,\"%s\":", (int)len, object, name);
+        memcpy(text + head, json.at, json.len);
+        memcpy(text + head + json.len, "}", 2);
+    }
+    free(object);
     return text;
 }

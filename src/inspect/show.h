@@ -24,4 +24,8 @@ int64_t show_age_ms(int64_t now_ms, struct entry_id id);
 /* The text of value, which is given up; NULL: there is no value, or no memory, and err says so. Gives. */
 char *show_text(json_t *value, quern_error *err);
 
+/* An object's text, which is given up, with one more member behind the others: JSON that is not touched, so that no number
+ * changes its form. Gives (free); NULL: no memory. */
+char *show_spliced(char *object, const char *name, quern_bytes json);
+
 #endif

@@ -50,12 +50,21 @@ static bool put_words(json_t *object, const char *name, const char *words)
 
 /* ── the record ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* [{"name": …, "value": …}, …] */
-static json_t *fields_of(const struct message *message)
+/* Those that the record gives by names of its own. */
+static bool is_schema(quern_bytes name)
+{
+    static const char *const names[] = {"id", "event", "data", "retries", "timestamps"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (bytes_is(name, names[i])) return true;
+    return false;
+}
+
+/* [{"name": …, "value": …}, …]: all of the job's own, or only what is more than the schema. */
+static json_t *fields_of(const struct message *message, bool is_more)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; list && i + 1 < message->fields_count; i += 2) {
-        if (message_is_note(message, i)) continue;
+        if (message_is_note(message, i) || (is_more && is_schema(reply_bytes(&message->fields[i])))) continue;
         json_t *field = json_object();
         bool is_whole = field && put_bytes(field, "name", reply_bytes(&message->fields[i])) &&
                         put_bytes(field, "value", reply_bytes(&message->fields[i + 1]));
@@ -93,13 +102,46 @@ static bool put_facts(json_t *record, const struct quern_job *job, const struct 
     char seen[CLOCK_ISO_SIZE];
     int64_t held_us = (clock_now_ns() - job->admitted_ns) / NS_PER_US;
     clock_iso(job->message.first_seen_ms ? job->message.first_seen_ms * 1000 : facts->unix_us - held_us, seen);
-    json_t *more =
-        json_pack("{s:s, s:s, s:s, s:i, s:s, s:f}", "reason", facts->reason, "group", facts->group, "consumer",
-                  facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen", seen, "duration_ms",
-                  (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000);
+    json_t *more = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:f}", "reason", facts->reason, "stream", facts->stream, "group",
+                             facts->group, "consumer", facts->consumer, "deliveries", (int)job_deliveries(job), "first_seen",
+                             seen, "duration_ms", (double)((job->ended_ns - job->started_ns) / NS_PER_US) / 1000);
     bool is_put = more && !json_object_update(record, more) && put_how(record, job->how);
     json_decref(more);
     return is_put && put_words(record, "error", job->error ? job->error : facts->error);
+}
+
+/* A member of an object as such a field: what is no text is written as JSON. */
+static json_t *member_of(const char *name, json_t *value)
+{
+    if (json_is_string(value)) return json_pack("{s:s, s:O}", "name", name, "value", value);
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_t *member = text ? json_pack("{s:s, s:s}", "name", name, "value", text) : NULL;
+    free(text);
+    return member;
+}
+
+/* The same of an entry whose one field is a JSON object; our notes stand behind it. */
+static json_t *members_of(const struct message *message)
+{
+    json_t *object = codec_parse(reply_bytes(&message->fields[1]), NULL), *list = json_array(), *value;
+    const char *name;
+    json_object_foreach(object, name, value)
+    {
+        if (!list || is_schema(bytes_of(name)) || !json_array_append_new(list, member_of(name, value))) continue;
+        json_decref(list);
+        list = NULL;
+    }
+    json_decref(object);
+    return list;
+}
+
+/* A publisher's other fields: a replay gives them back. */
+static bool put_more(json_t *record, const struct message *message)
+{
+    json_t *more = message->decoded ? members_of(message) : fields_of(message, true);
+    bool is_put = more && (!json_array_size(more) || !json_object_set(record, "original_more", more));
+    json_decref(more);
+    return is_put;
 }
 
 /* Is the data to be shown as the JSON it is? */
@@ -125,13 +167,14 @@ static char *spliced(const char *record, const char *name, quern_bytes json)
 static char *record_text(const struct quern_job *job, const struct letter_facts *facts, bool shows_data)
 {
     const struct message *message = &job->message;
-    bool splices = shows_data && !job->is_unreadable && is_json(message);
+    bool has_data = shows_data && !job->is_unreadable, splices = has_data && is_json(message);
     json_t *record = json_object();
     bool is_whole = record && put_origin(record, job) && put_facts(record, job, facts);
+    if (is_whole && has_data) is_whole = put_more(record, message);
+    if (is_whole && has_data && !splices) is_whole = !json_object_set_new(record, "original_data_is_json", json_false());
     if (is_whole && shows_data && job->is_unreadable)
-        is_whole = !json_object_set_new(record, "original_fields", fields_of(message));
-    if (is_whole && !splices)
-        is_whole = put_bytes(record, "original_data", shows_data && !job->is_unreadable ? message->data : (quern_bytes){0});
+        is_whole = !json_object_set_new(record, "original_fields", fields_of(message, false));
+    if (is_whole && !splices) is_whole = put_bytes(record, "original_data", has_data ? message->data : (quern_bytes){0});
     char *text = is_whole ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(record);
     if (!text || !splices) return text;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /* job/letter: the dead letter of a job: what it was, and why it is dead.
- * Idea       the record of the Python library streamix-queue, with more inside its data. The job's data is given as it was: JSON as
- *            JSON, byte for byte, other text as a text, anything else in hex under another name. Of an entry that could not be
- *            read, the record gives every field instead.
- * Invariant  nothing of a job is left out of its letter: what is too large for a JSON text goes along as fields of the letter itself,
- *            under "original:" and their names.
+ * Idea       the record of the Python library streamix-queue, with more inside its data. The job's data is given as it was: JSON
+ *            as JSON, byte for byte, other text as a text (then original_data_is_json is false), anything else in hex under
+ *            another name; fields beyond the schema as original_more. Of an entry that could not be read, the record gives every
+ *            field instead.
+ * Invariant  nothing of a job is left out of its letter: what is too large for a JSON text goes along as fields of the letter
+ *            itself, under "original:" and their names.
  * Threads    whoever holds the job. Allocates. */
 #ifndef QUERN_JOB_LETTER_H
 #define QUERN_JOB_LETTER_H
@@ -18,7 +19,7 @@ enum { LETTER_JSON_MAX = 16 * 1024 * 1024 }; /* bytes of a job that still become
 
 struct letter_facts {
     const char *reason, *error; /* error: where the job has none of its own */
-    const char *group, *consumer;
+    const char *stream, *group, *consumer;
     int64_t unix_us;
 };
 

@@ -22,17 +22,24 @@ struct letter_parts {
     const char *parts[3];
 };
 
-static bool letter_parts(struct letter_parts *letter, const char *group)
+static char *quoted(const char *text)
+{
+    json_t *value = json_string(text);
+    char *json = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    return json;
+}
+
+static bool letter_parts(struct letter_parts *letter, const quern_config *config)
 {
     static const char format[] = "{\"original_id\":%c,\"original_event\":null,\"original_data\":null,\"source_stream_id\":\"%c"
                                  "\",\"retries\":0,\"error\":\"more than max_pending jobs waited: the oldest made room\","
-                                 "\"reason\":\"dropped\",\"group\":%s,\"consumer\":null,\"deliveries\":0,\"first_seen\":null,"
-                                 "\"duration_ms\":0,\"signal\":null,\"backtrace\":null}";
-    json_t *name = json_string(group);
-    char *text = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
-    json_decref(name);
-    int n = text ? asprintf(&letter->whole, format, 1, 1, text) : -1;
-    free(text);
+                                 "\"reason\":\"dropped\",\"stream\":%s,\"group\":%s,\"consumer\":null,\"deliveries\":0,"
+                                 "\"first_seen\":null,\"duration_ms\":0,\"signal\":null,\"backtrace\":null}";
+    char *stream = quoted(config->stream), *group = quoted(config->group);
+    int n = stream && group ? asprintf(&letter->whole, format, 1, 1, stream, group) : -1;
+    free(stream);
+    free(group);
     if (n < 0) return false;
     char *at = letter->whole;
     for (int i = 0; i < 3; i++) {
@@ -97,7 +104,7 @@ static int put_all(struct conn *conn, const struct outgoing *batch, struct field
         if (code) return code;
         args += fields[i].count;
     }
-    if (!letter_parts(&letter, batch->config->group)) return err_set(err, QUERN_E_MEMORY, "no memory to publish");
+    if (!letter_parts(&letter, batch->config)) return err_set(err, QUERN_E_MEMORY, "no memory to publish");
     put_head(conn, batch, &letter, args);
     for (size_t i = 0; i < batch->count; i++)
         put_message(conn, batch, i, &fields[i], batch->windows[i] ? ++window : 0);

@@ -165,7 +165,8 @@ static int write_letters(struct call *call, quern_error *err)
     for (uint32_t i = 0; i < call->batch->count && !code; i++) {
         const struct quern_job *job = call->batch->jobs[i];
         struct verdict_reason reason = verdict_reason(job->outcome);
-        struct letter_facts facts = {reason.name, reason.error, call->source->group, call->needs->consumer, clock_unix_us()};
+        struct letter_facts facts = {reason.name,         reason.error,          call->source->stream,
+                                     call->source->group, call->needs->consumer, clock_unix_us()};
         code = letter_write(job, &facts, &call->letters[i], err);
         call->letter_count += !code;
     }

@@ -7,7 +7,7 @@
 
 enum { TEXTS_MAX = 16 };
 
-static const struct letter_facts facts = {"rejected", "in general", "g", "c-1", INT64_C(1767323045678901)};
+static const struct letter_facts facts = {"rejected", "in general", "s", "g", "c-1", INT64_C(1767323045678901)};
 static quern_error err;
 
 /* A job of one entry with these names and values. */
@@ -132,6 +132,37 @@ static void other_data_is_a_text_or_hex(void **state)
     json_decref(record);
     record = record_of(JOB(false, T("event"), T("e"), T("data"), T("123"), T("data_type"), T("bytes")));
     assert_string_equal("123", text_of(record, "original_data")); /* bytes that look like JSON */
+    assert_true(json_is_false(json_object_get(record, "original_data_is_json")));
+    json_decref(record);
+    record = record_of(JOB(false, T("event"), T("e"), T("data"), T("\"text\"")));
+    assert_null(json_object_get(record, "original_data_is_json"));
+    json_decref(record);
+}
+
+static void a_publishers_other_fields_are_kept(void **state)
+{
+    (void)state;
+    json_t *record = record_of(JOB(true, T("event"), T("e"), T("color"), T("red"), T("data"), T("1"), T("data_type"), T("json"),
+                                   T("quern_entry"), T("5-6"), T("quern_own"), T("\xff")));
+    const json_t *more = json_object_get(record, "original_more");
+    assert_int_equal(3, json_array_size(more));
+    assert_string_equal("color", text_of(json_array_get(more, 0), "name"));
+    assert_string_equal("red", text_of(json_array_get(more, 0), "value"));
+    assert_string_equal("quern_own", text_of(json_array_get(more, 2), "name"));
+    assert_string_equal("ff", text_of(json_array_get(more, 2), "value_hex"));
+    json_decref(record);
+    record = record_of(JOB(false, T("event"), T("e"), T("data"), T("1")));
+    assert_null(json_object_get(record, "original_more"));
+    json_decref(record);
+    record = record_of(JOB(false, T("all"), T("{\"event\": \"e\", \"data\": 1}")));
+    assert_null(json_object_get(record, "original_more"));
+    json_decref(record);
+    record = record_of(JOB(true, T("all"), T("{\"event\": \"e\", \"key\": \"k\", \"data\": 1, \"n\": {\"m\": 1}}"),
+                           T("quern_entry"), T("5-6")));
+    more = json_object_get(record, "original_more");
+    assert_int_equal(2, json_array_size(more));
+    assert_string_equal("k", text_of(json_array_get(more, 0), "value"));
+    assert_string_equal("{\"m\":1}", text_of(json_array_get(more, 1), "value"));
     json_decref(record);
 }
 
@@ -187,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_private_entry_says_where_it_came_from),
         cmocka_unit_test(json_data_stays_as_it_was_byte_for_byte),
         cmocka_unit_test(other_data_is_a_text_or_hex),
+        cmocka_unit_test(a_publishers_other_fields_are_kept),
         cmocka_unit_test(an_entry_that_cannot_be_read_shows_all_its_fields),
         cmocka_unit_test(words_that_were_cut_are_made_whole),
         cmocka_unit_test(what_is_too_large_for_a_text_goes_along_as_fields),

@@ -63,6 +63,11 @@ json_t *seen_letter(struct seen *seen, const char *id)
     return seen_take(seen, quern_queue_letter(seen->config, id, &seen->error));
 }
 
+json_t *seen_peek(struct seen *seen, const char *what, size_t max)
+{
+    return seen_take(seen, quern_queue_peek(seen->config, what, max, &seen->error));
+}
+
 void seen_refused(struct seen *seen, char *text, int code, const char *words)
 {
     assert_null(text);
@@ -107,4 +112,24 @@ void seen_add(struct redis *redis, const char *stream, const char *entry)
     const struct answer *answer =
         redis_ask(redis, "XADD", stream, entry, "id", "one", "event", "e", "data", "{}", "retries", "2");
     if (answer->kind != '$') fail_msg("XADD: %s", answer->text);
+}
+
+void seen_shelve(struct redis *redis, const char *times, const char *member, const char *due_ms, ...)
+{
+    static const char script[] = "redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1]) "
+                                 "redis.call('HSET', KEYS[1] .. ':jobs', ARGV[1], cmsgpack.pack({unpack(ARGV, 3)})) return 1";
+    const char *words[32] = {"EVAL", script, "1", times, member, due_ms};
+    size_t lens[32], count = 6;
+    va_list args;
+    va_start(args, due_ms);
+    while (count < 32 && (words[count] = va_arg(args, const char *))) count++;
+    va_end(args);
+    for (size_t i = 0; i < count; i++) lens[i] = strlen(words[i]);
+    const struct answer *answer = resp_ask_words(redis->client, count, words, lens);
+    if (answer->kind != ':') fail_msg("shelving: %s", answer->text);
+}
+
+long long seen_changes(struct redis *redis)
+{
+    return redis_info(redis, "persistence", "rdb_changes_since_last_save");
 }

@@ -29,6 +29,8 @@ json_t *seen_pending(struct seen *seen, size_t max);
 json_t *seen_dead(struct seen *seen, size_t max);
 json_t *seen_letter(struct seen *seen, const char *id);
 
+json_t *seen_peek(struct seen *seen, const char *what, size_t max);
+
 /* The look was refused with this code, and these words. */
 void seen_refused(struct seen *seen, char *text, int code, const char *words);
 
@@ -41,5 +43,11 @@ json_t *seen_row(const json_t *list, size_t i);
 /* The group in both streams; a job "one" of event "e" with two retries. */
 void seen_group(struct redis *redis);
 void seen_add(struct redis *redis, const char *stream, const char *entry);
+
+/* Puts a job that is packed as the scripts do it into a zset and its hash: names and values of its fields up to NULL. */
+void seen_shelve(struct redis *redis, const char *times, const char *member, const char *due_ms, ...) __attribute__((sentinel));
+
+/* How often anything was changed in Redis so far. */
+long long seen_changes(struct redis *redis);
 
 #endif

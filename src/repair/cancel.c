@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+
+/* repair/cancel: jobs that wait for a time are taken out before it comes.
+ * Idea       a scheduled job lies under its id. A delayed one lies under the entry it came from, so all are looked through: the
+ *            names of their places come in pages (ZSCAN, which shows each that stays from the beginning to the end), and the
+ *            script looks into them and removes what it finds, in one step.
+ * Threads    the caller's. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "inspect/shelf.h"
+#include "inspect/show.h"
+#include "repair/repair.h"
+
+/* A page of ZSCAN may have more than it was asked for. */
+enum { PAGE = 64, PLACES_MAX = 4096 };
+
+struct cancel {
+    struct look look;
+    struct shelf scheduled, delayed;
+    quern_bytes id;
+    unsigned flags;
+    int64_t scheduled_count, delayed_count;
+};
+
+/* Names of places, copied. */
+struct places {
+    quern_bytes at[PLACES_MAX];
+    size_t count;
+};
+
+/* Asks about places[from..]; *seen: how many were looked into. */
+static int ask(struct cancel *cancel, const struct places *places, size_t from, size_t *seen, quern_error *err)
+{
+    struct conn *conn = cancel->look.conn;
+    const struct reply *reply;
+    size_t n = places->count - from < SCRIPT_ENTRIES_MAX ? places->count - from : SCRIPT_ENTRIES_MAX;
+    script_begin(conn, &script_cancel, 4, 3 + n);
+    conn_arg_text(conn, cancel->scheduled.times);
+    conn_arg_text(conn, cancel->scheduled.jobs);
+    conn_arg_text(conn, cancel->delayed.times);
+    conn_arg_text(conn, cancel->delayed.jobs);
+    conn_arg(conn, cancel->id.at, cancel->id.len);
+    conn_arg_number(conn, (cancel->flags & QUERN_DRY_RUN) != 0);
+    conn_arg_number(conn, SCRIPT_BYTES);
+    for (size_t i = from; i < from + n; i++) conn_arg(conn, places->at[i].at, places->at[i].len);
+    int code = repair_ask(&cancel->look, &script_cancel, cancel->flags, &reply, err);
+    if (code) return code;
+    cancel->scheduled_count += reply_number(reply_item(reply, 0), 0);
+    cancel->delayed_count += reply_number(reply_item(reply, 1), 0);
+    *seen = (size_t)reply_number(reply_item(reply, 2), 0);
+    if (n && !*seen) return err_set(err, QUERN_E_SERVER, "cancel: the script answered something else");
+    return QUERN_OK;
+}
+
+/* Names and times in turn. */
+static bool take_places(const struct reply *list, struct places *places)
+{
+    for (uint32_t i = 0; list->type == REPLY_ARRAY && i < list->count && places->count < PLACES_MAX; i += 2) {
+        quern_bytes name = reply_bytes(&list->items[i]);
+        char *copy = bytes_copy(name);
+        if (!copy) return false;
+        places->at[places->count++] = (quern_bytes){copy, name.len};
+    }
+    return true;
+}
+
+static void drop_places(struct places *places)
+{
+    while (places->count) free((char *)(uintptr_t)places->at[--places->count].at);
+}
+
+static int read_places(struct cancel *cancel, char cursor[24], struct places *places, quern_error *err)
+{
+    const struct reply *reply;
+    char count[16];
+    snprintf(count, sizeof count, "%d", PAGE);
+    conn_command(cancel->look.conn, "ZSCAN", cancel->delayed.times, cursor, "COUNT", count, NULL);
+    int code = look_ask(&cancel->look, &reply, err);
+    if (code) return code;
+    quern_bytes next = reply_bytes(reply_item(reply, 0));
+    snprintf(cursor, 24, "%.*s", (int)next.len, next.at ? next.at : "");
+    if (reply_item(reply, 1)->type == REPLY_ARRAY && reply_item(reply, 1)->count / 2 > PLACES_MAX)
+        return err_set(err, QUERN_E_SERVER, "ZSCAN answered more than %d places at once", PLACES_MAX);
+    return take_places(reply_item(reply, 1), places) ? QUERN_OK
+                                                     : err_set(err, QUERN_E_MEMORY, "no memory for the places of jobs");
+}
+
+static int look_through(struct cancel *cancel, struct places *places, quern_error *err)
+{
+    char cursor[24] = "0";
+    int code;
+    do {
+        code = read_places(cancel, cursor, places, err);
+        for (size_t at = 0, seen = 0; !code && at < places->count; at += seen) code = ask(cancel, places, at, &seen, err);
+        drop_places(places);
+    } while (!code && strcmp(cursor, "0") != 0);
+    return code;
+}
+
+static int cancel_all(struct cancel *cancel, quern_error *err)
+{
+    struct places *places = calloc(1, sizeof *places);
+    size_t seen;
+    if (!places) return err_set(err, QUERN_E_MEMORY, "no memory for the places of jobs");
+    int code = ask(cancel, places, 0, &seen, err); /* none: what is scheduled */
+    if (!code) code = look_through(cancel, places, err);
+    free(places);
+    if (code || cancel->scheduled_count + cancel->delayed_count) return code;
+    return err_set(err, QUERN_E_GONE,
+                   "no job %.200s is in %s or %s: it runs, or waits in the stream, or has ended, or never was there",
+                   cancel->id.at, cancel->scheduled.times, cancel->delayed.times);
+}
+
+static char *report(const struct cancel *cancel, quern_error *err)
+{
+    json_t *object = repair_report(&cancel->look, cancel->flags);
+    bool is_whole = object && show_bytes(object, "id", cancel->id) &&
+                    show_number(object, "cancelled", cancel->scheduled_count + cancel->delayed_count) &&
+                    show_number(object, "scheduled", cancel->scheduled_count) &&
+                    show_number(object, "delayed", cancel->delayed_count);
+    if (is_whole) return show_text(object, err);
+    json_decref(object);
+    return show_text(NULL, err);
+}
+
+static int open_shelves(struct cancel *cancel, quern_error *err)
+{
+    int code = shelf_open(&cancel->scheduled, &cancel->look, SHELF_SCHEDULED, err);
+    return code ? code : shelf_open(&cancel->delayed, &cancel->look, SHELF_DELAYED, err);
+}
+
+char *quern_queue_cancel(const quern_config *config, const char *id, unsigned flags, quern_error *err)
+{
+    struct cancel cancel = {.id = bytes_of(id), .flags = flags};
+    quern_error own;
+    if (!err) err = &own;
+    if (!cancel.id.len) {
+        err_set(err, QUERN_E_ARGUMENT, "no id was given; right would be that of a scheduled or delayed job");
+        return NULL;
+    }
+    if (repair_open(&cancel.look, config, flags, QUERN_DRY_RUN, err)) return NULL;
+    int code = open_shelves(&cancel, err);
+    if (!code) code = cancel_all(&cancel, err);
+    char *text = code ? NULL : report(&cancel, err);
+    look_close(&cancel.look);
+    return text;
+}
