@@ -2,7 +2,7 @@
 
 /* workers/exec: a command per job.
  * Idea       the payload is on the command's standard input; what the job is, in QUERN_ID, QUERN_EVENT, QUERN_RETRIES, QUERN_ENTRY,
- *            QUERN_DELIVERIES and QUERN_CONSUMER of its environment; its exit code decides; its standard output is the result. A job that is
+ *            QUERN_DELIVERIES and QUERN_HOLDER of its environment; its exit code decides; its standard output is the result. A job that is
  *            cancelled takes its whole process group with it and is tried again. child.h says how it is run.
  * Options    command: a list of words, where {id}, {event} and {retries} are replaced, but not in the first: no job may choose
  *              the program (words.h says what else none may).

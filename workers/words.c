@@ -131,7 +131,7 @@ static char **environment_make(const quern_job *job, char *const *variables, con
     all[2] = variable("RETRIES", values->of[2]);
     all[3] = variable("ENTRY", quern_job_entry(job));
     all[4] = variable("DELIVERIES", (quern_bytes){values->deliveries, strlen(values->deliveries)});
-    all[5] = variable("CONSUMER", quern_job_consumer(job));
+    all[5] = variable("HOLDER", quern_job_consumer(job));
     memcpy(all + JOB_VARIABLES, variables, count * sizeof *all);
     return all;
 }

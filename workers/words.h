@@ -2,7 +2,7 @@
 
 /* workers/words: what a command is told of its job.
  * Idea       {id}, {event} and {retries} inside words are replaced; QUERN_ID, QUERN_EVENT, QUERN_RETRIES, QUERN_ENTRY,
- *            QUERN_DELIVERIES and QUERN_CONSUMER stand before the variables of this process.
+ *            QUERN_DELIVERIES and QUERN_HOLDER stand before the variables of this process.
  * Invariant  publishers choose ids and events: one that begins with '-' never becomes the beginning of a word, where it would
  *            be taken for an option; one with a zero byte, which no command could be given whole, is refused.
  * Threads    any. */

@@ -91,7 +91,7 @@ the_parameters_of_streamix_queue_are_options_too() {
     QUERN_REDIS_URL=$url run_quern 0 publish event
     equal "$(length)" 2
     run_quern 0 run --redis-url "$url" --claim_idle_ms 5000 --retry_limit 1 --batch_size 10 --block_ms 100 --consumer me --until-empty \
-        --trim false event -- sh -c 'echo "$QUERN_CONSUMER" >>consumers'
+        --trim false event -- sh -c 'echo "$QUERN_HOLDER" >>consumers'
     equal "$(lines_of consumers)" 2 "jobs that were run"
     has consumers me-
 }

@@ -88,6 +88,7 @@ static void names_of_others_are_left_alone(void **state)
                                          "QUERN_RETRIES",
                                          "QUERN_ENTRY",
                                          "QUERN_DELIVERIES",
+                                         "QUERN_HOLDER",
                                          "QUERN_SERVICE_HOST",
                                          "QUERN_PORT",
                                          "QUERN_SERVICE_PORT",

@@ -165,7 +165,7 @@ static void a_live_job_is_renewed_and_a_dead_ones_comes_back_there(void **state)
     mill_start(mill);
     publish_all(mill, 1);
     wait_for(mill->started == 2);
-    assert_int_equal(mill_stat(mill, "upkeep", "reclaimed"), 1);
+    wait_for(mill_stat(mill, "upkeep", "reclaimed") == 1);
     wait_for(mill_stat(mill, "leases", "renewed") > 2);
     atomic_store(&mill->is_shut, false);
     wait_for(mill_stat(mill, "jobs", "done") == 2);

@@ -168,7 +168,7 @@ static void the_job_is_in_the_environment_and_nothing_of_quern_s_own(void **stat
     job.retries = 3;
     job.deliveries = 4;
     gives(job,
-          SHELL("echo $QUERN_ID $QUERN_EVENT $QUERN_RETRIES $QUERN_ENTRY $QUERN_DELIVERIES $QUERN_CONSUMER ${QUERN_REDIS-none} $FROM_THE_HOST"),
+          SHELL("echo $QUERN_ID $QUERN_EVENT $QUERN_RETRIES $QUERN_ENTRY $QUERN_DELIVERIES $QUERN_HOLDER ${QUERN_REDIS-none} $FROM_THE_HOST"),
           "job-1 test 3 1700000000000-0 4 host-1-abcd none kept\n");
     unsetenv("QUERN_REDIS");
     unsetenv("FROM_THE_HOST");
