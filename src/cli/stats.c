@@ -12,6 +12,7 @@ static const struct column queue[] = {
     {"waiting", "waiting", CELL_NUMBER},
     {"running", "running", CELL_NUMBER},
     {"delayed", "delayed", CELL_NUMBER},
+    {"scheduled", "scheduled", CELL_NUMBER},
     {"next is due in", "next_due_ms", CELL_MS},
     {"to run alone", "alone", CELL_NUMBER},
     {"dead", "dead", CELL_NUMBER},

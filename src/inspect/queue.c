@@ -20,7 +20,7 @@ struct sight {
     struct backlog stream, retry;
     bool has_rate;
     double done_per_s;
-    int64_t delayed, alone, dead, completed, length;
+    int64_t delayed, scheduled, alone, dead, completed, length;
     bool has_due, has_held;
     int64_t next_due_ms, oldest_held_ms;
     json_t *processes;
@@ -90,6 +90,12 @@ static int read_delayed(struct look *look, struct sight *sight, quern_error *err
     return QUERN_OK;
 }
 
+static int read_scheduled(struct look *look, struct sight *sight, quern_error *err)
+{
+    conn_command(look->conn, "ZCARD", look->source.scheduled, NULL);
+    return look_ask_number(look, &sight->scheduled, err);
+}
+
 static int read_length(struct look *look, const char *stream, int64_t *length, quern_error *err)
 {
     conn_command(look->conn, "XLEN", stream, NULL);
@@ -105,6 +111,7 @@ static int read_all(struct look *look, int64_t sample_ms, struct sight *sight, q
     if (!code) code = read_oldest_held(look, source->stream, &sight->stream, sight, err);
     if (!code) code = read_oldest_held(look, source->retry, &sight->retry, sight, err);
     if (!code) code = read_delayed(look, sight, err);
+    if (!code) code = read_scheduled(look, sight, err);
     if (!code) code = read_length(look, source->alone, &sight->alone, err);
     if (!code) code = read_length(look, source->dead, &sight->dead, err);
     if (!code) code = read_length(look, source->completed, &sight->completed, err);
@@ -137,7 +144,8 @@ static json_t *object_of(const struct look *look, const struct sight *sight)
                     show_number(object, "running", sight->stream.pending + sight->retry.pending) &&
                     show_number(object, "delayed", sight->delayed) &&
                     show_number_or_null(object, "next_due_ms", sight->next_due_ms, sight->has_due) &&
-                    show_number(object, "alone", sight->alone) && show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
+                    show_number(object, "scheduled", sight->scheduled) && show_number(object, "alone", sight->alone) &&
+                    show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
                     show_number(object, "length", sight->length) &&
                     !json_object_set_new(object, "done_per_s", sight->has_rate ? json_real(sight->done_per_s) : json_null()) &&
                     show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes);

@@ -32,6 +32,7 @@ static void a_queue_is_counted_in_all_its_states(void **state)
     hand_out(redis, "b", "jobs", "1");
     hand_out(redis, "a", "jobs:g:retry", "1");
     snprintf(due, sizeof due, "%lld", now_ms(redis) + 3600000);
+    redis_ask(redis, "ZADD", "jobs:scheduled", "99999999999999", "a", "99999999999999", "b", "99999999999999", "c");
     redis_ask(redis, "ZADD", "jobs:g:delayed", due, "s:1-1", "99999999999999", "s:1-2");
     for (int i = 0; i < 5; i++) seen_add(redis, "jobs:failed", "*");
     seen_add(redis, "jobs:g:completed", "*");
@@ -44,6 +45,7 @@ static void a_queue_is_counted_in_all_its_states(void **state)
     assert_int_equal(seen_number(now, "waiting_at_least"), 4 + 2);
     assert_int_equal(seen_number(now, "running"), 4);
     assert_int_equal(seen_number(now, "delayed"), 2);
+    assert_int_equal(seen_number(now, "scheduled"), 3);
     assert_in_range(seen_number(now, "next_due_ms"), 3600000 - PATIENCE_MS, 3600000);
     assert_int_equal(seen_number(now, "dead"), 5);
     assert_int_equal(seen_number(now, "completed"), 1);
