@@ -294,9 +294,10 @@ QUERN_PUBLIC quern_verdict quern_pulled(quern_job *job, void *thread, void *user
 
 /* Waits for a job, at most timeout_ms (0: looks; -1: for as long as it takes). It begins now: its timeout, and the functions above
  * may be used on one thread at a time, until quern_pool_finish(pool, quern_job_ticket(job), …), which ends it; its lease is
- * renewed meanwhile. What nobody has pulled goes back at a stop, at no cost; what was pulled is waited for like any other job.
- * QUERN_E_TIMEOUT: none came; QUERN_E_GONE: the pool is stopping: pull no more. Any thread, several at once. *job is lent until it
- * is finished; one that is not finished within its timeout is lost to its puller (quern_job_lost(); touch it no more then). */
+ * renewed meanwhile. Also one that was not finished within its timeout, and counts as failed by then (quern_job_lost() says so), is
+ * to be finished: *job is lent until then, and its place is taken. What nobody has pulled goes back at a stop, at no cost, and holds
+ * its thread till then: an event that nobody pulls keeps threads from others. What was pulled is waited for like any other job.
+ * QUERN_E_TIMEOUT: none came; QUERN_E_GONE: the pool is stopping: pull no more. Any thread, several at once. */
 QUERN_PUBLIC int quern_pull(quern_pool *pool, int64_t timeout_ms, quern_job **job, quern_error *error) QUERN_MUST_USE;
 
 /* ── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -332,7 +333,8 @@ QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_mes
                                      quern_error *error) QUERN_MUST_USE;
 
 /* For each message without a key of its own: gives the key it is to have (malloc'd; the library frees it), or NULL: it may be
- * there any number of times. Called in quern_publish(), on its thread, before any I/O; instead of what the key unique_by says. */
+ * there any number of times. Called in quern_publish() and quern_publish_async(), on the caller's thread, before any I/O; instead
+ * of what the key unique_by says. */
 QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user);
 
 /* Reads the keys redis, stream, group (created if it was set or max_pending is, and is missing), start, batch_size,

@@ -6,7 +6,7 @@
  *            has come less far than what was handed to us. Never at $: what was not settled is delivered again rather than
  *            passed over.
  * Invariant  what is held and pending for nobody is marked GONE: what it comes to is written from memory. If it is handed out again,
- *            it gets its lease back (admit), and till then its settlement waits (owed_until_ns); else nothing is lost.
+ *            it gets its lease back (admit), and till then its settlement waits (owed_until_ns), though not for ever: then it may run twice; nothing is lost.
  * Threads    dispatcher, with no read in flight. */
 #ifndef QUERN_INTAKE_HEAL_H
 #define QUERN_INTAKE_HEAL_H

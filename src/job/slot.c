@@ -191,6 +191,25 @@ struct quern_job *slots_claim(struct slots *slots, uint64_t ticket)
     return job;
 }
 
+void slot_pull(struct quern_job *job)
+{
+    atomic_fetch_or_explicit(&job->word, SLOT_TICKET | SLOT_PULLED, memory_order_acq_rel);
+}
+
+struct quern_job *slots_return(struct slots *slots, uint64_t ticket)
+{
+    uint32_t number = (uint32_t)ticket;
+    if (number == 0 || number > slots->count) return NULL;
+    struct quern_job *job = &slots->at[number - 1];
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
+    do {
+        if (generation_of(word) != ticket >> 32 || state_of(word) != SLOT_RUNNING || !(word & SLOT_PULLED) || (word & SLOT_RETURNED))
+            return NULL;
+    } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_RETURNED, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return job;
+}
+
 bool slot_said(struct quern_job *job)
 {
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;

@@ -32,6 +32,8 @@ enum slot_mark {
     SLOT_TICKET = 1 << 9,   /* a ticket was given out: it may be finished from elsewhere */
     SLOT_CLAIMED = 1 << 10, /* somebody finishes it by ticket and writes its verdict */
     SLOT_SAID = 1 << 11,    /* that verdict is written */
+    SLOT_PULLED = 1 << 13,   /* a thread of the host's runs it: finishing it is also its return */
+    SLOT_RETURNED = 1 << 14, /* and it has */
     SLOT_GONE = 1 << 12 /* its entry was deleted from the stream, or was never pending: nobody has its lease, nor ever will */
 };
 
@@ -166,6 +168,11 @@ struct quern_job *slots_claim(struct slots *slots, uint64_t ticket);
 bool slot_said(struct quern_job *job);
 /* The ticket's word becomes the job's; the handler has returned by then. Whoever was told that the slot is DONE, before the push. */
 void slot_merge(struct quern_job *job);
+
+/* For a job that a thread of the host's runs: it is PULLED from before that thread gets it, and RUNNING until slots_return(), which whoever
+ * finishes it calls last: then slot_end() is due. NULL: the ticket names none, or it has returned before. */
+void slot_pull(struct quern_job *job);
+struct quern_job *slots_return(struct slots *slots, uint64_t ticket);
 
 /* Seizing: a job is taken from a handler that has outstayed its time, as by a ticket that it has not given out.
  * slot_seize(): true: no other verdict counts any more. Then either slot_said() is true (the handler has returned: the caller

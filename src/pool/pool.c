@@ -144,18 +144,31 @@ static enum slot_outcome outcome_of(quern_verdict verdict)
     return verdict == QUERN_DONE ? OUTCOME_DONE : verdict == QUERN_DEAD ? OUTCOME_DEAD : OUTCOME_RETRY;
 }
 
-static int finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error)
+static void push(quern_pool *pool, quern_job *job)
+{
+    slot_merge(job);
+    journal_end(pool->journal, job->index);
+    done_push(pool->done, job);
+}
+
+static int say(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error)
 {
     quern_job *job = slots_claim(pool->slots, ticket);
     if (!job) return QUERN_E_GONE;
     job->said.outcome = outcome_of(verdict);
     job->said.ended_ns = clock_now_ns();
     job->said.error = error ? strndup(error, FINISH_ERROR_MAX) : NULL;
-    if (!slot_said(job)) return QUERN_OK;
-    slot_merge(job);
-    journal_end(pool->journal, job->index);
-    done_push(pool->done, job);
+    if (slot_said(job)) push(pool, job);
     return QUERN_OK;
+}
+
+/* Whoever has pulled a job returns with it, in time or too late: till then its slot is nobody else's. */
+static int finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error)
+{
+    int code = say(pool, ticket, verdict, error);
+    quern_job *pulled = slots_return(pool->slots, ticket);
+    if (pulled && slot_end(pulled, false) == END_SAID) push(pool, pulled);
+    return code;
 }
 
 int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error)

@@ -38,6 +38,7 @@ static void tell(quern_pool *pool, const quern_config *config)
     crew_read(pool->crew, &sums);
     ready_wake_all(pool->ready); /* who is idle closes what the old handlers have opened on its thread */
     waker_wake(&pool->dispatcher_waker);
+    pull_wake(&pool->pull);
     log_event(pool->log, LOG_INFO, "reloaded", LOG_INT("handlers", config->handlers.count), LOG_INT("threads", sums.threads));
 }
 

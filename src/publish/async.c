@@ -14,6 +14,7 @@
 #include "base/futex.h"
 #include "base/thread.h"
 #include "publish/check.h"
+#include "publish/unique.h"
 
 enum { BATCH = 256 };
 
@@ -24,6 +25,7 @@ struct letterbox {
     quern_receipt receipt;
     void (*done)(void *user, const quern_receipt *receipt);
     void *user;
+    char *window; /* the key of its dedup window, malloc'd, or NULL */
     size_t bytes;
     char texts[];
 };
@@ -79,6 +81,12 @@ static size_t size_of(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
+static void letterbox_close(struct letterbox *box)
+{
+    free(box->window);
+    free(box);
+}
+
 static struct letterbox *letterbox_open(const quern_message *message)
 {
     size_t bytes = size_of(message->event) + size_of(message->unique) + size_of(message->key) + message->data.len + 1;
@@ -123,7 +131,7 @@ static void answer(struct async *async, struct letterbox *box)
     async->bytes -= box->bytes;
     changed(async);
     pthread_mutex_unlock(&async->lock);
-    free(box);
+    letterbox_close(box);
 }
 
 /* For the host to dispatch. false: the host does not. */
@@ -157,11 +165,13 @@ static void publish_boxes(struct async *async, struct letterbox *boxes[BATCH], s
 {
     static const quern_receipt none = {.code = QUERN_E_TIMEOUT};
     quern_message messages[BATCH] = {0};
+    char *windows[BATCH] = {0};
     quern_receipt receipts[BATCH];
     quern_error why;
     for (size_t i = 0; i < count; i++) messages[i] = boxes[i]->message;
+    for (size_t i = 0; i < count; i++) windows[i] = boxes[i]->window;
     for (size_t i = 0; i < count; i++) receipts[i] = none;
-    int code = publisher_publish(async->publisher, messages, count, receipts, &why);
+    int code = publisher_publish(async->publisher, messages, windows, count, receipts, &why);
     for (size_t i = 0; i < count; i++) {
         boxes[i]->receipt = receipts[i];
         /* It has not come to this one: what has ended the call is why. */
@@ -260,7 +270,9 @@ static int publish_async(quern_publisher *publisher, const quern_message *messag
     if (!box) return err_set(err, QUERN_E_MEMORY, "no memory for a message");
     box->done = done;
     box->user = user;
-    if ((code = put(async, box, err))) free(box);
+    code = unique_key(publisher->config, message, &box->window, err);
+    if (!code) code = put(async, box, err);
+    if (code) letterbox_close(box);
     return code;
 }
 

@@ -133,9 +133,9 @@ static void take_word(quern_receipt *receipt, const char *word)
         receipt->is_duplicate = 1;
         copy(receipt->id, sizeof receipt->id, word + 1, len);
         copy(receipt->entry, sizeof receipt->entry, comma ? comma + 1 : "", comma ? strlen(comma + 1) : 0);
-    } else if (word[0] != '!') {
-        copy(receipt->entry, sizeof receipt->entry, word, slash ? (size_t)(slash - word) : strlen(word));
-        receipt->dropped = slash ? (int)strtol(slash + 1, NULL, 10) : 0;
+    } else {
+        if (word[0] != '!') copy(receipt->entry, sizeof receipt->entry, word, slash ? (size_t)(slash - word) : strlen(word));
+        receipt->dropped += slash ? (int)strtol(slash + 1, NULL, 10) : 0; /* also in vain: it is sent again */
     }
 }
 
@@ -150,17 +150,17 @@ static int take_words(const struct outgoing *batch, quern_bytes words, quern_err
     return err_set(err, QUERN_E_UNKNOWN, "the enqueue script named %zu of %zu messages", count, batch->count);
 }
 
-int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent, struct error_meaning *meaning,
+int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent, struct error_meaning *meaning,
             quern_error *err)
 {
     const struct reply *reply = NULL;
     struct fields *fields = calloc(batch->count, sizeof *fields);
     int code = fields ? put_all(conn, batch, fields, err) : err_set(err, QUERN_E_MEMORY, "no memory to publish");
     if (!code) {
-        *was_sent = 1;
+        *sent = SENT_UNANSWERED;
         code = script_ask(conn, &script_enqueue, deadline_ns, &reply, meaning, err);
         if (!code) code = take_words(batch, reply_bytes(reply), err);
-        if (reply && reply->type == REPLY_ERROR) *was_sent = 0; /* it writes nothing before it can fail */
+        if (reply && reply->type == REPLY_ERROR) *sent = script_has_begun(reply) ? SENT_HALF : SENT_NOTHING;
     }
     for (size_t i = 0; fields && i < batch->count; i++) fields_free(&fields[i]);
     free(fields);

@@ -8,7 +8,7 @@
 #include "publish/send.h"
 
 /* As send_batch() does. */
-int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent, struct error_meaning *meaning,
+int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent, struct error_meaning *meaning,
             quern_error *err) QUERN_MUST_USE;
 
 #endif

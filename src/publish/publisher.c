@@ -151,9 +151,9 @@ static void publisher_disconnect(quern_publisher *publisher)
 }
 
 /* May the same be tried again? A lost answer only where a marker tells what it was. */
-static bool may_retry(const struct outgoing *batch, int code, int was_sent, enum error_class class)
+static bool may_retry(const struct outgoing *batch, int code, int sent, enum error_class class)
 {
-    if (was_sent) return batch->marker != NULL;
+    if (sent != SENT_NOTHING) return batch->marker && sent == SENT_UNANSWERED; /* what has failed half-way would do so again */
     return code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT || class == ERROR_TRANSIENT;
 }
 
@@ -169,7 +169,7 @@ static int give_up(const struct outgoing *batch, int code, int may_be_there, que
     if (may_be_there) {
         set_codes(batch, QUERN_E_UNKNOWN);
         quern_error why = *err;
-        return err_set(err, QUERN_E_UNKNOWN, "it may have been published, or not: the answer was lost (%s)", why.text);
+        return err_set(err, QUERN_E_UNKNOWN, "it may have been published, or not (%s)", why.text);
     }
     for (size_t i = 0; i < batch->count; i++)
         if (batch->receipts[i].code == QUERN_E_UNKNOWN) batch->receipts[i].code = code;
@@ -194,12 +194,14 @@ static int publish_batch(quern_publisher *publisher, const struct outgoing *batc
     for (;;) {
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
         int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
-        int was_sent = 0, code = publisher_connect(publisher, try_ns, err);
-        if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &was_sent, &meaning, err))) return QUERN_OK;
+        int sent = 0, code = publisher_connect(publisher, try_ns, err);
+        if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &sent, &meaning, err))) return QUERN_OK;
         publisher_disconnect(publisher);
-        may_be_there |= was_sent;
+        may_be_there |= sent != SENT_NOTHING;
+        bool is_group_gone = meaning.class == ERROR_HEAL && publisher->has_group;
+        if (is_group_gone) publisher->has_group = false; /* somebody has removed it: it is made again */
         int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
-        bool again = config->publish_ms && may_retry(batch, code, was_sent, meaning.class) && left_ms > 0;
+        bool again = config->publish_ms && (is_group_gone || may_retry(batch, code, sent, meaning.class)) && left_ms > 0;
         if (!again) return give_up(batch, code, may_be_there, err);
         poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* the last try is short of the end, not a whole pause */
     }
@@ -265,7 +267,7 @@ static int64_t marker_ms(const quern_config *config)
 struct parcel {
     const quern_message *messages;
     quern_receipt *receipts;
-    char **windows; /* per message: the key of its dedup window, or NULL */
+    char *const *windows; /* per message: the key of its dedup window, or NULL */
     size_t count;
     char stamps[2 * CLOCK_ISO_SIZE + 40];
 };
@@ -301,17 +303,18 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
                          deadline_ns, err);
 }
 
-static int publish_all(quern_publisher *publisher, struct parcel *parcel, quern_error *err)
+static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_t deadline_ns, quern_error *err)
 {
     const quern_config *config = publisher->config;
     struct backoff backoff = {.first_ms = ROOM_FIRST_MS, .max_ms = ROOM_MAX_MS, .random = backoff_seed()};
     char now[CLOCK_ISO_SIZE];
-    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), budget_ms(config));
     clock_iso(clock_unix_us(), now);
     snprintf(parcel->stamps, sizeof parcel->stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
     for (size_t i = 0; i < parcel->count; i++) memcpy(parcel->receipts[i].created_at, now, sizeof now);
     for (size_t at = 0; at < parcel->count;) {
         size_t count = batch_length(publisher, parcel->messages + at, parcel->count - at);
+        if (clock_now_ns() >= deadline_ns)
+            return err_set(err, QUERN_E_TIMEOUT, "publish_ms was over before it was this message's turn: other calls took that long");
         int code = publish_some(publisher, parcel, at, count, deadline_ns, err);
         size_t taken = code ? 0 : count_taken(parcel->receipts + at, count);
         if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);
@@ -327,37 +330,14 @@ int quern_message_check(const quern_config *config, const quern_message *message
     return check_message(message, config, err);
 }
 
-/* The windows of the messages that are to be there once. On failure some may be filled. */
-static int name_windows(const quern_config *config, struct parcel *parcel, quern_error *err)
-{
-    quern_error why;
-    for (size_t i = 0; i < parcel->count; i++) {
-        int code = unique_key(config, &parcel->messages[i], &parcel->windows[i], &why);
-        if (code) return err_set(err, code, "message %zu of %zu: %s", i + 1, parcel->count, why.text);
-    }
-    return QUERN_OK;
-}
-
 /* Receipts for the caller, or for ourselves: each with its id, and not published yet. */
-static int parcel_open(struct parcel *parcel, const quern_config *config, const quern_message *messages, size_t n,
-                       quern_receipt *receipts, quern_error *err)
+static int parcel_open(struct parcel *parcel, quern_receipt *receipts, quern_error *err)
 {
-    *parcel = (struct parcel){.messages = messages, .count = n};
-    parcel->windows = calloc(n, sizeof *parcel->windows);
-    parcel->receipts = receipts ? receipts : malloc(n * sizeof *parcel->receipts);
-    if (!parcel->windows || !parcel->receipts) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", n);
-    int code = name_windows(config, parcel, err);
-    if (code) return code;
-    for (size_t i = 0; i < n; i++) parcel->receipts[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
-    uuid_texts(parcel->receipts[0].id, sizeof *parcel->receipts, n);
+    parcel->receipts = receipts ? receipts : malloc(parcel->count * sizeof *parcel->receipts);
+    if (!parcel->receipts) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", parcel->count);
+    for (size_t i = 0; i < parcel->count; i++) parcel->receipts[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
+    uuid_texts(parcel->receipts[0].id, sizeof *parcel->receipts, parcel->count);
     return QUERN_OK;
-}
-
-static void parcel_close(struct parcel *parcel, const quern_receipt *receipts)
-{
-    for (size_t i = 0; parcel->windows && i < parcel->count; i++) free(parcel->windows[i]);
-    free(parcel->windows);
-    if (!receipts) free(parcel->receipts);
 }
 
 static void tell(const quern_config *config, const struct parcel *parcel, int64_t took_ns, const char *why)
@@ -376,21 +356,43 @@ static void tell(const quern_config *config, const struct parcel *parcel, int64_
     }
 }
 
-int publisher_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
-                      quern_error *err)
+int publisher_publish(quern_publisher *publisher, const quern_message *messages, char *const *windows, size_t n,
+                      quern_receipt *receipts, quern_error *err)
 {
-    struct parcel parcel;
+    struct parcel parcel = {.messages = messages, .windows = windows, .count = n};
     const quern_config *config = publisher->config;
-    int64_t from_ns = clock_now_ns();
-    int code = parcel_open(&parcel, config, messages, n, receipts, err);
+    int64_t from_ns = clock_now_ns(); /* the wait for those before it counts */
+    int code = parcel_open(&parcel, receipts, err);
     bool is_told = !code && config->observer && config->observed & QUERN_NOTICE_PUBLISH;
     if (!code) {
         pthread_mutex_lock(&publisher->lock);
-        code = publish_all(publisher, &parcel, err);
+        code = publish_all(publisher, &parcel, clock_deadline_ns(from_ns, budget_ms(config)), err);
         pthread_mutex_unlock(&publisher->lock);
     }
     if (is_told) tell(config, &parcel, clock_now_ns() - from_ns, code ? err->text : NULL);
-    parcel_close(&parcel, receipts);
+    if (!receipts) free(parcel.receipts);
+    return code;
+}
+
+/* The windows of the messages that are to be there once. On failure some may be filled. */
+static int name_windows(const quern_config *config, const quern_message *messages, char **windows, size_t n, quern_error *err)
+{
+    quern_error why;
+    for (size_t i = 0; i < n; i++) {
+        int code = unique_key(config, &messages[i], &windows[i], &why);
+        if (code) return n == 1 ? err_set(err, code, "%s", why.text) : err_set(err, code, "message %zu of %zu: %s", i + 1, n, why.text);
+    }
+    return QUERN_OK;
+}
+
+static int publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts, quern_error *err)
+{
+    char **windows = calloc(n, sizeof *windows);
+    int code = windows ? name_windows(publisher->config, messages, windows, n, err)
+                       : err_set(err, QUERN_E_MEMORY, "no memory for %zu messages", n);
+    if (!code) code = publisher_publish(publisher, messages, windows, n, receipts, err);
+    for (size_t i = 0; windows && i < n; i++) free(windows[i]);
+    free(windows);
     return code;
 }
 
@@ -402,7 +404,7 @@ int quern_publish(quern_publisher *publisher, const quern_message *messages, siz
     if (!publisher || (n && !messages)) return err_set(err, QUERN_E_ARGUMENT, "no publisher or no messages were given");
     atomic_fetch_add(&publisher->inside, 1);
     int code = check_all(publisher, messages, n, err);
-    if (!code && n) code = publisher_publish(publisher, messages, n, receipts, err);
+    if (!code && n) code = publish(publisher, messages, n, receipts, err);
     atomic_fetch_sub(&publisher->inside, 1);
     return code;
 }

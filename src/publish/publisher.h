@@ -25,8 +25,9 @@ struct quern_publisher {
     bool has_group, has_marked;
 };
 
-/* Publishes messages that were checked, as quern_publish() does. receipts may be NULL. Waits. */
-int publisher_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
-                      quern_error *err) QUERN_MUST_USE;
+/* Publishes messages that were checked, as quern_publish() does. windows: the key of each message's dedup window, or NULL; lent.
+ * receipts may be NULL. Waits. */
+int publisher_publish(quern_publisher *publisher, const quern_message *messages, char *const *windows, size_t n,
+                      quern_receipt *receipts, quern_error *err) QUERN_MUST_USE;
 
 #endif

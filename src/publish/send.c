@@ -53,15 +53,15 @@ static int take_ids(const struct outgoing *batch, quern_bytes ids, quern_error *
     return QUERN_OK;
 }
 
-static int send_marked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
+static int send_marked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
                        struct error_meaning *meaning, quern_error *err)
 {
     const struct reply *reply = NULL;
     put_call(conn, batch);
-    *was_sent = 1;
+    *sent = SENT_UNANSWERED;
     int code = script_ask(conn, &script_publish, deadline_ns, &reply, meaning, err);
     if (!code) return take_ids(batch, reply_bytes(reply), err);
-    if (reply && reply->type == REPLY_ERROR) *was_sent = 0; /* the script writes nothing before it can fail */
+    if (reply && reply->type == REPLY_ERROR) *sent = script_has_begun(reply) ? SENT_HALF : SENT_NOTHING;
     return code;
 }
 
@@ -89,13 +89,13 @@ static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
     conn_arg_text(conn, "bytes");
 }
 
-static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
+static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
                          struct error_meaning *meaning, quern_error *err)
 {
     const struct reply *reply;
     for (size_t i = 0; i < batch->count; i++)
         if (batch->receipts[i].code != QUERN_OK) put_xadd(conn, batch, i); /* what an earlier try has confirmed is there */
-    *was_sent = 1;
+    *sent = SENT_UNANSWERED;
     int failed = QUERN_OK, code = conn_send(conn, deadline_ns, err);
     for (size_t i = 0; i < batch->count && !code; i++) {
         if (batch->receipts[i].code == QUERN_OK) continue;
@@ -109,15 +109,15 @@ static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_
         *meaning = error_meaning(text);
         failed = batch->receipts[i].code = conn_refused(reply, "XADD", err);
     }
-    if (!code) *was_sent = 0; /* every one was answered: nothing is unknown */
+    if (!code) *sent = SENT_NOTHING; /* every one was answered: nothing is unknown */
     return code ? code : failed;
 }
 
-int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
+int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
                struct error_meaning *meaning, quern_error *err)
 {
     *meaning = (struct error_meaning){ERROR_UNKNOWN, QUERN_E_SERVER};
-    if (!batch->is_plain) return enqueue(conn, batch, deadline_ns, was_sent, meaning, err);
-    return batch->marker ? send_marked(conn, batch, deadline_ns, was_sent, meaning, err)
-                         : send_unmarked(conn, batch, deadline_ns, was_sent, meaning, err);
+    if (!batch->is_plain) return enqueue(conn, batch, deadline_ns, sent, meaning, err);
+    return batch->marker ? send_marked(conn, batch, deadline_ns, sent, meaning, err)
+                         : send_unmarked(conn, batch, deadline_ns, sent, meaning, err);
 }

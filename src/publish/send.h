@@ -31,11 +31,14 @@ struct outgoing {
     size_t count;
 };
 
+/* What is known of a batch that was not answered as it should be. */
+enum sent { SENT_NOTHING, SENT_UNANSWERED, SENT_HALF /* its script has failed in the middle: what it had written is there */ };
+
 enum { MARKER_MS = 600000 }; /* how long a batch may be asked for again at least; twice the budget if that is longer */
 
-/* QUERN_OK: every receipt is filled, those for which there was no room with QUERN_E_FULL. Else: *was_sent says whether Redis may have run it; *meaning what an error
+/* QUERN_OK: every receipt is filled, those for which there was no room with QUERN_E_FULL. Else: *sent (enum sent) says whether Redis may have run it; *meaning what an error
  * reply means (ERROR_UNKNOWN without one). Unmarked: receipts that were answered are filled even so. */
-int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *was_sent,
+int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
                struct error_meaning *meaning, quern_error *err) QUERN_MUST_USE;
 
 #endif

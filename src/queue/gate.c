@@ -37,13 +37,18 @@ static bool others_run(struct slots *slots, const struct quern_job *job)
     return false;
 }
 
+void gate_rest(struct gate *gate)
+{
+    atomic_store(&gate->rest_ns, clock_now_ns() + REST_MS * NS_PER_MS);
+}
+
 static bool close_behind(struct gate *gate, struct slots *slots, const struct ready *ready, const struct quern_job *job)
 {
     atomic_store(&gate->word, GATE_CLOSED);
     int64_t end_ns = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
     while (others_run(slots, job)) {
         bool is_over = clock_now_ns() >= end_ns;
-        if (is_over) atomic_store(&gate->rest_ns, clock_now_ns() + REST_MS * NS_PER_MS);
+        if (is_over) gate_rest(gate);
         if (is_over || ready_is_closed(ready)) return false;
         futex_wait(&gate->word, GATE_CLOSED, clock_now_ns() + LOOK_MS * NS_PER_MS);
     }

@@ -40,6 +40,9 @@ static inline void gate_take(struct gate *gate)
 /* The job that was to run alone has come to its end. */
 void gate_open(struct gate *gate);
 
+/* The one that was to run alone goes back, for others would not let it run, or nobody would run it: none is taken for a while. */
+void gate_rest(struct gate *gate);
+
 /* A job that is RUNNING is about to start: waits until it may. false: the pool stops first, or the others do not end; the job is
  * still RUNNING, and is to be released. */
 bool gate_pass(struct gate *gate, struct slots *slots, const struct ready *ready, struct quern_job *job);

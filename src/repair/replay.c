@@ -134,6 +134,7 @@ static int take_page(struct replay *replay, const struct reply *page, quern_erro
 
 /* ── one call ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Without memory it is empty, and the script refuses it. */
 static void put_retry_key(const struct replay *replay, const char *group)
 {
     char *key = NULL;

@@ -20,13 +20,14 @@ static void end(const struct overdue_needs *needs, struct quern_job *job, int64_
     done_push(needs->done, job);
 }
 
-static void tell(const struct overdue_needs *needs, const struct quern_job *ghost, bool is_replaced)
+static void tell(const struct overdue_needs *needs, const struct quern_job *ghost, bool is_replaced, bool is_pulled)
 {
     log_event(needs->log, LOG_WARNING, "handler_stuck", LOG_TEXT("entry", ghost->message.entry_text),
               LOG_BYTES("job", ghost->message.id), LOG_BYTES("job_event", ghost->message.event),
               LOG_INT("run_ms", (ghost->ended_ns - ghost->started_ns) / NS_PER_MS),
-              LOG_TEXT("then", is_replaced ? "its job counts as failed, its thread is replaced"
-                                           : "its job counts as failed; there is one thread less until it returns"));
+              LOG_TEXT("then", is_pulled     ? "its job counts as failed, whoever has pulled it is too late"
+                               : is_replaced ? "its job counts as failed, its thread is replaced"
+                                             : "its job counts as failed; there is one thread less until it returns"));
     notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_STUCK,
                                                  .event = ghost->message.event,
                                                  .id = ghost->message.id,
@@ -39,6 +40,7 @@ static void seize(const struct overdue_needs *needs, struct quern_job *job, uint
 {
     if (!slot_seize(job, generation)) return;
     struct worker *runner = job->runner;
+    bool is_pulled = slot_has(job, SLOT_PULLED); /* then no thread of ours is stuck */
     struct quern_job *ghost = slots_ghost(needs->slots, job);
     /* Without memory for a ghost the handler's end is waited for: the job is failed then. */
     job->said.outcome = ghost ? OUTCOME_SEIZED : OUTCOME_TIMEOUT;
@@ -49,7 +51,7 @@ static void seize(const struct overdue_needs *needs, struct quern_job *job, uint
         end(needs, job, now_ns);
     } else if (ghost) {
         ghost->ended_ns = now_ns;
-        tell(needs, ghost, crew_replace(needs->crew, runner));
+        tell(needs, ghost, is_pulled || crew_replace(needs->crew, runner), is_pulled);
         end(needs, ghost, now_ns);
     }
 }

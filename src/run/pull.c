@@ -23,10 +23,9 @@ void pull_wake(struct pull *pull)
     futex_wake(&pull->changes, INT32_MAX);
 }
 
-/* The lock is given up meanwhile. */
-static void wait_for_change(struct pull *pull, int64_t deadline_ns)
+/* The lock is given up meanwhile. seen: as it was before the look that found nothing: a wake needs no lock. */
+static void wait_for_change(struct pull *pull, uint32_t seen, int64_t deadline_ns)
 {
-    uint32_t seen = atomic_load(&pull->changes);
     pthread_mutex_unlock(&pull->lock);
     futex_wait(&pull->changes, seen, deadline_ns);
     pthread_mutex_lock(&pull->lock);
@@ -36,8 +35,12 @@ bool pull_promise(struct pull *pull, bool (*leaves)(void *user), void *user)
 {
     pthread_mutex_lock(&pull->lock);
     bool is_leaving;
+    uint32_t seen = atomic_load(&pull->changes);
     pull->holding++;
-    while (!(is_leaving = leaves(user)) && !pull->wanting) wait_for_change(pull, clock_now_ns() + look_ns);
+    while (!(is_leaving = leaves(user)) && !pull->wanting) {
+        wait_for_change(pull, seen, clock_now_ns() + look_ns);
+        seen = atomic_load(&pull->changes);
+    }
     pull->holding--;
     if (is_leaving) {
         pull_wake(pull);
@@ -72,11 +75,13 @@ struct quern_job *pull_take(struct pull *pull, int64_t deadline_ns, bool (*has_e
     pthread_mutex_lock(&pull->lock);
     pull->wanting++;
     pull_wake(pull);
-    while (!(job = take_offered(pull))) {
+    for (;;) {
+        uint32_t seen = atomic_load(&pull->changes);
+        if ((job = take_offered(pull))) break;
         bool is_over = clock_now_ns() >= deadline_ns || has_ended(user);
         /* A job that was promised is on its way, perhaps to this one: others may have taken what was theirs. */
         if (is_over && pull->wanting && !pull->holding) break;
-        wait_for_change(pull, is_over ? CLOCK_NEVER : deadline_ns);
+        wait_for_change(pull, seen, is_over ? CLOCK_NEVER : deadline_ns);
     }
     if (!job) pull->wanting--;
     pthread_mutex_unlock(&pull->lock);

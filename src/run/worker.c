@@ -206,12 +206,21 @@ static bool is_alone(const quern_job *job)
     return origin_lane(atomic_load_explicit(&job->origin, memory_order_relaxed)) == LANE_ALONE;
 }
 
+/* One that is to run alone has closed the gate: while nobody pulls it, the others stand still for nothing. */
+static bool keeps_others_waiting(struct worker *worker)
+{
+    if (!is_alone(worker->job) || clock_now_ns() - worker->job->started_ns < NS_PER_S) return false;
+    gate_rest(worker->needs->gate);
+    return true;
+}
+
 /* Must the job that waits for somebody to pull it go back? Asked under the pull's lock. */
 static bool leaves_pull(void *given)
 {
     struct worker *worker = given;
     return atomic_load(worker->needs->is_stopping) || worker->needs->is_extra(worker->needs->crew, worker) ||
-           ready_is_paused(worker->needs->ready) || slot_has(worker->job, SLOT_LOST) ||
+           ready_is_paused(worker->needs->ready) || !registry_is_current(worker->needs->registry, worker->table) ||
+           slot_has(worker->job, SLOT_LOST) || keeps_others_waiting(worker) ||
            has_lost_touch(worker, worker->job, clock_now_ns()) || is_expired(worker->job) ||
            (gate_concerns(worker->needs->gate) && !is_alone(worker->job));
 }
@@ -221,6 +230,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
 {
     if (message_detach(&job->message)) span_release(&job->span);
     worker->job = job;
+    job->started_ns = now_ns;
     bool is_promised = pull_promise(worker->needs->pull, leaves_pull, worker);
     worker->job = NULL;
     worker->started_ns = now_ns; /* how long somebody had to be waited for is what a job takes here */
@@ -230,9 +240,12 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
         journal_start(worker->needs->journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed), job->message.entry,
                       atomic_load_explicit(&job->deliveries, memory_order_relaxed));
     if (handler->policy.timeout_ms) set_deadline(worker, handler, job, now_ns);
-    slot_ticket(job);
+    slot_pull(job);
     pull_hand(worker->needs->pull, job);
-    return end_job(worker, handler, job, QUERN_PENDING);
+    handler_took(handler, now_ns - worker->started_ns);
+    counter_add(&worker->jobs, 1);
+    counter_add(&worker->run_ns, now_ns - worker->started_ns);
+    return now_ns;
 }
 
 /* ── which way it goes ───────────────────────────────────────────────────────────────────────────────────────────── */

@@ -38,6 +38,7 @@ static void say_whole(struct conn *conn, const struct script *script)
 static int ask_once(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
     int code = conn_send(conn, deadline_ns, err);
+    *reply = NULL; /* where there is no answer, an earlier one must not be taken for it */
     return code ? code : conn_reply(conn, deadline_ns, reply, err);
 }
 
@@ -52,4 +53,11 @@ int script_ask(struct conn *conn, const struct script *script, int64_t deadline_
     if (code || (*reply)->type != REPLY_ERROR) return code;
     if (meaning) *meaning = error_meaning(reply_bytes(*reply));
     return conn_refused(*reply, script->name, err);
+}
+
+/* Redis tells the line: "… script: <sha>, on @user_script:<line>." */
+bool script_has_begun(const struct reply *reply)
+{
+    quern_bytes text = reply_bytes(reply);
+    return text.len && memmem(text.at, text.len, " script: ", sizeof " script: " - 1) != NULL;
 }

@@ -36,4 +36,8 @@ struct error_meaning;
 int script_ask(struct conn *conn, const struct script *script, int64_t deadline_ns, const struct reply **reply,
                struct error_meaning *meaning, quern_error *err) QUERN_MUST_USE;
 
+/* Of an error that a script has answered: did it come from within? Then what the script had written before is there. What is refused
+ * before it begins, or what it says itself, is not of that kind. */
+bool script_has_begun(const struct reply *reply);
+
 #endif

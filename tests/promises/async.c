@@ -116,6 +116,25 @@ static void the_bytes_of_the_queue_are_bounded_too(void **state)
     desk_close(desk);
 }
 
+static char *empty_for_seven(void *user, const quern_message *message)
+{
+    (void)user;
+    return message->data.len == 1 && message->data.at[0] == '7' ? strdup("") : NULL;
+}
+
+static void one_wrong_key_is_refused_alone(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, NULL);
+    struct ear ear = {.last = -1};
+    quern_config_unique(desk->config, empty_for_seven, NULL);
+    for (int i = 0; i < 200; i++) assert_int_equal(put(desk, &ear, i), i == 7 ? QUERN_E_ARGUMENT : QUERN_OK);
+    assert_int_equal(quern_publisher_flush(desk->publisher, PATIENCE_MS, &desk->error), QUERN_OK);
+    assert_int_equal(ear.published, 199);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 199);
+    desk_close(desk);
+}
+
 /* Nobody is dropped: while Redis is away each is told that it was not published. */
 static void what_cannot_be_published_is_told_so(void **state)
 {
@@ -240,6 +259,7 @@ int main(void)
         SCENE(each_message_is_published_in_order_and_told_once),
         SCENE(a_full_queue_refuses_at_once_and_tells_nothing),
         SCENE(the_bytes_of_the_queue_are_bounded_too),
+        SCENE(one_wrong_key_is_refused_alone),
         SCENE(what_cannot_be_published_is_told_so),
         SCENE(what_finds_no_room_is_told_so),
         SCENE(answers_come_where_they_are_dispatched),

@@ -208,6 +208,99 @@ static void what_waits_is_counted_where_redis_has_lost_count(void **state)
     desk_close(desk);
 }
 
+/* ── what Redis does not know ────────────────────────────────────────────────────────────────────────────────────── */
+
+/* A group that begins at the end of a long stream: what was there before does not wait for it. */
+static void what_a_group_has_passed_over_does_not_wait_for_it(void **state)
+{
+    struct scene *scene = *state;
+    scene_publish(scene, 0, 3000);
+    struct desk *desk = desk_open(scene, "group", "g", "start", "$", "max_pending", "2000", "on_max_pending", "drop_oldest", NULL);
+    quern_message messages[1500];
+    for (int i = 0; i < 1500; i++) messages[i] = (quern_message){.size = sizeof *messages, .event = "job"};
+    desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    assert_int_equal(quern_publish(desk->publisher, messages, 1500, NULL, &desk->error), QUERN_OK);
+    assert_int_equal(PUBLISH(desk, "1"), QUERN_OK);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 0);
+    desk_close(desk);
+}
+
+/* Large entries that Redis has lost count of: counted only as far as that is cheap, and nothing is dropped on a guess. */
+static void nothing_is_dropped_where_the_count_is_not_known(void **state)
+{
+    enum { N = 200, SIZE = 10000 };
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "150", "on_max_pending", "drop_oldest", NULL);
+    static char large[SIZE];
+    memset(large, 'x', SIZE);
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    for (int i = 0; i < 100; i++)
+        if (PUBLISH(desk, NULL, .data = {large, SIZE}, .is_raw = 1)) fail_msg("%s", desk->error.text);
+    redis_ask(&scene->redis, "XDEL", "jobs", desk->receipt.entry);
+    for (int i = 0; i < N; i++)
+        if (PUBLISH(desk, NULL, .data = {large, SIZE}, .is_raw = 1)) fail_msg("%s", desk->error.text);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 0);
+    desk_close(desk);
+}
+
+static void a_group_that_somebody_has_removed_is_made_again(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", "on_max_pending", "drop_oldest", NULL);
+    publish_numbers(desk, 0, 8);
+    redis_ask(&scene->redis, "XGROUP", "DESTROY", "jobs", "g");
+    quern_message messages[8];
+    quern_receipt receipts[8];
+    for (int i = 0; i < 8; i++) messages[i] = (quern_message){.size = sizeof *messages, .event = "job"};
+    assert_int_equal(quern_publish(desk->publisher, messages, 8, receipts, &desk->error), QUERN_OK);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 16);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 6);
+    publish_numbers(desk, 8, 1);
+    desk_close(desk);
+}
+
+/* Without a right that it needs the bound is not simply off; and what was written before the refusal is not said to be nowhere. */
+static void without_its_rights_a_publisher_says_what_is_known(void **state)
+{
+    struct scene *scene = *state;
+    struct redis *redis = &scene->redis;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", NULL);
+    redis_ask(redis, "ACL", "SETUSER", "default", "-xinfo");
+    assert_int_equal(PUBLISH(desk, "1"), QUERN_E_UNKNOWN);
+    if (!strstr(desk->error.text, "can't run this command") && !strstr(desk->error.text, "xinfo")) fail_msg("%s", desk->error.text);
+    assert_int_equal(redis_number(redis, "XLEN", "jobs"), 0);
+    redis_ask(redis, "ACL", "SETUSER", "default", "+xinfo", "-set");
+    assert_int_equal(PUBLISH(desk, "1"), QUERN_E_UNKNOWN);
+    assert_int_equal(desk->receipt.code, QUERN_E_UNKNOWN);
+    assert_int_equal(redis_number(redis, "XLEN", "jobs"), 1); /* once, for all that it did not learn so */
+    redis_ask(redis, "ACL", "SETUSER", "default", "+set");
+    desk_close(desk);
+}
+
+/* As in the README. */
+static void a_publisher_needs_no_more_rights_than_are_named(void **state)
+{
+    static const char *const rights[] = {
+        "~jobs*", "+evalsha", "+eval", "+type", "+get", "+set", "+xadd", "+del", "+info", "+select", "+client|setname", "+client|id",
+        /* a group, a bound */ "+xgroup|create", "+xinfo|stream", "+xinfo|groups", "+xrange", "+xlen", "+xreadgroup", "+xack", "+exists",
+        /* later */ "+time", "+hset", "+zadd"};
+    struct scene *scene = *state;
+    struct redis *redis = &scene->redis;
+    char url[160];
+    redis_ask(redis, "ACL", "SETUSER", "producer", "on", ">secret", "resetkeys");
+    for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) redis_ask(redis, "ACL", "SETUSER", "producer", rights[i]);
+    snprintf(url, sizeof url, "unix://producer:secret@%s", redis->socket);
+    struct desk *desk = desk_open(scene, "redis", url, "group", "g", "start", "$", "max_pending", "5", "on_max_pending", "drop_oldest", NULL);
+    publish_numbers(desk, 0, 8);
+    if (PUBLISH(desk, "1", .delay_ms = 60000)) fail_msg("%s", desk->error.text);
+    assert_int_equal(redis_number(redis, "XLEN", "jobs:failed"), 3);
+    desk_close(desk);
+    desk = desk_open(scene, "redis", url, NULL);
+    if (PUBLISH(desk, "1", .unique = "k")) fail_msg("%s", desk->error.text);
+    if (PUBLISH(desk, "1")) fail_msg("%s", desk->error.text);
+    desk_close(desk);
+}
+
 /* ── many at once ────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 enum { PUBLISHERS = 6 };
@@ -242,6 +335,42 @@ static void many_publishers_together_do_not_pass_the_bound(void **state)
     assert_int_equal(refused, PUBLISHERS * 100 - 250);
 }
 
+struct waiter {
+    pthread_t thread;
+    struct desk *desk;
+    int code;
+    int64_t took_ms;
+};
+
+static void *wait_in_line(void *given)
+{
+    struct waiter *waiter = given;
+    quern_message message = {.size = sizeof message, .event = "job"};
+    int64_t from_ms = wait_now_ms();
+    waiter->code = quern_publish(waiter->desk->publisher, &message, 1, NULL, NULL);
+    waiter->took_ms = wait_now_ms() - from_ms;
+    return NULL;
+}
+
+static void threads_that_share_a_publisher_wait_no_longer_than_they_may(void **state)
+{
+    enum { THREADS = 4, BUDGET_MS = 4000 };
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "1", "on_max_pending", "block", "publish_ms", "4000", NULL);
+    struct waiter waiters[THREADS];
+    publish_numbers(desk, 0, 1);
+    for (int i = 0; i < THREADS; i++) {
+        waiters[i] = (struct waiter){.desk = desk};
+        assert_int_equal(pthread_create(&waiters[i].thread, NULL, wait_in_line, &waiters[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(waiters[i].thread, NULL);
+        assert_true(waiters[i].code == QUERN_E_FULL || waiters[i].code == QUERN_E_TIMEOUT);
+        assert_in_range(waiters[i].took_ms, BUDGET_MS / 2, 2 * BUDGET_MS - 1); /* not one behind the other */
+    }
+    desk_close(desk);
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -257,7 +386,13 @@ int main(void)
         SCENE(what_is_held_and_other_groups_lose_nothing),
         SCENE(dropping_does_not_go_with_unique_jobs),
         SCENE(what_waits_is_counted_where_redis_has_lost_count),
+        SCENE(what_a_group_has_passed_over_does_not_wait_for_it),
+        SCENE(nothing_is_dropped_where_the_count_is_not_known),
+        SCENE(a_group_that_somebody_has_removed_is_made_again),
+        SCENE(without_its_rights_a_publisher_says_what_is_known),
+        SCENE(a_publisher_needs_no_more_rights_than_are_named),
         SCENE(many_publishers_together_do_not_pass_the_bound),
+        SCENE(threads_that_share_a_publisher_wait_no_longer_than_they_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,21 @@ static void a_marked_batch_whose_answer_was_lost_is_not_published_twice(void **s
     are_there_in_order(desk, 300);
 }
 
+/* The server has forgotten the script: it is sent whole, and the answer to that is lost. What was answered before is no answer to it. */
+static void an_answer_that_is_lost_behind_a_forgotten_script_is_not_taken_for_a_refusal(void **state)
+{
+    struct desk *desk = *state;
+    use_proxy(desk);
+    set(desk, "publish_ms", "0");
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+    redis_ask(&desk->redis, "SCRIPT", "FLUSH");
+    proxy_fault(desk->proxy, &(struct proxy_fault){.name = ":publisher", .question = "$4\r\nEVAL\r\n", .kind = PROXY_CLOSE, .times = 1});
+    assert_int_equal(publish(desk, 3), QUERN_E_UNKNOWN);
+    wait_for(proxy_swallowed(desk->proxy) == 1); /* counted when it has happened */
+    for (int i = 0; i < 3; i++) assert_int_equal(desk->receipts[i].code, QUERN_E_UNKNOWN);
+    assert_int_equal(redis_number(&desk->redis, "XLEN", "jobs"), 4);
+}
+
 static void an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown(void **state)
 {
     struct desk *desk = *state;
@@ -409,6 +424,7 @@ int main(void)
         DESK(unmarked_messages_are_published_in_order_too),
         DESK(an_entry_has_exactly_the_fields_of_the_schema),
         DESK(a_marked_batch_whose_answer_was_lost_is_not_published_twice),
+        DESK(an_answer_that_is_lost_behind_a_forgotten_script_is_not_taken_for_a_refusal),
         DESK(an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown),
         DESK(a_marked_batch_is_published_once_whatever_befalls_its_answer),
         DESK(an_unmarked_batch_says_what_is_known_whatever_befalls_its_answer),

@@ -223,6 +223,69 @@ static void a_pulled_job_has_its_timeout_from_then_on(void **state)
     mill_stop(mill);
 }
 
+/* Who is too late ends nothing but his own: the place of his job is not given to another before he returns with it. */
+static void a_late_puller_does_not_end_another_job(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = source(mill_new(scene, "threads", "1", "timeout_ms", "100", "timeout_grace_ms", "0", "retry_base_ms", "0", "retry_limit",
+                                        "0", "reap_ms", "20", NULL));
+    scene_publish(scene, 0, 1);
+    quern_job *late = pulled(mill);
+    wait_for(mill_stat(mill, "jobs", "dead") == 1 && quern_job_lost(late));
+    assert_int_equal(number_of(late), 0); /* still his to read */
+    for (int i = 1; i < 200; i++) {
+        scene_publish(scene, i, 1);
+        quern_job *job = pulled(mill);
+        assert_ptr_not_equal(job, late);
+        if (i == 100) assert_int_equal(quern_pool_finish(mill->pool, quern_job_ticket(late), QUERN_DONE, NULL), QUERN_E_GONE);
+        assert_int_equal(quern_pool_finish(mill->pool, quern_job_ticket(job), QUERN_DONE, NULL), QUERN_OK);
+        if (i == 100) break;
+    }
+    wait_for(mill_stat(mill, "jobs", "done") == 100 && mill_stat(mill, "jobs", "held") == 0);
+    mill_stop(mill);
+}
+
+static quern_verdict count(quern_job *job, void *thread, void *user)
+{
+    (void)thread;
+    atomic_fetch_add(&((struct mill *)user)->seen[number_of(job)], 1);
+    return QUERN_DONE;
+}
+
+static void a_reload_takes_jobs_that_nobody_has_pulled_to_their_new_handler(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = source(mill_new(scene, "threads", "2", NULL));
+    scene_publish(scene, 0, 20);
+    wait_for(mill_stat(mill, "jobs", "held") >= 2);
+    quern_config *next = quern_config_new();
+    assert_false(quern_config_set(next, "redis", scene->redis.url, NULL) || quern_config_set(next, "stream", "jobs", NULL) ||
+                 quern_config_set(next, "group", "g", NULL) || quern_config_set(next, "threads", "2", NULL) ||
+                 quern_config_on(next, &(quern_handler){.size = sizeof(quern_handler), .event = "*", .run = count, .user = mill}, NULL));
+    if (quern_pool_reload(mill->pool, next, &mill->error)) fail_msg("%s", mill->error.text);
+    quern_config_free(next);
+    wait_for(mill_has_seen_once(mill, 0, 20) && mill_stat(mill, "jobs", "held") == 0);
+    mill_stop(mill);
+}
+
+/* It is given back, and others run; when somebody pulls again, it is taken up. */
+static void a_job_that_is_to_run_alone_does_not_keep_others_waiting_for_a_puller(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "threads", "2", "reap_ms", "50", NULL);
+    mill_on(mill, &(quern_handler){.event = "pulled", .run = quern_pulled});
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
+    redis_ask(&scene->redis, "XADD", "jobs:g:alone", "*", "id", "a", "event", "pulled", "data", "1");
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0");
+    mill_start(mill);
+    wait_for(mill_stat(mill, "jobs", "held") == 1);
+    scene_publish(scene, 0, 50);
+    wait_for(mill_has_seen_once(mill, 0, 50) && mill_stat(mill, "jobs", "released") >= 1);
+    assert_int_equal(redis_number(&scene->redis, "HLEN", "jobs:g:crashes"), 0); /* it was not begun */
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:alone"), 1);
+    mill_stop(mill);
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -237,6 +300,9 @@ int main(void)
         SCENE(pulls_that_end_in_the_moment_a_job_comes_lose_none),
         SCENE(a_paused_pool_hands_out_nothing),
         SCENE(a_pulled_job_has_its_timeout_from_then_on),
+        SCENE(a_late_puller_does_not_end_another_job),
+        SCENE(a_reload_takes_jobs_that_nobody_has_pulled_to_their_new_handler),
+        SCENE(a_job_that_is_to_run_alone_does_not_keep_others_waiting_for_a_puller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,10 +8,10 @@
 --       a letter's data in three parts, between which come the dropped job's id and its entry's; then per message:
 --       id, due (Unix ms, 0: now), delay in ms, id of a letter, its window's place among the keys (0: none), window in ms, n, n texts: the fields
 -- Returns a word per message, parted by spaces: its entry, with /n behind it if n older ones were dropped for it; =id,entry of the one
--- that has opened the window; @ms when it is due; !n for want of room where n wait.
+-- that has opened the window; @ms when it is due; !n for want of room where n wait, with /n if n were dropped nevertheless.
 local stream, marker, scheduled, jobs, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local number, stamps, group, max, is_dropping = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
-local COUNTED, PAGE, DROPPED, DROPPED_BYTES = 1000, 20, 64, 1048576
+local COUNTED, COUNTED_BYTES, DROPPED, DROPPED_BYTES = 1000, 262144, 64, 1048576
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(marker, 'string', 'the marker') or must_be(scheduled, 'zset', 'the scheduled jobs times') or
   must_be(jobs, 'hash', 'the scheduled jobs') or must_be(dead, 'stream', 'the dead letters')
 for place = 6, #KEYS do wrong = wrong or must_be(KEYS[place], 'string', 'a dedup window') end
@@ -20,30 +20,36 @@ local last = redis.call('GET', marker)
 if last and string.sub(last, 1, #number + 1) == number .. ':' then return string.sub(last, #number + 2) end
 if last and tonumber(string.match(last, '^%d+')) > tonumber(number) then return redis.error_reply('ERR a later batch was published') end
 
--- Where somebody has deleted entries that nobody had read, Redis cannot tell how many wait: then they are counted, and where they are
--- too many for that, the whole stream is.
+-- Where Redis has lost count (somebody has deleted entries that nobody had read, a group was begun in the middle), those that wait are
+-- counted one by one, as far as that is cheap. true: there are no more.
 local function count_unread(from)
-  local count, rows = 0
-  repeat
-    rows = redis.call('XRANGE', stream, '(' .. from, '+', 'COUNT', PAGE)
-    count = count + #rows
-    from = rows[#rows] and rows[#rows][1]
-  until #rows < PAGE or count >= COUNTED
-  return count < COUNTED and count or redis.call('XLEN', stream)
+  local count, bytes = 0, 0
+  while count < COUNTED and bytes < COUNTED_BYTES do
+    local row = redis.call('XRANGE', stream, '(' .. from, '+', 'COUNT', 1)[1]
+    if not row then return count, true end
+    count, bytes, from = count + 1, bytes + bytes_of(row[2]), row[1]
+  end
+  return count, false
 end
 
--- How many the group has not taken yet.
+-- How many the group has not taken yet. Where that is not known, a publisher that is refused may be so too early, for then it is the
+-- whole stream, but one that drops takes what was counted: never is a job dropped that was within the bound.
 local function count_waiting()
-  local rows = redis.pcall('XINFO', 'GROUPS', stream)
-  for _, row in ipairs(rows.err and {} or rows) do
+  if redis.call('EXISTS', stream) == 0 then return nil end
+  for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
     local info = {}
     for f = 1, #row, 2 do info[row[f]] = row[f + 1] end
-    if info.name == group then return info.lag or count_unread(info['last-delivered-id']) end
+    if info.name == group then
+      if info.lag then return info.lag end
+      local count, is_all = count_unread(info['last-delivered-id'])
+      return (is_all or is_dropping) and count or redis.call('XLEN', stream)
+    end
   end
-  return rows.err and 0 or redis.call('XLEN', stream)
 end
 
-local now_ms, waiting, is_full = unix_ms(), max > 0 and count_waiting() or 0, false
+local now_ms, waiting, is_full = unix_ms(), 0, false
+if max > 0 then waiting = count_waiting() end
+if not waiting then return redis.error_reply('NOGROUP there is no group ' .. group .. ' to count for') end
 local dropped, dropped_bytes = 0, 0
 
 local function letter_of(row, id)
@@ -64,8 +70,8 @@ end
 -- The oldest that waits goes to the dead letters of the group, and for the group only: it counts as read, and is in nobody's hands.
 local function drop_one(id)
   if dropped >= DROPPED or dropped_bytes > DROPPED_BYTES then return false end
-  local found = redis.call('XREADGROUP', 'GROUP', group, 'quern-dropped', 'COUNT', 1, 'STREAMS', stream, '>')
-  local row = found and found[1][2][1]
+  local found = redis.pcall('XREADGROUP', 'GROUP', group, 'quern-dropped', 'COUNT', 1, 'STREAMS', stream, '>')
+  local row = found and not found.err and found[1][2][1]
   if not row then return false end
   -- one that cannot be buried is in the hands of that name, and comes back to the group when its lease is over
   if not pcall(function() redis.call('XADD', dead, '*', unpack(letter_of(row, id))) end) then return false end
@@ -85,7 +91,7 @@ local function now(at)
   local before = dropped
   while is_dropping and waiting >= max and drop_one(ARGV[at + 3]) do end
   is_full = max > 0 and waiting >= max
-  if is_full then return nil end
+  if is_full then return nil, dropped - before end
   waiting = waiting + 1
   local entry = redis.call('XADD', stream, '*', unpack(ARGV, at + 7, at + 6 + tonumber(ARGV[at + 6])))
   return dropped > before and entry .. '/' .. (dropped - before) or entry
@@ -95,16 +101,17 @@ local function put(at)
   local due_ms, window = math.max(tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]) > 0 and now_ms + tonumber(ARGV[at + 2]) or 0), KEYS[tonumber(ARGV[at + 4])]
   local first = window and redis.call('GET', window)
   if first then return '=' .. first end
-  local word = due_ms > now_ms and later(at, due_ms) or due_ms <= now_ms and now(at)
+  local word, in_vain
+  if due_ms > now_ms then word = later(at, due_ms) else word, in_vain = now(at) end
   if window and word then
     redis.call('SET', window, ARGV[at] .. ',' .. (string.match(word, '^%d+-%d+') or ''), 'PX', ARGV[at + 5])
   end
-  return word
+  return word or '!' .. string.format('%.0f', waiting) .. (in_vain > 0 and '/' .. in_vain or '')
 end
 
 local words, at = {}, 10
 while at <= #ARGV do
-  words[#words + 1] = not is_full and put(at) or '!' .. string.format('%.0f', waiting)
+  words[#words + 1] = is_full and '!' .. string.format('%.0f', waiting) or put(at)
   at = at + 7 + tonumber(ARGV[at + 6])
 end
 words = table.concat(words, ' ')

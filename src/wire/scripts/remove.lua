@@ -28,9 +28,11 @@ for k = 1, 3 do
       is_there = true
       for _, one in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[k], group)) do
         local consumer = map(one)
-        if not names[consumer.name] then processes = processes + 1 end
-        names[consumer.name] = true
-        if idle_ms < 0 or consumer.idle < idle_ms then name, idle_ms = consumer.name, consumer.idle end
+        if consumer.name ~= 'quern-dropped' then -- the enqueue script's name: nobody works by it
+          if not names[consumer.name] then processes = processes + 1 end
+          names[consumer.name] = true
+          if idle_ms < 0 or consumer.idle < idle_ms then name, idle_ms = consumer.name, consumer.idle end
+        end
       end
     end
   end

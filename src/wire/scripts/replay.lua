@@ -9,7 +9,7 @@
 -- first e.
 local dead, stream, is_dry = KEYS[1], KEYS[2], ARGV[1] == '1'
 local wrong = must_be(dead, 'stream', 'the dead letters') or must_be(stream, 'stream', 'the stream')
-for k = 3, #KEYS do wrong = wrong or must_be(KEYS[k], 'stream', KEYS[k]) end
+for k = 3, #KEYS do wrong = wrong or KEYS[k] == '' and redis.error_reply('ERR a key has no name') or must_be(KEYS[k], 'stream', KEYS[k]) end
 if wrong then return wrong end
 
 -- What nobody will read must not leave the letters.
@@ -20,6 +20,8 @@ for k = 3, #KEYS do
   has_group[k] = not answer.err
 end
 
+-- Who may write but not delete would leave the letters of jobs that are there again: said before the first write.
+if not is_dry then redis.call('XDEL', dead, '0-1') end
 local statuses, why, i = {}, '', #KEYS
 while i <= #ARGV do
   local id, k, n, status = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), 'g'
