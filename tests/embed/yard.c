@@ -303,12 +303,25 @@ int yard_setup(void **state)
     return 0;
 }
 
+/* What is left, what it waits for, and what the log says last: for a test that failed, perhaps only once. */
+static void tell_what_is_left(const struct yard *yard)
+{
+    char command[600];
+    snprintf(command, sizeof command,
+             "for p in /proc/[0-9]*; do if tr '\\0' ' ' <$p/cmdline | grep -qF '%s'; then tr '\\0' ' ' <$p/cmdline; echo; "
+             "grep -E '^(State|PPid|Sig(Blk|Ign|Cgt))' $p/status; cat $p/wchan $p/stack; ls -l $p/fd; fi; done >&2 2>/dev/null; "
+             "ls -l '%s' >&2; tail -n 30 '%s/redis.log' >&2",
+             yard->top, yard->dir, yard->dir);
+    if (system(command)) fprintf(stderr, "and more cannot be told\n");
+}
+
 int yard_teardown(void **state)
 {
     struct yard *yard = *state;
     int64_t deadline_ns = yard_deadline_ns();
     while (!yard_is_quiet(yard) && !yard_is_over(deadline_ns)) yard_breathe();
     bool quiet = yard_is_quiet(yard);
+    if (!quiet) tell_what_is_left(yard);
     if (!quiet) fprintf(stderr, "%s: %d processes left behind, ended now\n", yard->top, visit(yard, "", SIGKILL));
     int alarms = yard_log_count(yard, "Sanitizer");
     if (alarms) fprintf(stderr, "%s: the keeper's sanitizer has complained\n", yard->dir);
