@@ -65,6 +65,7 @@ struct quern_config {
     int64_t timeout_ms, timeout_grace_ms; /* timeout 0: none */
     int64_t retry_limit;                  /* -1: for ever */
     int64_t retry_base_ms, retry_factor, retry_max_ms;
+    int64_t max_running; /* per handler; 0: any number */
     int unhandled;            /* enum unhandled */
     char *dead_letter_stream; /* NULL: <stream>:failed */
     int64_t dead_letter_max;  /* 0: never trimmed */

@@ -16,6 +16,7 @@ struct policy {
     int64_t retry_limit;      /* -1: for ever */
     int64_t retry_base_ms;    /* 0: at once */
     int64_t retry_factor, retry_max_ms;
+    int64_t max_running; /* at once, in this process; 0: any number */
 };
 
 /* policy_json: a JSON object of per-event keys, or NULL. QUERN_E_CONFIG: err names the first key that is wrong; policy is

@@ -55,6 +55,8 @@ static const struct config_row rows[] = {
      .sentence = "by how much each further retry waits longer"},
     {KEY(retry_max_ms), PER_EVENT(retry_max_ms), .type = CONFIG_NUMBER, .min = 0, .max = 7 * DAY_MS, .fallback = "3600000",
      .sentence = "how long a retry waits at most"},
+    {KEY(max_running), PER_EVENT(max_running), .type = CONFIG_NUMBER, .min = 0, .max = 1024, .fallback = "0",
+     .sentence = "how many jobs of one handler run at once in this process; 0: any number; the others wait, or go back at no cost"},
     {KEY(unhandled), .type = CONFIG_CHOICE, .flags = CONFIG_LIVE, .choices = "retry|dead|ack", .fallback = "retry",
      .sentence = "what becomes of a job whose event has no handler here: retried and then dead, dead at once, or acknowledged"},
     {KEY(dead_letter_stream), .type = CONFIG_NAME, .min = 1, .max = 512,

@@ -39,6 +39,8 @@ static bool put_jobs(json_t *root, const struct stats *stats)
                                         {"timeout", stats->timeout},
                                         {"poison", stats->poison},
                                         {"unhandled", stats->unhandled},
+                                        {"parked", stats->parked},
+                                        {"postponed", stats->postponed},
                                         {"released", stats->released},
                                         {"left_pending", stats->left},
                                         {"unsettled", stats->unsettled},

@@ -20,6 +20,7 @@ struct stats {
     /* leases */
     int64_t renewed, lost, ambiguous;
     /* upkeep */
+    int64_t parked, postponed;
     int64_t reclaimed, due, scheduled, deleted, swept, trimmed, dead_trimmed;
     bool is_deleting; /* the second gear of trimming is in */
     /* redis */

@@ -466,6 +466,7 @@ void dispatcher_run(void *given)
     while (start->needs->reads_nothing && dispatcher.high && !atomic_load(start->needs->is_stopping)) stand_by(&dispatcher);
     while (dispatcher.reserve.jobs && dispatcher.high && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);
+    start->needs->close_caps(start->needs->caps);
     giveback_all(start->needs);
     reserve_shrink(&dispatcher);
     link_close(&dispatcher.link);

@@ -59,6 +59,9 @@ struct dispatcher_needs {
     void *crew;
     void (*stop)(void *pool); /* until_empty: there was nothing left */
     void *pool;
+    void (*leaves_cap)(struct quern_job *job); /* of one that goes back: it may have been let through by its cap (run/caps) */
+    void (*close_caps)(void *caps);            /* before ready is closed: what is parked goes back */
+    void *caps;
     _Atomic bool *alone_waits; /* somewhere there are jobs that are to run alone: not empty */
     uint32_t max_unended;      /* a job that was handed out so often without an outcome is buried; 0: none is */
     bool reads_nothing;        /* only jobs that run alone are taken here, by the reaper */

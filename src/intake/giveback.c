@@ -11,6 +11,7 @@ static void give_back(const struct dispatcher_needs *needs, uint32_t index, int6
     struct quern_job *job = slots_at(needs->slots, index);
     job->outcome = OUTCOME_RELEASED;
     job->started_ns = job->ended_ns = now_ns;
+    needs->leaves_cap(job);
     slot_move(job, SLOT_READY, SLOT_DONE);
     done_push(needs->done, job);
 }

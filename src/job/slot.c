@@ -127,6 +127,8 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     job->started_ns = job->ended_ns = 0;
     job->outcome = OUTCOME_NONE;
     job->retry_after_ms = -1;
+    job->delay_ms = 0;
+    job->cap = NULL;
     if (admission->is_unpended) atomic_fetch_or_explicit(&job->word, SLOT_GONE, memory_order_relaxed);
 }
 

@@ -52,6 +52,7 @@ enum slot_outcome {
     OUTCOME_PASSED,    /* likewise, and it is not to be missed */
     OUTCOME_POISON,    /* it has ended too many processes, or was handed out too often without an outcome */
     OUTCOME_RELEASED,  /* not started: back to the group at no cost */
+    OUTCOME_POSTPONED, /* the same, but not at once: after delay_ms */
     OUTCOME_SEIZED,    /* its handler has outstayed its time: a ghost was settled in its place */
     OUTCOMES
 };
@@ -86,8 +87,10 @@ struct quern_job {
     enum slot_outcome outcome;
     struct policy policy;   /* of its event; set before it runs or ends unrun */
     int64_t retry_after_ms; /* as its handler asked for; -1: it did not */
-    int64_t delay_ms;       /* settler's: until it is tried again */
+    int64_t delay_ms;       /* until it is tried again: the settler's, or whose outcome is POSTPONED */
     struct quern_job *next_offered; /* run/pull's */
+    struct quern_job *next_parked;  /* run/caps' */
+    struct cap *cap;                /* the same: it counts as running there; NULL: nowhere */
     struct quern_job *body; /* of a ghost: the job it stands for */
     uint32_t body_generation;
     bool is_unreadable; /* the entry: there is no event, or no data, to show */

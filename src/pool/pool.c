@@ -147,6 +147,7 @@ static enum slot_outcome outcome_of(quern_verdict verdict)
 static void push(quern_pool *pool, quern_job *job)
 {
     slot_merge(job);
+    caps_leave(job);
     journal_end(pool->journal, job->index);
     done_push(pool->done, job);
 }
@@ -223,6 +224,9 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->expired = counter_read(&settle->expired);
     stats->timeout = counter_read(&settle->timeout);
     stats->poison = counter_read(&settle->poison);
+    uint32_t parked;
+    caps_read(pool->caps, &parked, &stats->postponed);
+    stats->parked = parked;
     stats->released = counter_read(&settle->released);
     stats->left = counter_read(&settle->left);
     stats->unsettled = counter_read(&settle->unsettled);

@@ -33,6 +33,7 @@
 #include "intake/dispatcher.h"
 #include "keep/heartbeat.h"
 #include "queue/gate.h"
+#include "run/caps.h"
 #include "run/crew.h"
 #include "run/pull.h"
 #include "settle/settler.h"
@@ -61,6 +62,7 @@ struct quern_pool {
     struct crew *crew;
     struct gate gate;
     struct pull pull;
+    struct caps *caps;
     struct journal *journal; /* NULL: none is kept */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
@@ -91,8 +93,8 @@ int pool_check(const quern_config *config, quern_error *err) QUERN_MUST_USE;
 
 /* pool/rooms: names, queues, tables. rooms_close() takes what is half-built, and frees the pool; no thread may run. */
 int rooms_open(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
-/* Calls use() with what the registry is made of: the handlers of config and their policies. */
-int rooms_registry(const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
+/* Calls use() with what the registry is made of: the handlers of config, their policies and caps, which hold once it has succeeded. */
+int rooms_registry(struct caps *caps, const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
                    quern_error *err) QUERN_MUST_USE;
 /* The workers, once there is a journal, or is none. */
 int rooms_crew(quern_pool *pool, quern_error *err) QUERN_MUST_USE;

@@ -38,7 +38,20 @@ static int open_wakers(quern_pool *pool, quern_error *err)
     return QUERN_OK;
 }
 
-int rooms_registry(const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
+/* false: no memory. */
+static bool setup_cap(struct caps *caps, struct handler_setup *setup)
+{
+    setup->cap = setup->policy.max_running ? caps_get(caps, setup->handler->event) : NULL;
+    return setup->cap || !setup->policy.max_running;
+}
+
+static void set_caps(struct caps *caps, const struct registry_setup *setup)
+{
+    for (uint32_t i = 0; i < setup->count; i++)
+        caps_set(caps, setup->handlers[i].handler->event, (uint32_t)setup->handlers[i].policy.max_running);
+}
+
+int rooms_registry(struct caps *caps, const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
                    quern_error *err)
 {
     const struct config_handlers *handlers = &config->handlers;
@@ -48,8 +61,10 @@ int rooms_registry(const quern_config *config, bool (*use)(void *user, const str
     for (size_t i = 0; i < handlers->count && !code; i++) {
         setups[i].handler = &handlers->at[i];
         code = policy_read(config, handlers->at[i].policy, &setups[i].policy, err);
+        if (!code && !setup_cap(caps, &setups[i])) code = err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
     }
     bool is_used = !code && use(user, &setup);
+    if (is_used) set_caps(caps, &setup);
     free(setups);
     return code ? code : is_used ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
 }
@@ -85,10 +100,11 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->slots = slots_open(slots, &pool->drain_ns);
     pool->ready = ready_open(slots, &pool->dispatcher_waker);
     pool->done = done_open();
-    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done)
+    if (pool->ready && pool->done) pool->caps = caps_open(pool->ready, pool->done);
+    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
     slots_set_owner(pool->slots, pool->consumer, pool->config->depth_max);
-    return rooms_registry(pool->config, open_registry, pool, err);
+    return rooms_registry(pool->caps, pool->config, open_registry, pool, err);
 }
 
 int rooms_crew(quern_pool *pool, quern_error *err)
@@ -123,6 +139,7 @@ void rooms_close(quern_pool *pool)
 {
     notices_close(pool->notices);
     pull_close(&pool->pull);
+    caps_free(pool->caps);
     journal_close(pool->journal);
     crew_free(pool->crew);
     registry_close(pool->registry);

@@ -70,6 +70,11 @@ static void stop_pool(void *pool)
     quern_pool_stop(pool);
 }
 
+static void close_caps(void *caps)
+{
+    caps_close(caps);
+}
+
 static void fill_dispatcher(quern_pool *pool)
 {
     const quern_config *config = pool->config;
@@ -104,6 +109,9 @@ static void fill_dispatcher(quern_pool *pool)
         .crew = pool->crew,
         .stop = stop_pool,
         .pool = pool,
+        .leaves_cap = caps_leave,
+        .close_caps = close_caps,
+        .caps = pool->caps,
         .alone_waits = &pool->alone_waits,
         .max_unended = config->on_max_deliveries == ON_MAX_DEAD ? (uint32_t)config->max_deliveries : 0,
         .reads_nothing = config->lanes == LANES_ALONE,

@@ -7,6 +7,7 @@
 #include "blame/journal.h"
 #include "job/slot.h"
 #include "queue/done.h"
+#include "run/caps.h"
 #include "run/crew.h"
 #include "tell/notices.h"
 
@@ -47,6 +48,7 @@ static void seize(const struct overdue_needs *needs, struct quern_job *job, uint
     job->said.ended_ns = now_ns;
     if (slot_said(job)) { /* it has returned after all, or had deferred its job */
         if (ghost) slots_ghost_free(needs->slots, ghost);
+        caps_leave(job);
         journal_end(needs->journal, job->index);
         end(needs, job, now_ns);
     } else if (ghost) {

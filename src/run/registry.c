@@ -53,6 +53,7 @@ static bool table_fill(struct table *table, const struct handler_setup *setups, 
         handler->is.event = strdup(setups[i].handler->event);
         handler->index = i;
         handler->policy = setups[i].policy;
+        handler->cap = setups[i].cap;
         atomic_init(&handler->mean_ns, 0);
         table->count = i + 1;
         if (!handler->is.event) return false;

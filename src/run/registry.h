@@ -22,6 +22,7 @@ struct handler {
     quern_handler is; /* texts owned by the table */
     uint32_t index;   /* its place in the table */
     struct policy policy;
+    struct cap *cap;           /* run/caps; NULL: none */
     _Atomic int64_t mean_ns;   /* of late; 0: none has ended yet */
     _Atomic bool is_deferring; /* it has said QUERN_PENDING: its jobs outlive its returns */
 };
@@ -32,6 +33,7 @@ struct registry;
 struct handler_setup {
     const quern_handler *handler;
     struct policy policy;
+    struct cap *cap; /* NULL: none */
 };
 
 struct registry_setup {

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "job/source.h"
 #include "queue/gate.h"
+#include "run/caps.h"
 #include "run/forked.h"
 #include "run/guard.h"
 #include "run/pull.h"
@@ -155,6 +156,7 @@ static int64_t end_job(struct worker *worker, struct handler *handler, quern_job
     }
     if (end == END_THEIRS) return ended_ns;
     if (end == END_SAID) slot_merge(job);
+    caps_leave(job);
     journal_end(worker->needs->journal, job->index);
     done_push(worker->needs->done, job);
     return ended_ns;
@@ -180,6 +182,7 @@ static int64_t end_unrun(struct worker *worker, quern_job *job, enum slot_outcom
 {
     job->started_ns = job->ended_ns = now_ns;
     job->outcome = outcome;
+    caps_leave(job);
     slot_move(job, SLOT_RUNNING, SLOT_DONE);
     done_push(worker->needs->done, job);
     return now_ns;
@@ -258,6 +261,19 @@ static enum slot_outcome outcome_unhandled(struct worker *worker, quern_job *job
     return unhandled == UNHANDLED_ACK ? OUTCOME_PASSED : unhandled == UNHANDLED_DEAD ? OUTCOME_UNWANTED : OUTCOME_UNHANDLED;
 }
 
+/* Does it stay with us? One that was parked has entered by now. */
+static bool passes_cap(struct worker *worker, struct handler *handler, quern_job *job, int64_t now_ns)
+{
+    int64_t delay_ms;
+    if (!handler->cap || job->cap) return true;
+    enum cap_answer answer = cap_enter(handler->cap, job, atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), &delay_ms);
+    if (answer == CAP_RUN) return true;
+    if (answer == CAP_PARKED) return false; /* and is not to be touched any more */
+    job->delay_ms = delay_ms;
+    end_unrun(worker, job, delay_ms ? OUTCOME_POSTPONED : OUTCOME_RELEASED, now_ns);
+    return false;
+}
+
 /* One job, if there is one. Returns when it ended; 0: there was none. started_ns 0: ask the clock. */
 static int64_t worker_step(struct worker *worker, int64_t started_ns)
 {
@@ -283,6 +299,7 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
     job->policy = handler->policy;
+    if (!passes_cap(worker, handler, job, now_ns)) return now_ns;
     return handler->is.run == quern_pulled ? offer_job(worker, handler, job, now_ns) : run_job(worker, handler, job, now_ns);
 }
 

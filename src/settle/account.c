@@ -11,7 +11,7 @@ static const char *const names[OUTCOMES] = {
     [OUTCOME_NONE] = "none",          [OUTCOME_DONE] = "done",           [OUTCOME_RETRY] = "retry",
     [OUTCOME_DEAD] = "dead",          [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
     [OUTCOME_EXPIRED] = "expired",    [OUTCOME_TIMEOUT] = "timeout",     [OUTCOME_UNHANDLED] = "unhandled",
-    [OUTCOME_UNWANTED] = "unhandled", [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released",   [OUTCOME_POISON] = "poison",
+    [OUTCOME_UNWANTED] = "unhandled", [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released", [OUTCOME_POSTPONED] = "postponed",   [OUTCOME_POISON] = "poison",
 };
 
 /* What a job came to here, whatever is done with it then; NULL: nothing of its own. */
@@ -94,7 +94,7 @@ static void stick(const struct settler_needs *needs, const struct quern_job *job
 
 static void tried_again(const struct settler_needs *needs, const struct quern_job *job)
 {
-    if (job->outcome == OUTCOME_RELEASED) {
+    if (job->outcome == OUTCOME_RELEASED || job->outcome == OUTCOME_POSTPONED) {
         counter_add(&needs->counters->released, 1);
         return;
     }

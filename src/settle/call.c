@@ -147,7 +147,7 @@ static const struct script *put_retry(struct call *call)
             conn_arg_number(call->conn, (int64_t)job->message.retries + 1);
         else
             conn_arg_text(call->conn, "");
-        conn_arg_number(call->conn, has_failed ? job->delay_ms : 0);
+        conn_arg_number(call->conn, has_failed || job->outcome == OUTCOME_POSTPONED ? job->delay_ms : 0);
         conn_arg_number(call->conn, clock_unix_ms() - (clock_now_ns() - job->admitted_ns) / NS_PER_MS);
         conn_arg_number(call->conn, batch->sends_fields ? job->message.fields_count : 0);
         if (batch->sends_fields) put_fields(&job->message, "", call->conn);

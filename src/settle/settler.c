@@ -129,7 +129,7 @@ static void close_batch(struct settler *settler, struct batch *batch)
             settler->jobs[settler->count++] = job;
             continue;
         }
-        if (batch->action == ACTION_RETRY && batch->answers[i] == ANSWER_MOVED) expect_due(settler, job);
+        if (batch->answers[i] == ANSWER_MOVED) expect_due(settler, job);
         account_settled(settler->needs, job, batch->answers[i]);
         let_go(settler, job);
         settled++;

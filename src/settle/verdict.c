@@ -22,6 +22,7 @@ enum action verdict(const struct verdict_facts *facts)
     case OUTCOME_PASSED:
         return finished(facts, ACTION_PASS);
     case OUTCOME_RELEASED:
+    case OUTCOME_POSTPONED:
         return ACTION_RELEASE;
     case OUTCOME_DEAD:
     case OUTCOME_MALFORMED:

@@ -72,6 +72,7 @@ static void each_key_of_the_table_can_change_if_it_is_live_and_only_then(void **
                                        "retry_base_ms",
                                        "retry_factor",
                                        "retry_max_ms",
+                                       "max_running",
                                        "unhandled",
                                        "drain_ms",
                                        "module_path",

@@ -18,7 +18,7 @@ static struct registry *open_for(const char *const *events, uint32_t count, void
     struct handler_setup setups[HANDLERS_MAX];
     for (uint32_t i = 0; i < count; i++) {
         handlers[i] = (quern_handler){.size = sizeof handlers[i], .event = events[i], .run = run, .user = user};
-        setups[i] = (struct handler_setup){&handlers[i], {.timeout_ms = i}};
+        setups[i] = (struct handler_setup){.handler = &handlers[i], .policy = {.timeout_ms = i}};
     }
     struct registry_setup setup = {.handlers = setups, .count = count};
     if (!replaced) return registry_open(&setup);

@@ -5,7 +5,7 @@
 -- KEYS  the entries' stream, settles, the retry stream, delayed, the delayed jobs; where they ran alone, also the crashes
 -- ARGV  group, consumer, batch number, low id, high id, bound, is_private, updated_at, then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), retries from now on ('': it was not started),
---       delay in ms, when it was first handed out (Unix ms), n, then n texts: the fields, if an earlier call found the entry gone
+--       delay in ms (of one that was not started: where it is not to come again at once), when it was first handed out (Unix ms), n, then n texts: the fields, if an earlier call found the entry gone
 -- Returns one letter per entry: r moved, l lost, g gone from the stream (send the fields), e could not be moved.
 local stream, settles, retry, delayed, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, consumer, number, is_private, updated_at = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1', ARGV[8]
@@ -63,7 +63,8 @@ while i <= #ARGV do
       local more = math.max(tonumber(deliveries) - (retries == '' and 1 or 0), 0)
       local notes = retries == '' and {} or {quern_retries = retries, quern_updated_at = updated_at, quern_unended = ''}
       local fields, root = packed(own, is_private, id, ARGV[i + 4], more, notes), KEYS[6] and root_of(stream, id)
-      local is_moved = retries == '' and pcall(release, fields, root) or retries ~= '' and pcall(move, fields, id, tonumber(ARGV[i + 3]))
+      local delay_ms = tonumber(ARGV[i + 3])
+      local is_moved = retries == '' and delay_ms <= 0 and pcall(release, fields, root) or (retries ~= '' or delay_ms > 0) and pcall(move, fields, id, delay_ms)
       status = is_moved and 'r' or 'e'
       if is_moved then
         settled(stream, group, id, deliveries, is_private)
