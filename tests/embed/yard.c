@@ -50,7 +50,11 @@ struct user yard_user(const struct yard *yard, const char *dir, int start_ms, co
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in[0], 0);
     posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    assert_int_equal(posix_spawn(&user.pid, HOLDER, &actions, NULL, (char *const *)argv, environ), 0);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID); /* it may be stopped: see tests/support/redis.c */
+    assert_int_equal(posix_spawn(&user.pid, HOLDER, &actions, &attributes, (char *const *)argv, environ), 0);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close(in[0]);
     close(out[1]);

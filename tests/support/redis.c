@@ -21,6 +21,7 @@ enum { ID_SIZE = 24, ARGS_MAX = 40 };
 static void become_server(const char *program, char *const *argv, char *const *environment, int log_fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setsid(); /* a stopped process in an orphaned group is hung up, and with it the whole group: all tests that run beside this one */
     dup2(log_fd, STDOUT_FILENO);
     dup2(log_fd, STDERR_FILENO);
     if (program) execve(program, argv, environment);
