@@ -347,7 +347,7 @@ QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, q
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
 /* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
- * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published, and error names which. Waits at most publish_ms (0: one attempt), and
+ * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published (each receipt has that code), and error names which. Waits at most publish_ms (0: one attempt), and
  * tries again meanwhile: a batch whose answer was lost is asked for by its marker, never sent twice (publish_marked false:
  * its receipts say QUERN_E_UNKNOWN). Other codes: some may be in the stream; the receipts say which.
  *
@@ -468,7 +468,7 @@ QUERN_PUBLIC char *quern_queue_purge(const quern_config *config, const char *wha
 
 /* Removes the group with all that is only its own: its retries, its completed log; dead letters stay. A pool that still works for
  * it makes it again. An object: removed, and what it had: pending, processes, retry, alone, delayed. QUERN_E_BUSY: jobs are
- * pending, or a process was seen within ten lease_ms; QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
+ * pending or wait in keys of its own (retry, alone, delayed), or a process was seen within ten lease_ms; QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
 QUERN_PUBLIC char *quern_queue_remove_group(const quern_config *config, unsigned flags, quern_error *error) QUERN_MUST_USE;
 
 /* Takes out the jobs with this id that are scheduled in the stream, or delayed in the group: there may be several. Looks through

@@ -98,7 +98,7 @@ struct lines {
     uint64_t at[LINES]; /* the number of each line */
     quern_receipt receipts[LINES];
     size_t count;
-    uint64_t line, published;
+    uint64_t line, published, duplicates, dropped;
     bool has_terminal;
 };
 
@@ -148,7 +148,12 @@ static int send_lines(struct lines *lines, size_t count)
     quern_error err;
     int code = quern_publish(lines->publish->publisher, lines->messages, count, lines->receipts, &err);
     if (code == QUERN_E_ARGUMENT || (code == QUERN_E_FULL && is_any_wrong(lines, count))) return QUERN_E_ARGUMENT;
-    for (size_t i = 0; i < count; i++) lines->published += lines->receipts[i].code == QUERN_OK;
+    for (size_t i = 0; i < count; i++) {
+        const quern_receipt *receipt = &lines->receipts[i];
+        lines->published += receipt->code == QUERN_OK && !receipt->is_duplicate;
+        lines->duplicates += receipt->code == QUERN_OK && receipt->is_duplicate;
+        lines->dropped += (uint64_t)receipt->dropped;
+    }
     if (!code) return QUERN_OK;
     say("line %llu is the first that was not confirmed: %s", (unsigned long long)first_open(lines, count), err.text);
     return code;
@@ -199,6 +204,8 @@ static int publish_lines(struct publish *publish)
     }
     if (lines && lines->has_terminal) fputc('\n', stderr);
     if (lines) say("%llu published", (unsigned long long)lines->published);
+    if (lines && lines->duplicates) say("%llu more were not: their windows were open", (unsigned long long)lines->duplicates);
+    if (lines && lines->dropped) say("%llu older made room: they are dead letters (dropped)", (unsigned long long)lines->dropped);
     for (size_t i = 0; lines && i < LINES; i++) free(lines->text[i]);
     if (lines) input_close(&lines->input);
     free(lines);
@@ -237,7 +244,7 @@ static int publish_all(struct publish *publish, int argc, char **argv)
                                       {"key", .take = take_text, .into = &publish->like.key},
                                       {"raw", true, option_switch, &publish->is_raw, 0, 0},
                                       {NULL}};
-    int rest, code = options_read(publish->config, &(struct verb_options){.own = own}, argc, argv, &rest);
+    int rest, code = options_read(publish->config, &(struct verb_options){.own = own, .may_mix = true}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     if (rest >= argc || argc - rest > 2) {
         say("right would be: quern publish [options] EVENT [JSON | @FILE | -]");

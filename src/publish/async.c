@@ -257,6 +257,7 @@ static int put(struct async *async, struct letterbox *box, quern_error *err)
         changed(async);
     }
     pthread_mutex_unlock(&async->lock);
+    if (code && err) err->is_retriable = 1; /* it empties by itself */
     return code;
 }
 

@@ -12,14 +12,14 @@
 #include "publish/fields.h"
 #include "wire/script.h"
 
-enum { KEYS = 5, HEAD_ARGS = 9, MESSAGE_ARGS = 7 };
+enum { PARTS = 4, KEYS = 5, HEAD_ARGS = 10, MESSAGE_ARGS = 7 };
 
 /* ── the letter of a job that is dropped ─────────────────────────────────────────────────────────────────────────── */
 
-/* Its data in three parts, as the script wants it. The job goes along as the letter's own fields, "original:…" (job/letter). */
+/* Its data in parts, as the script wants it. The job goes along as the letter's own fields, "original:…" (job/letter). */
 struct letter_parts {
     char *whole; /* malloc'd; the parts lie in it */
-    const char *parts[3];
+    const char *parts[PARTS];
 };
 
 static char *quoted(const char *text)
@@ -32,17 +32,17 @@ static char *quoted(const char *text)
 
 static bool letter_parts(struct letter_parts *letter, const quern_config *config)
 {
-    static const char format[] = "{\"original_id\":%c,\"original_event\":null,\"original_data\":null,\"source_stream_id\":\"%c"
+    static const char format[] = "{\"original_id\":%c,\"original_event\":%c,\"original_data\":null,\"source_stream_id\":\"%c"
                                  "\",\"retries\":0,\"error\":\"more than max_pending jobs waited: the oldest made room\","
                                  "\"reason\":\"dropped\",\"stream\":%s,\"group\":%s,\"consumer\":null,\"deliveries\":0,"
                                  "\"first_seen\":null,\"duration_ms\":0,\"signal\":null,\"backtrace\":null}";
     char *stream = quoted(config->stream), *group = quoted(config->group);
-    int n = stream && group ? asprintf(&letter->whole, format, 1, 1, stream, group) : -1;
+    int n = stream && group ? asprintf(&letter->whole, format, 1, 1, 1, stream, group) : -1;
     free(stream);
     free(group);
     if (n < 0) return false;
     char *at = letter->whole;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < PARTS; i++) {
         letter->parts[i] = at;
         at += strcspn(at, "\1");
         if (*at) *at++ = 0;
@@ -76,7 +76,7 @@ static void put_head(struct conn *conn, const struct outgoing *batch, const stru
     conn_arg_text(conn, config->group);
     conn_arg_number(conn, config->max_pending);
     conn_arg_number(conn, config->on_max_pending == PENDING_DROP_OLDEST);
-    for (int i = 0; i < 3; i++) conn_arg_text(conn, letter->parts[i]);
+    for (int i = 0; i < PARTS; i++) conn_arg_text(conn, letter->parts[i]);
 }
 
 static void put_message(struct conn *conn, const struct outgoing *batch, size_t i, const struct fields *fields, int64_t window)

@@ -223,9 +223,12 @@ static int wait_for_room(const quern_config *config, struct backoff *backoff, si
     int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
     bool is_dropping = config->on_max_pending == PENDING_DROP_OLDEST;
     bool is_over = left_ms <= 0 || (!config->publish_ms && !(is_dropping && taken));
-    if (config->on_max_pending == PENDING_REFUSE || is_over)
-        return err_set(err, QUERN_E_FULL, "no room: max_pending (%lld) jobs wait for group %s%s", (long long)config->max_pending,
+    if (config->on_max_pending == PENDING_REFUSE || is_over) {
+        err_set(err, QUERN_E_FULL, "no room: max_pending (%lld) jobs wait for group %s%s", (long long)config->max_pending,
                        config->group, config->on_max_pending == PENDING_REFUSE ? "" : ", and publish_ms is over");
+        err->is_retriable = 1; /* it empties by itself */
+        return QUERN_E_FULL;
+    }
     if (!is_dropping || !taken) poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* one call drops only so many */
     return QUERN_OK;
 }
@@ -404,6 +407,7 @@ int quern_publish(quern_publisher *publisher, const quern_message *messages, siz
     if (!publisher || (n && !messages)) return err_set(err, QUERN_E_ARGUMENT, "no publisher or no messages were given");
     atomic_fetch_add(&publisher->inside, 1);
     int code = check_all(publisher, messages, n, err);
+    for (size_t i = 0; code && receipts && i < n; i++) receipts[i] = (quern_receipt){.code = code};
     if (!code && n) code = publish(publisher, messages, n, receipts, err);
     atomic_fetch_sub(&publisher->inside, 1);
     return code;

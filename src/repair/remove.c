@@ -37,6 +37,13 @@ static int judge(struct look *look, const struct reply *reply, quern_error *err)
     if (bytes_is(what, "p"))
         return err_set(err, QUERN_E_BUSY, "the group %s of %s holds %lld jobs that are not settled; let them end, or force it",
                        group, stream, (long long)reply_number(reply_item(reply, 1), 0));
+    if (bytes_is(what, "w"))
+        return err_set(err, QUERN_E_BUSY,
+                       "%lld jobs wait that only the group %s of %s has (retry %lld, alone %lld, delayed %lld); let them run, or force it",
+                       (long long)(reply_number(reply_item(reply, 3), 0) + reply_number(reply_item(reply, 4), 0) +
+                                   reply_number(reply_item(reply, 5), 0)),
+                       group, stream, (long long)reply_number(reply_item(reply, 3), 0), (long long)reply_number(reply_item(reply, 4), 0),
+                       (long long)reply_number(reply_item(reply, 5), 0));
     if (bytes_is(what, "c"))
         return err_set(err, QUERN_E_BUSY,
                        "somebody works for the group %s of %s: %.*s was seen %lld ms ago; stop it first, or force it", group,

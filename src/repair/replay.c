@@ -321,10 +321,13 @@ static bool is_right(const quern_replay *what, quern_error *err)
     return false;
 }
 
+static const quern_replay all_of_them = {.size = sizeof all_of_them};
+
 char *quern_queue_replay(const quern_config *config, const quern_replay *what, unsigned flags, quern_error *err)
 {
     quern_error own;
     if (!err) err = &own;
+    if (!what) what = &all_of_them;
     if (!is_right(what, err)) return NULL;
     struct replay *replay = calloc(1, sizeof *replay);
     if (!replay) {

@@ -118,10 +118,11 @@ static void write_end(int status, char text[64])
         snprintf(text, 64, "exit(%d)", WEXITSTATUS(status));
 }
 
-/* Its commands go too. Those of the other child are not among them: that is their parent. */
-static void bury(struct supervisor *supervisor, const char *what, const char *ended)
+/* The commands of a process that has ended go too, also where it has left at a second signal. Those of the other child are not among
+ * them: that is their parent. */
+static void bury(struct supervisor *supervisor, bool has_crashed, const char *what, const char *ended)
 {
-    supervisor->options->say("the process that %s has crashed: %s", what, ended);
+    if (has_crashed) supervisor->options->say("the process that %s has crashed: %s", what, ended);
     orphans_kill((const pid_t[]){supervisor->pool.pid, supervisor->alone.pid ? supervisor->alone.pid : supervisor->pool.pid, 0});
 }
 
@@ -134,7 +135,7 @@ static void pool_ended(struct supervisor *supervisor, int status)
     bool has_left = child->is_leaving && WIFEXITED(status);
     int64_t lived_ns = clock_now_ns() - child->started_ns;
     supervisor->status = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
-    if (!has_left) bury(supervisor, "runs the jobs", ended);
+    bury(supervisor, !has_left, "runs the jobs", ended);
     /* One that left behind a handler that still ran has a journal, too. A job may have ended it before it could say that it was ready. */
     bool had_pool = settle(supervisor, child, ended);
     supervisor->has_worked |= child->is_ready || had_pool;
@@ -153,7 +154,7 @@ static void alone_ended(struct supervisor *supervisor, int status)
     child_hear(child);
     write_end(status, ended);
     bool has_crashed = !(child->is_leaving && WIFEXITED(status));
-    if (has_crashed) bury(supervisor, "runs a job alone", ended);
+    bury(supervisor, has_crashed, "runs a job alone", ended);
     settle(supervisor, child, ended);
     child_forget(child);
     if (!has_crashed) supervisor->alone_pause_ms = 0;

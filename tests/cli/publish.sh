@@ -226,6 +226,12 @@ a_unique_job_is_published_once_and_its_id_is_printed_again() {
     printf '{"a": 1, "b": 2}\n{"b":2,"a":1}\n3\n' >lines
     run_quern 0 publish --redis "$url" --unique_by content event - <lines
     equal "$(stream_data | tail -n +3)" $'{"a": 1, "b": 2}\n3'
+    has err "2 published"
+    has err "1 more were not: their windows were open"
+    run_quern 0 publish event 4 --redis "$url" --unique september # behind the words, too
+    equal "$(stream_data | tail -n 1)" 4
+    run_quern 0 publish --redis "$url" event -- -5
+    equal "$(stream_data | tail -n 1)" -5
     run_quern 2 publish --redis "$url" --unique july event - <lines
     has err "--unique_by content tells them by their data"
     run_quern 2 publish --redis "$nowhere" --unique '' event 1
@@ -267,6 +273,8 @@ what_finds_no_room_is_named_by_its_line() {
     has err "not published: no room"
     run_quern 0 publish --redis "$url" --max_pending 20 --on_max_pending drop_oldest event 31
     has err "1 older made room for it"
+    run_quern 0 publish --redis "$url" --max_pending 20 --on_max_pending drop_oldest event - <lines
+    has err "30 older made room: they are dead letters (dropped)"
     run_quern 2 publish --redis "$url" --max_pending 20 --on_max_pending drop_oldest --unique k event 32
     has err "drop_oldest"
 }

@@ -136,8 +136,12 @@ a_group_is_removed() {
     run_quern 1 remove app.workers --redis "$url"
     has err "the group app.workers of app.events holds 1 jobs that are not settled; let them end, or force it"
     redis XACK app.events app.workers 1-0 >/dev/null
+    run_quern 1 remove app.workers --redis "$url"
+    has err "1 jobs wait that only the group app.workers of app.events has (retry 0, alone 0, delayed 1); let them run, or force it"
+    redis RENAME app.events:app.workers:delayed aside >/dev/null
     run_quern 1 remove app.workers --redis "$url" --json
     has err "somebody works for the group app.workers of app.events: first was seen"
+    redis RENAME aside app.events:app.workers:delayed >/dev/null
     run_quern 0 remove app.workers --force --dry_run --redis "$url"
     has out "would be removed, with 0 pending, 1 delayed"
     run_quern 0 remove app.workers --force --redis "$url" --json

@@ -161,8 +161,24 @@ a_stop_after_an_outage_is_as_quick_as_any() {
     lacks one.log farewell_failed
 }
 
+# Left at once by their process, they would run beside the ones that the next start begins for the same jobs.
+a_second_signal_ends_the_commands_too() {
+    redis_start
+    started_quern one run --redis "$url" --threads 1 job -- sh -c 'echo $$ >command; exec sleep 1000'
+    run_quern 0 publish --redis "$url" job
+    wait_for 10 test -s command
+    signal_process INT "$pid"
+    wait_for 5 grep -q 'quern: stopping' one.log
+    read -rt 0.2 <&"$never" # two signals at once are one wish
+    signal_process INT "$pid"
+    status_of "$pid" 5
+    has one.log "second signal: leaving at once"
+    wait_for 10 has_ended "$(<command)"
+}
+
 run_all a_stop_finishes_what_runs_and_the_rest_runs_elsewhere_at_once \
     a_second_signal_ends_it_at_once \
+    a_second_signal_ends_the_commands_too \
     a_handler_that_never_returns_is_said_within_drain_ms \
     a_kill_loses_nothing \
     a_stop_while_redis_is_away_ends_within_drain_ms \

@@ -218,13 +218,15 @@ static void a_group_goes_with_all_that_is_its_own(void **state)
     redis_ask(redis, "SET", "jobs:g:reaper", "a");
     seen_shelve(redis, "jobs:g:delayed", "s:1-1", FAR, "id", "a", "event", "e", "data", "1", NULL);
     long long before = seen_changes(redis);
-    json_t *answer = seen_take(seen, quern_queue_remove_group(seen->config, QUERN_DRY_RUN, &seen->error));
+    seen_refused(seen, quern_queue_remove_group(seen->config, 0, &seen->error), QUERN_E_BUSY,
+                 "4 jobs wait that only the group g of jobs has (retry 2, alone 1, delayed 1)");
+    json_t *answer = seen_take(seen, quern_queue_remove_group(seen->config, QUERN_DRY_RUN | QUERN_FORCE, &seen->error));
     assert_int_equal(seen_number(answer, "retry"), 2);
     assert_int_equal(seen_number(answer, "alone"), 1);
     assert_int_equal(seen_number(answer, "delayed"), 1);
     assert_int_equal(seen_number(answer, "pending"), 0);
     assert_int_equal(seen_changes(redis), before);
-    seen_take(seen, quern_queue_remove_group(seen->config, 0, &seen->error));
+    seen_take(seen, quern_queue_remove_group(seen->config, QUERN_FORCE, &seen->error));
     assert_int_equal(redis_number(redis, "KEYS", "jobs:g:*"), 0);
     assert_int_equal(redis_number(redis, "XINFO", "GROUPS", "jobs"), 1);
     assert_int_equal(told(redis, "jobs", "h", "lag"), 5);
@@ -250,6 +252,7 @@ static void a_group_in_use_is_removed_by_force_only(void **state)
         char id[40];
         snprintf(id, sizeof id, "%s", answer_at(answer_at(held, 0), 0)->text);
         redis_ask(redis, "XACK", streams[i], "g", id);
+        redis_ask(redis, "XDEL", streams[i], id);
         seen_refused(seen, quern_queue_remove_group(seen->config, QUERN_DRY_RUN, &seen->error), QUERN_E_BUSY, "a was seen");
         assert_int_equal(told(redis, streams[i], "g", "consumers"), 1);
         assert_int_equal(

@@ -5,7 +5,7 @@
 -- they keep their order when they are sent again. A window opens behind its entry: were it first, a refused XADD would suppress the job.
 -- KEYS  the stream, the publisher's marker, scheduled, the scheduled jobs, the dead letters, then a window for each that has one
 -- ARGV  batch number, marker's life in ms, timestamps, group, how many may wait (0: no bound), is_dropping: the oldest makes room,
---       a letter's data in three parts, between which come the dropped job's id and its entry's; then per message:
+--       a letter's data in four parts, between which come the dropped job's id, its event and its entry's id; then per message:
 --       id, due (Unix ms, 0: now), delay in ms, id of a letter, its window's place among the keys (0: none), window in ms, n, n texts: the fields
 -- Returns a word per message, parted by spaces: its entry, with /n behind it if n older ones were dropped for it; =id,entry of the one
 -- that has opened the window; @ms when it is due; !n for want of room where n wait, with /n if n were dropped nevertheless.
@@ -52,12 +52,18 @@ if max > 0 then waiting = count_waiting() end
 if not waiting then return redis.error_reply('NOGROUP there is no group ' .. group .. ' to count for') end
 local dropped, dropped_bytes = 0, 0
 
+-- As JSON, where that is plain; else null: it goes along as a field in any case.
+local function quoted(text)
+  return text and string.match(text, '^[%w .:_/-]+$') and '"' .. text .. '"' or 'null'
+end
+
 local function letter_of(row, id)
-  local job
+  local job, event
   for f = 1, #row[2], 2 do
-    if row[2][f] == 'id' and string.match(row[2][f + 1], '^[%w-]+$') then job = row[2][f + 1] end
+    if row[2][f] == 'id' then job = row[2][f + 1] end
+    if row[2][f] == 'event' then event = row[2][f + 1] end
   end
-  local data = ARGV[7] .. (job and '"' .. job .. '"' or 'null') .. ARGV[8] .. row[1] .. ARGV[9]
+  local data = ARGV[7] .. quoted(job) .. ARGV[8] .. quoted(event) .. ARGV[9] .. row[1] .. ARGV[10]
   local letter = {'id', id, 'event', 'quern.dropped', 'retries', '0', 'timestamps', stamps, 'data', data}
   for f = 1, #row[2], 2 do
     if row[2][f] == 'event' then letter[4] = row[2][f + 1] end
@@ -109,7 +115,7 @@ local function put(at)
   return word or '!' .. string.format('%.0f', waiting) .. (in_vain > 0 and '/' .. in_vain or '')
 end
 
-local words, at = {}, 10
+local words, at = {}, 11
 while at <= #ARGV do
   words[#words + 1] = is_full and '!' .. string.format('%.0f', waiting) or put(at)
   at = at + 7 + tonumber(ARGV[at + 6])

@@ -5,7 +5,7 @@
 -- KEYS  the stream, the group's streams that it reads (retry, alone), then its zset of delayed jobs, then whatever else it has
 -- ARGV  group, 1: only look what would be done, 1: whatever it holds, how long ago (ms) a process that works for it was seen at
 --       most
--- Returns what became of it (r removed, p not: jobs are pending, c not: a process is known, n there is no such group), how many
+-- Returns what became of it (r removed, p not: jobs are pending, w not: jobs wait in keys of its own, c not: a process is known, n there is no such group), how many
 -- are pending, how many processes are known, how many jobs are in retry, alone and delayed; the last process that was seen, how
 -- long ago.
 local stream, group, is_dry, is_forced, live_ms = KEYS[1], ARGV[1], ARGV[2] == '1', ARGV[3] == '1', tonumber(ARGV[4])
@@ -44,6 +44,7 @@ local function answer(what)
 end
 if not is_there then return answer('n') end
 if not is_forced and pending > 0 then return answer('p') end
+if not is_forced and redis.call('XLEN', KEYS[2]) + redis.call('XLEN', KEYS[3]) + redis.call('ZCARD', KEYS[4]) > 0 then return answer('w') end
 if not is_forced and idle_ms >= 0 and idle_ms < live_ms then return answer('c') end
 local said = answer('r')
 if not is_dry then
