@@ -35,7 +35,7 @@ enum {
     LEAST_TRY_MS = 1000,
     BATCH_BYTES = 1024 * 1024,
     TOLD_MAX = 128,
-    DROPPING_MAX = 64 /* each costs Redis four commands */
+    SPECIAL_MAX = 64 /* of the enqueue script: each costs Redis several commands */
 };
 
 static void publisher_free(quern_publisher *publisher)
@@ -246,21 +246,6 @@ static int check_all(quern_publisher *publisher, const quern_message *messages, 
     return QUERN_OK;
 }
 
-/* How many messages from the first on make a batch: bounded by number and by bytes. */
-static size_t batch_length(const quern_publisher *publisher, const quern_message *messages, size_t n)
-{
-    const quern_config *config = publisher->config;
-    bool drops = config->max_pending && config->on_max_pending == PENDING_DROP_OLDEST;
-    int64_t most = drops && config->batch_size > DROPPING_MAX ? DROPPING_MAX : config->batch_size;
-    size_t count = 0, bytes = 0;
-    while (count < n && (int64_t)count < most) {
-        bytes += messages[count].data.len;
-        if (count && bytes > BATCH_BYTES) break;
-        count++;
-    }
-    return count;
-}
-
 static int64_t marker_ms(const quern_config *config)
 {
     return 2 * config->publish_ms > MARKER_MS ? 2 * config->publish_ms : MARKER_MS;
@@ -275,21 +260,37 @@ struct parcel {
     char stamps[2 * CLOCK_ISO_SIZE + 40];
 };
 
-static bool is_plain(const quern_config *config, const struct parcel *parcel, size_t from, size_t count)
+/* Does the i-th need nothing but to be written? */
+static bool is_plain(const quern_config *config, const struct parcel *parcel, size_t i)
 {
-    bool is = config->publish_shape == SHAPE_FIELDS && !config->max_pending;
-    for (size_t i = from; i < from + count && is; i++) {
-        const quern_message *message = &parcel->messages[i];
-        is = !parcel->windows[i] && !message->delay_ms && !message->at_ms && !message->expire_at_ms && !message->key;
-    }
-    return is;
+    const quern_message *message = &parcel->messages[i];
+    return config->publish_shape == SHAPE_FIELDS && !config->max_pending && !parcel->windows[i] && !message->delay_ms &&
+           !message->at_ms && !message->expire_at_ms && !message->key;
 }
 
-static int publish_some(quern_publisher *publisher, const struct parcel *parcel, size_t from, size_t count, int64_t deadline_ns,
+/* How many messages from there on make a batch: bounded by number and by bytes. What needs more than an XADD costs Redis more. */
+static size_t batch_length(const quern_config *config, const struct parcel *parcel, size_t from, bool *are_plain)
+{
+    size_t count = 0, bytes = 0, most = (size_t)config->batch_size;
+    *are_plain = true;
+    for (; from + count < parcel->count && count < most; count++) {
+        bytes += parcel->messages[from + count].data.len;
+        if (count && bytes > BATCH_BYTES) break;
+        if (is_plain(config, parcel, from + count)) continue;
+        if (count >= SPECIAL_MAX) break;
+        *are_plain = false;
+        if (most > SPECIAL_MAX) most = SPECIAL_MAX;
+    }
+    return count;
+}
+
+static int publish_some(quern_publisher *publisher, const struct parcel *parcel, size_t from, size_t *count, int64_t deadline_ns,
                         quern_error *err)
 {
     const quern_config *config = publisher->config;
-    bool is_ordinary = is_plain(config, parcel, from, count), is_marked = !is_ordinary || config->publish_marked;
+    bool are_plain;
+    *count = batch_length(config, parcel, from, &are_plain);
+    bool is_marked = !are_plain || config->publish_marked;
     publisher->has_marked |= is_marked;
     return publish_batch(publisher,
                          &(struct outgoing){.config = config,
@@ -300,9 +301,9 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
                                             .stamps = parcel->stamps,
                                             .messages = parcel->messages + from,
                                             .windows = parcel->windows + from,
-                                            .is_plain = is_ordinary,
+                                            .is_plain = are_plain,
                                             .receipts = parcel->receipts + from,
-                                            .count = count},
+                                            .count = *count},
                          deadline_ns, err);
 }
 
@@ -315,10 +316,10 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
     snprintf(parcel->stamps, sizeof parcel->stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
     for (size_t i = 0; i < parcel->count; i++) memcpy(parcel->receipts[i].created_at, now, sizeof now);
     for (size_t at = 0; at < parcel->count;) {
-        size_t count = batch_length(publisher, parcel->messages + at, parcel->count - at);
+        size_t count;
         if (clock_now_ns() >= deadline_ns)
             return err_set(err, QUERN_E_TIMEOUT, "publish_ms was over before it was this message's turn: other calls took that long");
-        int code = publish_some(publisher, parcel, at, count, deadline_ns, err);
+        int code = publish_some(publisher, parcel, at, &count, deadline_ns, err);
         size_t taken = code ? 0 : count_taken(parcel->receipts + at, count);
         if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);
         if (code) return code;
