@@ -163,6 +163,7 @@ a_stop_after_an_outage_is_as_quick_as_any() {
 
 # Left at once by their process, they would run beside the ones that the next start begins for the same jobs.
 a_second_signal_ends_the_commands_too() {
+    may_leave_threads
     redis_start
     started_quern one run --redis "$url" --threads 1 job -- sh -c 'echo $$ >command; exec sleep 1000'
     run_quern 0 publish --redis "$url" job
