@@ -9,13 +9,13 @@ enum { PAGE = 16, COUNT_MAX = 1000, COUNT_BYTES_MAX = 4 * 1024 * 1024 };
 
 static void take_group(const struct reply *group, struct backlog *backlog)
 {
-    int64_t entries_read = reply_number(look_field(group, "entries-read"), -1);
-    bool has_last = entry_id_read(reply_bytes(look_field(group, "last-delivered-id")), &backlog->last);
+    int64_t entries_read = reply_number(reply_field(group, "entries-read"), -1);
+    bool has_last = entry_id_read(reply_bytes(reply_field(group, "last-delivered-id")), &backlog->last);
     /* Redis says nil of a group that has not read yet, too. */
     if (entries_read < 0 && has_last && backlog->last.ms == 0 && backlog->last.seq == 0) entries_read = 0;
     backlog->has_group = true;
-    backlog->pending = reply_number(look_field(group, "pending"), 0);
-    backlog->lag = reply_number(look_field(group, "lag"), -1);
+    backlog->pending = reply_number(reply_field(group, "pending"), 0);
+    backlog->lag = reply_number(reply_field(group, "lag"), -1);
     backlog->is_settled_known = entries_read >= 0;
     backlog->settled = entries_read - backlog->pending;
 }
@@ -28,7 +28,7 @@ int backlog_read(struct look *look, const char *stream, struct backlog *backlog,
     int code = look_ask(look, &groups, err);
     if (code) return code;
     for (uint32_t i = 0; groups->type == REPLY_ARRAY && i < groups->count; i++)
-        if (bytes_is(reply_bytes(look_field(&groups->items[i], "name")), look->source.group))
+        if (bytes_is(reply_bytes(reply_field(&groups->items[i], "name")), look->source.group))
             take_group(&groups->items[i], backlog);
     return QUERN_OK;
 }

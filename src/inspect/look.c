@@ -103,7 +103,7 @@ int look_for_group(struct look *look, quern_error *err)
     int code = look_ask(look, &groups, err);
     if (code) return code;
     for (uint32_t i = 0; groups->type == REPLY_ARRAY && i < groups->count; i++)
-        if (bytes_is(reply_bytes(look_field(&groups->items[i], "name")), look->source.group)) return QUERN_OK;
+        if (bytes_is(reply_bytes(reply_field(&groups->items[i], "name")), look->source.group)) return QUERN_OK;
     return look_no_group(look, err);
 }
 
@@ -121,11 +121,4 @@ int look_at_clock(struct look *look, quern_error *err)
     if (code) return code;
     look->now_ms = reply_number(reply_item(reply, 0), 0) * 1000 + reply_number(reply_item(reply, 1), 0) / 1000;
     return QUERN_OK;
-}
-
-const struct reply *look_field(const struct reply *list, const char *name)
-{
-    uint32_t i = 0;
-    while (list->type == REPLY_ARRAY && i + 1 < list->count && !bytes_is(reply_bytes(&list->items[i]), name)) i += 2;
-    return reply_item(list, i + 1);
 }

@@ -43,7 +43,4 @@ int look_no_group(struct look *look, quern_error *err); /* says so */
 /* Reads the server's clock again. */
 int look_at_clock(struct look *look, quern_error *err) QUERN_MUST_USE;
 
-/* The value behind a name in an answer of names and values; a nil reply: it is not there. */
-const struct reply *look_field(const struct reply *list, const char *name);
-
 #endif

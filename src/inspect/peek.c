@@ -120,12 +120,12 @@ static json_t *record_of(const struct entry *entry)
     static const char *const texts[] = {"id", "event", "result", "consumer", "finished_at"};
     static const char *const numbers[] = {"wait_ms", "run_ms"};
     json_t *row = row_of(entry->id, NULL);
-    int64_t retries = reply_number(look_field(entry->fields, "retries"), -1);
+    int64_t retries = reply_number(reply_field(entry->fields, "retries"), -1);
     bool is_whole = row && show_number_or_null(row, "retries", retries, retries >= 0);
     for (size_t i = 0; is_whole && i < COUNT_OF(texts); i++)
-        is_whole = show_bytes(row, texts[i], reply_bytes(look_field(entry->fields, texts[i])));
+        is_whole = show_bytes(row, texts[i], reply_bytes(reply_field(entry->fields, texts[i])));
     for (size_t i = 0; is_whole && i < COUNT_OF(numbers); i++)
-        is_whole = show_decimal(row, numbers[i], reply_bytes(look_field(entry->fields, numbers[i])));
+        is_whole = show_decimal(row, numbers[i], reply_bytes(reply_field(entry->fields, numbers[i])));
     if (is_whole) return row;
     json_decref(row);
     return NULL;

@@ -35,12 +35,12 @@ static int take_consumers(struct look *look, const char *stream, struct processe
     if (!more) return err_set(err, QUERN_E_MEMORY, "no memory for %u consumers", (unsigned)reply->count);
     all->at = more;
     for (uint32_t i = 0; i < reply->count; i++) {
-        quern_bytes name = reply_bytes(look_field(&reply->items[i], "name"));
+        quern_bytes name = reply_bytes(reply_field(&reply->items[i], "name"));
         char *copy = bytes_copy(name);
         if (!copy) return err_set(err, QUERN_E_MEMORY, "no memory for the names of consumers");
         all->at[all->count++] = (struct process){.name = {copy, name.len},
-                                                 .held = reply_number(look_field(&reply->items[i], "pending"), 0),
-                                                 .idle_ms = reply_number(look_field(&reply->items[i], "idle"), 0)};
+                                                 .held = reply_number(reply_field(&reply->items[i], "pending"), 0),
+                                                 .idle_ms = reply_number(reply_field(&reply->items[i], "idle"), 0)};
     }
     return QUERN_OK;
 }

@@ -53,11 +53,8 @@ static int read_last(const struct ward *ward, struct entry_id *last, quern_error
     if (code || !reply_number(reply, 0)) return code;
     conn_command(ward->conn, "XINFO", "STREAM", ward->key, NULL);
     if ((code = conn_ask(ward->conn, &reply, err))) return code;
-    for (uint32_t i = 0; reply->type == REPLY_ARRAY && i + 1 < reply->count; i += 2)
-        if (bytes_is(reply_bytes(reply_item(reply, i)), "last-generated-id") &&
-            !entry_id_read(reply_bytes(reply_item(reply, i + 1)), last))
-            return err_set(err, QUERN_E_SERVER, "XINFO STREAM told no id that can be read");
-    return QUERN_OK;
+    if (entry_id_read(reply_bytes(reply_field(reply, "last-generated-id")), last)) return QUERN_OK;
+    return err_set(err, QUERN_E_SERVER, "XINFO STREAM told no id that can be read");
 }
 
 /* Behind which id the group begins. A retry stream holds nothing that was settled. At most once: what was handed to us is never to

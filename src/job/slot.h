@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "config/policy.h"
 #include "job/message.h"
+#include "job/source.h"
 #include "quern.h"
 
 enum slot_state { SLOT_FREE, SLOT_READY, SLOT_RUNNING, SLOT_PENDING, SLOT_DONE, SLOT_STATES };
@@ -113,6 +114,12 @@ struct quern_job {
 static inline uint32_t job_deliveries(const struct quern_job *job)
 {
     return job->message.deliveries_before + atomic_load_explicit(&job->deliveries, memory_order_relaxed);
+}
+
+/* Is it to run with nothing else beside it? */
+static inline bool job_is_alone(const struct quern_job *job)
+{
+    return origin_lane(atomic_load_explicit(&job->origin, memory_order_relaxed)) == LANE_ALONE;
 }
 
 struct slots;

@@ -18,11 +18,6 @@ void gate_open(struct gate *gate)
     futex_wake(&gate->word, INT_MAX);
 }
 
-static bool is_alone(const struct quern_job *job)
-{
-    return origin_lane(atomic_load_explicit(&job->origin, memory_order_relaxed)) == LANE_ALONE;
-}
-
 static bool others_run(struct slots *slots, const struct quern_job *job)
 {
     int64_t now_ns = clock_now_ns();
@@ -70,5 +65,5 @@ static bool wait_before(struct gate *gate, const struct ready *ready, struct que
 
 bool gate_pass(struct gate *gate, struct slots *slots, const struct ready *ready, struct quern_job *job)
 {
-    return is_alone(job) ? close_behind(gate, slots, ready, job) : wait_before(gate, ready, job);
+    return job_is_alone(job) ? close_behind(gate, slots, ready, job) : wait_before(gate, ready, job);
 }

@@ -204,15 +204,10 @@ static bool is_expired(const quern_job *job)
     return job->message.expire_at_ms && clock_unix_ms() >= job->message.expire_at_ms;
 }
 
-static bool is_alone(const quern_job *job)
-{
-    return origin_lane(atomic_load_explicit(&job->origin, memory_order_relaxed)) == LANE_ALONE;
-}
-
 /* One that is to run alone has closed the gate: while nobody pulls it, the others stand still for nothing. */
 static bool keeps_others_waiting(struct worker *worker)
 {
-    if (!is_alone(worker->job) || clock_now_ns() - worker->job->started_ns < NS_PER_S) return false;
+    if (!job_is_alone(worker->job) || clock_now_ns() - worker->job->started_ns < NS_PER_S) return false;
     gate_rest(worker->needs->gate);
     return true;
 }
@@ -225,7 +220,7 @@ static bool leaves_pull(void *given)
            ready_is_paused(worker->needs->ready) || !registry_is_current(worker->needs->registry, worker->table) ||
            slot_has(worker->job, SLOT_LOST) || keeps_others_waiting(worker) ||
            has_lost_touch(worker, worker->job, clock_now_ns()) || is_expired(worker->job) ||
-           (gate_concerns(worker->needs->gate) && !is_alone(worker->job));
+           (gate_concerns(worker->needs->gate) && !job_is_alone(worker->job));
 }
 
 /* It begins when somebody pulls it, and ends by its ticket. */

@@ -52,16 +52,10 @@ static void wake_others(struct settler *settler)
     if (atomic_load(needs->wants_slots) && atomic_exchange(needs->wants_slots, false)) waker_wake(needs->refill);
 }
 
-/* Its count in Redis goes with it, so it goes by a script. */
-static bool is_alone(const struct quern_job *job)
-{
-    return origin_lane(atomic_load_explicit(&job->origin, memory_order_relaxed)) == LANE_ALONE;
-}
-
 /* The job has come to its end. After one that ran alone others may start, and the next of its kind. */
 static void let_go(struct settler *settler, struct quern_job *job)
 {
-    bool was_alone = is_alone(job);
+    bool was_alone = job_is_alone(job);
     slots_free(settler->needs->slots, job);
     if (!was_alone) return;
     gate_open(settler->needs->gate);
@@ -76,7 +70,7 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .outcome = job->outcome,
         .retries = job->message.retries,
         .retry_limit = job->policy.retry_limit,
-        .is_fresh = !is_alone(job) && lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
+        .is_fresh = !job_is_alone(job) && lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
         .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
         .keeps_log = settler->needs->completed_max > 0,
         .is_unpended = settler->needs->is_unpended && !origin_is_private(atomic_load_explicit(&job->origin, memory_order_relaxed)),

@@ -189,6 +189,13 @@ const struct reply *reply_item(const struct reply *reply, uint32_t i)
     return reply->type == REPLY_ARRAY && i < reply->count ? &reply->items[i] : &nil_reply;
 }
 
+const struct reply *reply_field(const struct reply *reply, const char *name)
+{
+    uint32_t i = 0;
+    while (reply->type == REPLY_ARRAY && i + 1 < reply->count && !bytes_is(reply_bytes(&reply->items[i]), name)) i += 2;
+    return reply_item(reply, i + 1);
+}
+
 bool reply_is_error(const struct reply *reply, const char *code)
 {
     size_t len = strlen(code);

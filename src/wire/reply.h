@@ -39,6 +39,8 @@ quern_bytes reply_bytes(const struct reply *reply);
 int64_t reply_number(const struct reply *reply, int64_t fallback);
 /* The i-th item of an array; a nil reply if there is none. Never NULL. */
 const struct reply *reply_item(const struct reply *reply, uint32_t i);
+/* The value behind a name in an array of names and values; a nil reply: it is not there. Never NULL. */
+const struct reply *reply_field(const struct reply *reply, const char *name);
 /* Does an error begin with this code, such as "NOSCRIPT"? */
 bool reply_is_error(const struct reply *reply, const char *code);
 

@@ -37,8 +37,7 @@ end
 local function count_waiting()
   if redis.call('EXISTS', stream) == 0 then return nil end
   for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local info = {}
-    for f = 1, #row, 2 do info[row[f]] = row[f + 1] end
+    local info = map(row)
     if info.name == group then
       if info.lag then return info.lag end
       local count, is_all = count_unread(info['last-delivered-id'])

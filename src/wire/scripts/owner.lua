@@ -9,6 +9,13 @@ local function must_be(key, kind, what)
   end
 end
 
+-- An answer of names and values as a table.
+local function map(row)
+  local fields = {}
+  for i = 1, #row, 2 do fields[row[i]] = row[i + 1] end
+  return fields
+end
+
 -- Which entries of a consumer are pending between two ids: id -> delivery count. bound is all the consumer may hold: a
 -- smaller COUNT would cut off ids that are settled out of order, and so refuse them falsely.
 local function pending_of(stream, group, consumer, low, high, bound)

@@ -13,11 +13,6 @@ local wrong = must_be(KEYS[4], 'zset', KEYS[4])
 for k = 1, 3 do wrong = wrong or must_be(KEYS[k], 'stream', KEYS[k]) end
 if wrong then return wrong end
 
-local function map(row)
-  local fields = {}
-  for i = 1, #row, 2 do fields[row[i]] = row[i + 1] end
-  return fields
-end
 
 local pending, names, processes, name, idle_ms, is_there = 0, {}, 0, '', -1, false
 for k = 1, 3 do

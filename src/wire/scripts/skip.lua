@@ -11,11 +11,6 @@ local stream, retry, group, is_dry, from, last = KEYS[1], KEYS[2], ARGV[1], ARGV
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream')
 if wrong then return wrong end
 
-local function map(row)
-  local fields = {}
-  for i = 1, #row, 2 do fields[row[i]] = row[i + 1] end
-  return fields
-end
 local function stream_of(key) return map(redis.call('XINFO', 'STREAM', key)) end
 local function group_of(key)
   if redis.call('EXISTS', key) == 0 then return nil end
