@@ -254,6 +254,7 @@ QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
 
 QUERN_PUBLIC unsigned quern_job_retries(const quern_job *job);    /* failed attempts before this one */
 QUERN_PUBLIC unsigned quern_job_deliveries(const quern_job *job); /* how often Redis handed it out, this time included */
+QUERN_PUBLIC quern_bytes quern_job_stream(const quern_job *job);   /* of several queues, which: the stream it was published to */
 QUERN_PUBLIC quern_bytes quern_job_consumer(const quern_job *job); /* whose lease it is: this pool's name, unique per start */
 QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);      /* since it was published, by this machine's clock */
 QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeout_ms is over; -1: there is none */
@@ -337,7 +338,7 @@ QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_mes
  * of what the key unique_by says. */
 QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user);
 
-/* Reads the keys redis, stream, group (created if it was set or max_pending is, and is missing), start, batch_size,
+/* Reads the keys redis, stream, queues (of which stream then names one), group (created if it was set or max_pending is, and is missing), start, batch_size,
  * payload_max_bytes, json_depth_max, publish_ms, backoff_ms, backoff_max_ms, publish_marked, publish_shape, publish_queue_max,
  * publish_queue_bytes, unique_by, unique_ms, max_pending, on_max_pending and dead_letter_stream. Copies the config; does not connect
  * yet. Gives. */
@@ -381,8 +382,8 @@ QUERN_PUBLIC size_t quern_publisher_dispatch(quern_publisher *publisher);
 QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeout_ms, quern_error *error) QUERN_MUST_USE;
 
 /* ── Looking into a queue ──────────────────────────────────────────────────────────────────────────────────────────
- * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group,
- * dead_letter_stream and connect_ms, opens a connection of its own and gives JSON text; NULL: see error. It only reads, with
+ * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group, queues (of which
+ * stream then names one), dead_letter_stream and connect_ms, opens a connection of its own and gives JSON text; NULL: see error. It only reads, with
  * commands that a user of Redis needs no other right for: +xinfo +xpending +xrange +xrevrange +xlen +zcard +zrange +exists +type
  * +time +info +select +client|setname +client|id. Any thread, nothing is shared. Waits at most connect_ms for
  * the connection (0: five seconds), and ten seconds for each answer. Numbers change while they are read: those of one text need not add up.

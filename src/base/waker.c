@@ -49,13 +49,27 @@ static void doze(struct waker *waker)
     atomic_store(&waker->is_set, 0);
 }
 
+/* at[0] is the waker's own. */
+static bool wait_at(struct waker *waker, struct pollfd *at, uint32_t count, int64_t deadline_ns)
+{
+    at[0] = (struct pollfd){.fd = waker->fd, .events = POLLIN};
+    int n = poll(at, count, clock_poll_ms(deadline_ns));
+    if (n > 0 && at[0].revents & POLLNVAL)
+        doze(waker);
+    else if (n > 0 && at[0].revents)
+        waker_clear(waker);
+    return n > 0;
+}
+
 bool waker_wait(struct waker *waker, int fd, int64_t deadline_ns)
 {
-    struct pollfd at[] = {{.fd = fd, .events = POLLIN}, {.fd = waker->fd, .events = POLLIN}};
-    int n = poll(at, 2, clock_poll_ms(deadline_ns));
-    if (n > 0 && at[1].revents & POLLNVAL)
-        doze(waker);
-    else if (n > 0 && at[1].revents)
-        waker_clear(waker);
-    return n > 0 && fd >= 0 && at[0].revents != 0;
+    struct pollfd at[2] = {[1] = {.fd = fd, .events = POLLIN}};
+    return wait_at(waker, at, 2, deadline_ns) && fd >= 0 && at[1].revents != 0;
+}
+
+void waker_wait_any(struct waker *waker, const int *fds, uint32_t count, int64_t deadline_ns)
+{
+    struct pollfd at[1 + WAKER_FDS];
+    for (uint32_t i = 0; i < count; i++) at[1 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    wait_at(waker, at, 1 + count, deadline_ns);
 }

@@ -23,5 +23,8 @@ void waker_wake(struct waker *waker);
 void waker_clear(struct waker *waker);
 /* Waits for the waker or for fd (negative: none) to be readable, at most until deadline_ns. Is fd readable? */
 bool waker_wait(struct waker *waker, int fd, int64_t deadline_ns);
+/* The same for several, at most WAKER_FDS; it is not said which. */
+enum { WAKER_FDS = 32 };
+void waker_wait_any(struct waker *waker, const int *fds, uint32_t count, int64_t deadline_ns);
 
 #endif

@@ -18,6 +18,7 @@ enum letter { MOVED = 'm', KEPT = 'k', STUCK = 'e', NOT_YET = 'n', GONE = 'g' };
 struct inquest {
     struct conn *conn;
     const struct journal *journal;
+    uint32_t queue; /* of the journal's sources, which is looked at */
     struct source source;
     struct case_facts facts;
     const struct record **ran; /* those of the journal that are not empty */
@@ -33,7 +34,7 @@ static const struct record *record_of(const struct inquest *inquest, enum lane l
     for (uint32_t i = 0; i < inquest->ran_count; i++) {
         const struct record *record = inquest->ran[i];
         /* Not by the delivery: a lease that was granted anew is the same job's. */
-        if (origin_lane(record->origin) == lane && entry_id_compare(record->entry, row->id) == 0) return record;
+        if (record->origin == LANES * inquest->queue + lane && entry_id_compare(record->entry, row->id) == 0) return record;
     }
     return NULL;
 }
@@ -145,14 +146,25 @@ static int let_it_finish(struct conn *conn, quern_error *err)
     return code;
 }
 
+static int inquire_queue(struct inquest *inquest, quern_error *err)
+{
+    const struct journal_head *head = inquest->journal->head;
+    const struct journal_source *of = &head->sources[inquest->queue];
+    int code = source_open(&inquest->source, of->stream, of->group, NULL, err);
+    for (enum lane lane = 0; lane < LANES && !code; lane++) code = move_lane(inquest, lane, err);
+    if (!code) code = consumers_leave(inquest->conn, &inquest->source, head->consumer, err);
+    source_close(&inquest->source);
+    return code;
+}
+
 static int inquire(struct inquest *inquest, quern_error *err)
 {
     const struct journal *journal = inquest->journal;
     for (uint32_t i = 0; i < journal->head->count; i++)
         if (atomic_load(&journal->records[i].state) != RECORD_EMPTY) inquest->ran[inquest->ran_count++] = &journal->records[i];
     int code = let_it_finish(inquest->conn, err);
-    for (enum lane lane = 0; lane < LANES && !code; lane++) code = move_lane(inquest, lane, err);
-    return code ? code : consumers_leave(inquest->conn, &inquest->source, journal->head->consumer, err);
+    for (inquest->queue = 0; inquest->queue < journal->head->source_count && !code; inquest->queue++) code = inquire_queue(inquest, err);
+    return code;
 }
 
 int blame_settle(struct conn *conn, const struct journal *journal, const char *ended, struct blame_sums *sums, quern_error *err)
@@ -162,9 +174,7 @@ int blame_settle(struct conn *conn, const struct journal *journal, const char *e
     *sums = (struct blame_sums){0};
     inquest.ran = malloc((journal->head->count + 1) * sizeof *inquest.ran);
     if (!inquest.ran) return err_set(err, QUERN_E_MEMORY, "no memory to read a crash journal");
-    int code = source_open(&inquest.source, journal->head->stream, journal->head->group, NULL, err);
-    if (!code) code = inquire(&inquest, err);
-    source_close(&inquest.source);
+    int code = inquire(&inquest, err);
     free(inquest.ran);
     return code;
 }

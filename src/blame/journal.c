@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/uuid.h"
 
-enum { VERSION = 1, COUNT_MAX = 1 << 20 };
+enum { VERSION = 2, COUNT_MAX = 1 << 20 };
 static const char magic[8] = "quernjl";
 
 /* ── whose it is ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -108,10 +108,13 @@ bool journal_is_of_this_boot(const struct journal *journal)
 static void write_words(struct journal_head *head, const struct journal_words *words)
 {
     snprintf(head->redis, sizeof head->redis, "%s", words->redis);
-    snprintf(head->stream, sizeof head->stream, "%s", words->stream);
-    snprintf(head->group, sizeof head->group, "%s", words->group);
     snprintf(head->consumer, sizeof head->consumer, "%s", words->consumer);
     head->alone_after = words->alone_after;
+    head->source_count = words->source_count;
+    for (uint32_t i = 0; i < words->source_count; i++) {
+        snprintf(head->sources[i].stream, sizeof head->sources[i].stream, "%s", words->sources[i].stream);
+        snprintf(head->sources[i].group, sizeof head->sources[i].group, "%s", words->sources[i].group);
+    }
     read_boot(head->boot);
 }
 
@@ -174,12 +177,22 @@ static bool is_text(const char *text, size_t size)
     return memchr(text, 0, size) && *text;
 }
 
+static bool has_sources(const struct journal_head *head)
+{
+    if (!head->source_count || head->source_count > JOURNAL_SOURCES) return false;
+    for (uint32_t i = 0; i < head->source_count; i++) {
+        const struct journal_source *source = &head->sources[i];
+        if (!is_text(source->stream, sizeof source->stream) || !is_text(source->group, sizeof source->group)) return false;
+    }
+    return true;
+}
+
 static bool is_whole(const struct journal *journal)
 {
     const struct journal_head *head = journal->head;
     return memcmp(head->magic, magic, sizeof magic) == 0 && head->version == VERSION && head->count <= COUNT_MAX &&
            journal->bytes >= trace_at(head->count) + JOURNAL_TRACE && is_text(head->redis, JOURNAL_WORD) &&
-           is_text(head->stream, JOURNAL_WORD) && is_text(head->group, JOURNAL_WORD) && is_text(head->consumer, JOURNAL_WORD);
+           is_text(head->consumer, JOURNAL_WORD) && has_sources(head);
 }
 
 struct journal *journal_read(const char *path, bool takes_lock)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "job/source.h"
 #include "quern.h"
 #include "wire/entry.h"
 
@@ -38,7 +39,12 @@ enum journal_state {
     JOURNAL_LEAVES /* it was told to leave: what ran is nobody's fault */
 };
 
-enum { JOURNAL_WORD = 512, JOURNAL_TRACE = 4096 };
+enum { JOURNAL_WORD = 512, JOURNAL_TRACE = 4096, JOURNAL_SOURCES = 32 };
+
+/* A queue that its process worked for. */
+struct journal_source {
+    char stream[JOURNAL_WORD + 1], group[JOURNAL_WORD];
+};
 
 /* The file: a head, the records, and behind them a trace, which may be longer than was meant. */
 struct journal_head {
@@ -47,7 +53,9 @@ struct journal_head {
     _Atomic uint32_t state;
     uint32_t alone_after; /* after how many deliveries without an outcome a job runs alone; 0: never */
     char boot[64];        /* which boot of the machine it was */
-    char redis[JOURNAL_WORD], stream[JOURNAL_WORD], group[JOURNAL_WORD], consumer[JOURNAL_WORD]; /* what it works for */
+    char redis[JOURNAL_WORD], consumer[JOURNAL_WORD]; /* where it works, and as whom */
+    uint32_t source_count;                            /* what it works for, in the order of the records' origins */
+    struct journal_source sources[JOURNAL_SOURCES];
 };
 
 struct journal {
@@ -61,7 +69,9 @@ struct journal {
 };
 
 struct journal_words {
-    const char *redis, *stream, *group, *consumer;
+    const char *redis, *consumer;
+    const struct source *sources; /* at most JOURNAL_SOURCES */
+    uint32_t source_count;
     uint32_t alone_after;
 };
 

@@ -8,10 +8,21 @@
 #include "base/log.h"
 #include "blame/blame.h"
 
+static bool is_ours(const struct journal_source *source, const struct journal_words *words)
+{
+    for (uint32_t i = 0; i < words->source_count; i++)
+        if (!strcmp(source->stream, words->sources[i].stream) && !strcmp(source->group, words->sources[i].group)) return true;
+    return false;
+}
+
+/* One queue in common is enough: a list of queues may have become longer or shorter since, and what is left over of another one is left
+ * over no less. */
 static bool is_same(const struct journal_head *head, const struct journal_words *words)
 {
-    return strcmp(head->redis, words->redis) == 0 && strcmp(head->stream, words->stream) == 0 &&
-           strcmp(head->group, words->group) == 0;
+    if (strcmp(head->redis, words->redis) != 0) return false;
+    for (uint32_t i = 0; i < head->source_count; i++)
+        if (is_ours(&head->sources[i], words)) return true;
+    return false;
 }
 
 static void settle(struct conn *conn, const struct journal *journal, struct log *log)

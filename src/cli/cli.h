@@ -59,6 +59,7 @@ enum { OWN_MAX = 8 };
 struct verb_options {
     const struct verb_option *own; /* at most OWN_MAX; NULL: none */
     bool may_mix;                  /* options may also stand between the verb's words and behind them */
+    bool serves_all;               /* queues: it works for all of them, not for one */
 };
 
 /* Reads -c FILE, then the environment, then every --key and the verb's own options: later beats earlier. *rest is the first argument

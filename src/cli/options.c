@@ -16,6 +16,7 @@ enum { OPTION_HELP = 1000, OPTION_OWN, OPTION_KEY = OPTION_OWN + OWN_MAX };
 struct option_table {
     const char *letters; /* getopt's */
     const struct verb_option *own;
+    bool serves_all;
     const char *own_names[OWN_MAX + 1];
     struct option *at;
     char (*dashed)[40];
@@ -47,6 +48,7 @@ static bool table_open(struct option_table *table, const struct verb_options *op
     const struct config_row *rows = config_rows(&count);
     table->letters = options->may_mix ? ":c:h" : "+:c:h";
     table->own = options->own;
+    table->serves_all = options->serves_all;
     table->at = calloc(4 * count + 2 * OWN_MAX + 2, sizeof *table->at);
     table->dashed = calloc(2 * count + OWN_MAX, sizeof *table->dashed);
     if (!table->at || !table->dashed) return false;
@@ -177,7 +179,10 @@ static int take_option(quern_config *config, const struct option_table *table, i
     const struct config_row *rows = config_rows(&count);
     if (option >= OPTION_KEY) {
         const struct config_row *row = &rows[option - OPTION_KEY];
-        return take_key(config, row, argument_of(row->type == CONFIG_BOOL, argc, argv));
+        int code = take_key(config, row, argument_of(row->type == CONFIG_BOOL, argc, argv));
+        /* Who looks at one queue and names its group means that one, whatever a file says of queues. */
+        if (!code && row->type == CONFIG_GROUP && !table->serves_all) code = quern_config_set(config, "queues", "", NULL);
+        return code;
     }
     if (option < OPTION_OWN) return refuse_option(option, option_word(argv), table->own_names);
     const struct verb_option *own = &table->own[option - OPTION_OWN];

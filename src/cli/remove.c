@@ -3,6 +3,7 @@
 
 #include "cli/print.h"
 #include "cli/view.h"
+#include "config/queues.h"
 
 /* The group stands there as a word, so that none is removed because it is the default. */
 static bool is_right(const struct view *view)
@@ -12,8 +13,11 @@ static bool is_right(const struct view *view)
 
 static char *ask(const struct view *view, quern_error *err)
 {
-    if (quern_config_set(view->config, "group", view->words[0], err)) return NULL;
-    return quern_queue_remove_group(view->config, view_flags(view), err);
+    quern_config *one = served_one(view->config, err);
+    char *answer = NULL;
+    if (one && !quern_config_set(one, "group", view->words[0], err)) answer = quern_queue_remove_group(one, view_flags(view), err);
+    quern_config_free(one);
+    return answer;
 }
 
 static void show(const struct view *view, const json_t *answer)

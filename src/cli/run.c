@@ -162,7 +162,7 @@ static int read_options(struct run *run, quern_config *config, int *rest)
 {
     struct verb_option own[] = {
         {.name = "no_supervise", .is_switch = true, .take = option_switch, .into = &run->goes_unsupervised}, {.name = NULL}};
-    return options_read(config, &(struct verb_options){.own = own}, run->argc, run->argv, rest);
+    return options_read(config, &(struct verb_options){.own = own, .serves_all = true}, run->argc, run->argv, rest);
 }
 
 /* Reads anew what was read at the start, and opens its modules. What is wrong has been said. */

@@ -3,6 +3,7 @@
 
 #include "cli/print.h"
 #include "cli/view.h"
+#include "config/queues.h"
 
 enum { SAMPLE_MS = 1000, SAMPLE_MAX_MS = 3600000 };
 
@@ -26,15 +27,34 @@ static const struct column queue[] = {
 static const struct column processes[] = {
     {"PROCESS", "consumer", CELL_TEXT}, {"HELD", "held", CELL_NUMBER}, {"IDLE", "idle_ms", CELL_MS}, {NULL}};
 
-static char *ask(const struct view *view, quern_error *err)
+/* A list of them, in the order of the queues. */
+static char *ask_each(const struct view *view, const struct served *served, quern_error *err)
 {
-    return quern_queue_stats(view->config, view->sample_ms, err);
+    json_t *list = json_array();
+    char *text = NULL;
+    bool is_whole = list != NULL;
+    for (size_t i = 0; i < served->count && is_whole; i++) {
+        char *one = quern_queue_stats(served->at[i], view->sample_ms, err);
+        is_whole = one && json_array_append_new(list, json_loads(one, JSON_ALLOW_NUL, NULL)) == 0;
+        quern_free(one);
+    }
+    if (is_whole) text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
 }
 
-static void show(const struct view *view, const json_t *answer)
+static char *ask(const struct view *view, quern_error *err)
+{
+    struct served served;
+    if (served_open(view->config, &served, err)) return NULL;
+    char *answer = served.count == 1 ? quern_queue_stats(served.at[0], view->sample_ms, err) : ask_each(view, &served, err);
+    served_close(&served);
+    return answer;
+}
+
+static void show_one(const json_t *answer)
 {
     const json_t *list = json_object_get(answer, "processes");
-    (void)view;
     print_object(answer, queue);
     if (json_array_size(list)) putchar('\n');
     if (json_array_size(list)) print_table(list, processes);
@@ -43,6 +63,16 @@ static void show(const struct view *view, const json_t *answer)
     else if (json_is_null(json_object_get(answer, "waiting")))
         say("at least %lld wait: Redis cannot tell how many, as some were deleted unread",
             (long long)json_integer_value(json_object_get(answer, "waiting_at_least")));
+}
+
+static void show(const struct view *view, const json_t *answer)
+{
+    (void)view;
+    if (json_is_object(answer)) show_one(answer);
+    for (size_t i = 0; i < json_array_size(answer); i++) {
+        if (i) putchar('\n');
+        show_one(json_array_get(answer, i));
+    }
 }
 
 int verb_stats(int argc, char **argv)

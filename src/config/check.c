@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "config/queues.h"
 #include "config/workers.h"
 
 /* ── Words ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -55,7 +56,7 @@ void check_unknown(const char *where, const char *name, unsigned flags, const ch
     if (near)
         problems_add(problems, key, "there is no such key; did you mean %s?", near);
     else
-        problems_add(problems, key, "there is no such key%s; remove it", flags & CONFIG_PER_EVENT ? " for one event" : "");
+        problems_add(problems, key, "there is no such key%s; remove it", flags & CONFIG_PER_EVENT ? " for one event" : flags & CONFIG_PER_QUEUE ? " for one queue" : "");
 }
 
 /* ── Checks ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -155,6 +156,16 @@ static bool check_workers(const struct config_row *row, const json_t *json, cons
     return problems->count == before;
 }
 
+static bool check_queues(const struct config_row *row, const json_t *json, const char *key, struct problems *problems)
+{
+    size_t before = problems->count;
+    if (!json_is_array(json)) return refuse(row, json, key, "is not a list", problems);
+    if ((int64_t)json_array_size(json) < row->min) return refuse(row, json, key, "without queues has nothing to do", problems);
+    if ((int64_t)json_array_size(json) > row->max) return refuse(row, json, key, "is too long", problems);
+    queues_check(json, key, problems);
+    return problems->count == before;
+}
+
 /* ── One line per type ───────────────────────────────────────────────────────────────────────────────────────────── */
 
 typedef bool check_fn(const struct config_row *row, const json_t *json, const char *key, struct problems *problems);
@@ -163,7 +174,7 @@ static check_fn *const checks[CONFIG_TYPES] = {
     [CONFIG_TEXT] = check_text,       [CONFIG_NAME] = check_text,     [CONFIG_GROUP] = check_text,
     [CONFIG_START] = check_text,      [CONFIG_NUMBER] = check_number, [CONFIG_THREADS] = check_threads,
     [CONFIG_BOOL] = check_bool,       [CONFIG_CHOICE] = check_choice, [CONFIG_GROUPS] = check_groups,
-    [CONFIG_WORKERS] = check_workers,
+    [CONFIG_WORKERS] = check_workers, [CONFIG_QUEUES] = check_queues,
 };
 
 bool check_value(const struct config_row *row, const json_t *json, const char *key, struct problems *problems)

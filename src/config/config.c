@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "config/check.h"
 #include "config/handlers.h"
+#include "config/queues.h"
 #include "config/table.h"
 #include "config/value.h"
 
@@ -67,6 +68,8 @@ quern_config *config_copy(const quern_config *config)
         return NULL;
     }
     copy->group_is_given = config->group_is_given;
+    copy->stream_is_given = config->stream_is_given;
+    copy->weight = config->weight;
     copy->lanes = config->lanes;
     copy->alone_waits = config->alone_waits;
     copy->alone_user = config->alone_user;
@@ -83,6 +86,7 @@ quern_config *config_copy(const quern_config *config)
 void config_note_given(quern_config *config, const struct config_row *row)
 {
     if (row->type == CONFIG_GROUP) config->group_is_given = true;
+    if (row->at == offsetof(struct quern_config, stream)) config->stream_is_given = true;
 }
 
 void config_replace(quern_config *config, quern_config *next)
@@ -169,7 +173,7 @@ static bool list_has(const struct config_list *list, const char *text)
     return false;
 }
 
-int config_check(const quern_config *config, quern_error *err)
+static int check_one(const quern_config *config, quern_error *err)
 {
     if (config_heartbeat_ms(config) * 2 >= config->lease_ms)
         return err_set(err, QUERN_E_CONFIG,
@@ -194,4 +198,14 @@ int config_check(const quern_config *config, quern_error *err)
             return err_set(err, QUERN_E_CONFIG, "ignored_groups: \"%s\" is in required_groups too; remove it in one of them",
                            config->required_groups.texts[i]);
     return QUERN_OK;
+}
+
+int config_check(const quern_config *config, quern_error *err)
+{
+    struct served served;
+    int code = served_open(config, &served, err);
+    if (code) return code;
+    for (size_t i = 0; i < served.count && !code; i++) code = check_one(served.at[i], err);
+    served_close(&served);
+    return code;
 }

@@ -57,6 +57,9 @@ struct quern_config {
     char *redis;                             /* a URL; NULL: not set (the program then takes "embedded:") */
     char *stream, *group, *start, *consumer; /* consumer may be NULL */
     bool group_is_given;                     /* not by default: a publisher then creates it */
+    bool stream_is_given;                    /* likewise: of several queues, that one is meant */
+    struct config_list queues;               /* JSON objects as texts; none: stream and group are the only one (config/queues) */
+    uint32_t weight;                         /* set by config/queues only: of one queue among others; 0: they are served in order */
     unsigned threads;                        /* 0: auto */
     /* leases */
     int64_t lease_ms, heartbeat_ms, reap_ms; /* heartbeat_ms 0: a sixth of the lease */
@@ -135,7 +138,7 @@ int64_t config_heartbeat_ms(const quern_config *config);
 /* The longest BLOCK of a read in ms: block_ms, but never over a quarter of the lease. */
 int64_t config_block_ms(const quern_config *config);
 
-/* What no single key can know (the rest its setter has refused): a heartbeat of half the lease or more, a group that trimming
+/* What no single key can know, of each queue (the rest its setter has refused): a heartbeat of half the lease or more, a group that trimming
  * shall not wait for although it is our own or required. QUERN_OK, or QUERN_E_CONFIG and err says which keys disagree. */
 int config_check(const quern_config *config, quern_error *err) QUERN_MUST_USE;
 

@@ -24,6 +24,7 @@ enum config_type {
     CONFIG_CHOICE,  /* [int] the place in choices, from 0 */
     CONFIG_GROUPS,  /* [struct config_list] */
     CONFIG_WORKERS, /* [struct config_workers] */
+    CONFIG_QUEUES,  /* [struct config_list] JSON objects as texts */
     CONFIG_TYPES
 };
 
@@ -32,7 +33,8 @@ enum config_flag {
     CONFIG_SECRET = 2,    /* its value never appears in a text of ours */
     CONFIG_PER_EVENT = 4, /* a handler or a worker may have its own: policy_at */
     CONFIG_LIVE = 8,      /* can change while jobs run (pool/reload) */
-    CONFIG_PUBLISHER = 16 /* means something to a publisher only: a pool has nothing of it to change */
+    CONFIG_PUBLISHER = 16, /* means something to a publisher only: a pool has nothing of it to change */
+    CONFIG_PER_QUEUE = 32  /* an element of queues may have its own */
 };
 
 struct config_row {

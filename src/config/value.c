@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "config/check.h"
 #include "config/config.h"
+#include "config/queues.h"
 #include "config/workers.h"
 
 /* ── Members ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -149,6 +150,23 @@ static json_t *show_workers(const struct config_row *row, const void *member)
     return workers->count ? workers_show(workers) : json_null();
 }
 
+static bool store_queues(const struct config_row *row, const json_t *json, void *member)
+{
+    (void)row;
+    struct config_list queues = {0};
+    if (!json_is_null(json) && !queues_read(json, &queues)) return false;
+    clear_groups(member);
+    *(struct config_list *)member = queues;
+    return true;
+}
+
+static json_t *show_queues(const struct config_row *row, const void *member)
+{
+    (void)row;
+    const struct config_list *queues = member;
+    return queues->count ? queues_show(queues) : json_null();
+}
+
 /* ── One line per type ───────────────────────────────────────────────────────────────────────────────────────────── */
 
 static const struct {
@@ -167,6 +185,7 @@ static const struct {
     [CONFIG_CHOICE] = {store_choice, show_choice, NULL, true},
     [CONFIG_GROUPS] = {store_groups, show_groups, clear_groups, false},
     [CONFIG_WORKERS] = {store_workers, show_workers, clear_workers, false},
+    [CONFIG_QUEUES] = {store_queues, show_queues, clear_groups, false},
 };
 
 bool value_is_starved(const json_error_t *error)

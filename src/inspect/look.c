@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "config/queues.h"
 #include "wire/cluster.h"
 #include "wire/group.h"
 
@@ -41,8 +42,12 @@ int look_open(struct look *look, const quern_config *config, quern_error *err)
 
 int look_open_as(struct look *look, const quern_config *config, const char *name, quern_error *err)
 {
+    quern_error own;
     *look = (struct look){0};
+    if (!err) err = &own;
     if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
+    if (!(look->config = served_one(config, err))) return err->code;
+    config = look->config;
     int code = source_open(&look->source, config->stream, config->group, config->dead_letter_stream, err);
     if (!code) code = connect_to(look, config, name, err);
     if (!code) code = check_keys(look, err);
@@ -56,6 +61,7 @@ void look_close(struct look *look)
     conn_close(look->conn);
     url_free(&look->url);
     source_close(&look->source);
+    quern_config_free(look->config);
     *look = (struct look){0};
 }
 

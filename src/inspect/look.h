@@ -14,6 +14,7 @@
 #include "wire/conn.h"
 
 struct look {
+    quern_config *config; /* of the one queue that is looked at (config/queues) */
     struct url url;
     struct source source;
     struct conn *conn;

@@ -81,6 +81,19 @@ static bool put_redis(json_t *root, const struct stats *stats)
                                         {NULL, 0}});
 }
 
+static bool put_queues(json_t *root, const struct stats *stats)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < stats->queue_count; i++) {
+        const struct stats_queue *queue = &stats->queues[i];
+        if (json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I}", "stream", queue->stream, "group", queue->group, "weight",
+                                                  (json_int_t)queue->weight, "fetched", (json_int_t)queue->fetched, "held",
+                                                  (json_int_t)queue->held)))
+            return json_decref(list), false;
+    }
+    return json_object_set_new(root, "queues", list) == 0;
+}
+
 char *stats_text(const struct stats *stats)
 {
     json_t *root =
@@ -97,7 +110,7 @@ char *stats_text(const struct stats *stats)
                                                         {"reply_bytes", stats->reply_bytes},
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
-                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats);
+                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) && put_queues(root, stats);
     char *text = is_whole ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;

@@ -7,9 +7,18 @@
 #define QUERN_INSPECT_STATS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+/* One of the pool's queues. */
+struct stats_queue {
+    const char *stream, *group;
+    int64_t weight, fetched, held;
+};
+
 struct stats {
+    const struct stats_queue *queues;
+    size_t queue_count;
     const char *stream, *group, *consumer;
     bool is_stopping, is_paused, is_up;
     const char *unhealthy_because; /* NULL: it is healthy */

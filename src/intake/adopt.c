@@ -94,12 +94,14 @@ static int adopt_origin(const struct dispatcher_needs *needs, struct reserve *re
 }
 
 int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct high *high, struct conn *conn,
-              uint32_t at_once, bool *has_more, quern_error *err)
+              const uint32_t *queues, uint32_t count, uint32_t at_once, bool *has_more, quern_error *err)
 {
     int code = QUERN_OK;
     *has_more = false;
-    for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++)
-        if (origin_lane(origin) != LANE_ALONE) /* upkeep/alone adopts its own */
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t lane = LANE_STREAM; lane < LANE_ALONE && !code; lane++) { /* upkeep/alone adopts its own */
+            uint32_t origin = LANES * queues[i] + lane;
             code = adopt_origin(needs, reserve, &high[origin], conn, origin, at_once, has_more, err);
+        }
     return code;
 }

@@ -10,10 +10,10 @@
 
 #include "intake/admit.h"
 
-/* All sources, both streams; at most at_once in one answer (1 to ADOPT_PAGE). As many as there are free slots for: *has_more says that
+/* Of these queues both streams; at most at_once in one answer (1 to ADOPT_PAGE). As many as there are free slots for: *has_more says that
  * some were passed over. Waits for answers. */
 enum { ADOPT_PAGE = 128 };
 int adopt_all(const struct dispatcher_needs *needs, struct reserve *reserve, struct high *high, struct conn *conn,
-              uint32_t at_once, bool *has_more, quern_error *err) QUERN_MUST_USE;
+              const uint32_t *queues, uint32_t count, uint32_t at_once, bool *has_more, quern_error *err) QUERN_MUST_USE;
 
 #endif

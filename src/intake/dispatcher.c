@@ -2,96 +2,77 @@
 #include "intake/dispatcher.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "intake/admit.h"
 #include "intake/adopt.h"
+#include "intake/demand.h"
 #include "intake/giveback.h"
 #include "intake/heal.h"
-#include "intake/plan.h"
+#include "intake/order.h"
+#include "intake/tap.h"
 
-enum { READS = 2, STREAMS = 2 /* that one reads */, EMPTY_BLOCK_MS = 50, NUDGE_MS = 5, MEAN_WEIGHT = 4 };
-
-/* A read that was sent and not answered yet. */
-struct read {
-    uint32_t source, count;
-    bool is_blocking;
-    bool is_last_look; /* nothing was held when it was sent: what ends later may bring a retry behind it */
-    int64_t sent_ns;
-};
+enum { NUDGE_MS = 5, LOOK_MS = 5 /* how soon other queues are looked at again while one is read */ };
 
 struct dispatcher {
     const struct dispatcher_needs *needs;
-    struct link link;
-    const struct conn *adopted_on; /* the connection on which strays were looked for */
-    bool has_failed_to_adopt;
-    struct reserve reserve;
-    struct high *high;        /* per origin */
-    int64_t next_heal_ns;     /* not before */
-    struct read reads[READS]; /* the oldest first */
-    uint32_t read_count;
-    uint32_t admitting; /* entries of a reply that was taken but not admitted yet: they will need slots of the reserve */
-    uint32_t next_source;
-    bool was_short;      /* the last reply held less than was asked for: block the next time */
-    int64_t entry_bytes; /* of an entry, of late */
-    int64_t mean_ns, jobs_before, run_ns_before;
-    int64_t progress_ns; /* when it was last seen that a job had ended, or a thread had none */
+    struct tap *taps;
+    uint32_t tap_count;
+    uint32_t tap_of[QUEUES_MAX]; /* per queue */
+    struct order order;
+    struct demand demand;
+    struct high *high;   /* per origin */
+    uint64_t admissions; /* so many entries have come */
+    int64_t stirred_ns;
     int64_t paused_ns;   /* when it was last seen that the pool was paused */
+    bool lacks_slots;    /* for a read that was wanted */
 };
 
-/* ── what to ask for ─────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* Where a thread has nothing to do, nothing stands still. Looked at also when a reply comes: the threads may be busy with it before
- * the next plan is made. */
-static void see_idleness(struct dispatcher *dispatcher)
+static struct in_flight in_flight(const struct dispatcher *dispatcher)
 {
-    if (ready_sleepers(dispatcher->needs->ready)) dispatcher->progress_ns = clock_now_ns();
-}
-
-static uint32_t measure(struct dispatcher *dispatcher)
-{
-    uint32_t threads;
-    int64_t jobs, run_ns;
-    dispatcher->needs->read_crew(dispatcher->needs->crew, &threads, &jobs, &run_ns);
-    if (jobs > dispatcher->jobs_before) {
-        int64_t of_late_ns = (run_ns - dispatcher->run_ns_before) / (jobs - dispatcher->jobs_before);
-        dispatcher->mean_ns =
-            dispatcher->mean_ns ? dispatcher->mean_ns + (of_late_ns - dispatcher->mean_ns) / MEAN_WEIGHT : of_late_ns;
-        if (dispatcher->mean_ns < 1) dispatcher->mean_ns = 1;
+    struct in_flight sum = {0, 0};
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
+        const struct tap *tap = &dispatcher->taps[i];
+        for (uint32_t r = 0; r < tap->read_count; r++) {
+            sum.slots += tap_slots(tap, &tap->reads[r]);
+            sum.jobs += tap->reads[r].is_blocking ? 0 : tap->reads[r].count;
+        }
     }
-    if (jobs > dispatcher->jobs_before) dispatcher->progress_ns = clock_now_ns();
-    see_idleness(dispatcher);
-    dispatcher->jobs_before = jobs;
-    dispatcher->run_ns_before = run_ns;
-    return threads;
+    return sum;
 }
 
-/* What a job takes. Where every thread is busy and none has ended a job for a while, it takes at least so long by now, whatever the
- * jobs before it took: what is fetched then would only wait. */
-static int64_t expected_ns(const struct dispatcher *dispatcher)
+/* Since when Redis owes us an answer, for who asks whether we are well. */
+static void note_owed(const struct dispatcher *dispatcher)
 {
-    if (!dispatcher->mean_ns || ready_sleepers(dispatcher->needs->ready)) return dispatcher->mean_ns;
-    int64_t standing_ns = clock_now_ns() - dispatcher->progress_ns;
-    return standing_ns > dispatcher->mean_ns ? standing_ns : dispatcher->mean_ns;
+    int64_t oldest_ns = 0;
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
+        const struct tap *tap = &dispatcher->taps[i];
+        if (tap->read_count && (!oldest_ns || tap->reads[0].sent_ns < oldest_ns)) oldest_ns = tap->reads[0].sent_ns;
+    }
+    counter_set(&dispatcher->needs->counters->owed_ns, oldest_ns);
 }
 
-static uint32_t asked(const struct dispatcher *dispatcher)
+/* Each queue that nobody waits for by a blocking read may have something by now; not the one that was just looked at. */
+enum { NO_QUEUE = UINT32_MAX };
+static void stir(struct dispatcher *dispatcher, uint32_t looked_at)
 {
-    uint32_t asked = 0;
-    for (uint32_t i = 0; i < dispatcher->read_count; i++) asked += dispatcher->reads[i].count;
-    return asked;
+    dispatcher->stirred_ns = clock_now_ns();
+    for (uint32_t queue = 0; queue < dispatcher->order.count; queue++)
+        if (queue != looked_at && !tap_is_blocked(&dispatcher->taps[dispatcher->tap_of[queue]]))
+            order_stir(&dispatcher->order, queue);
 }
 
-static bool nothing_held(const struct dispatcher *dispatcher)
+static void stir_tap(struct dispatcher *dispatcher, const struct tap *tap)
 {
-    return slots_free_count(dispatcher->needs->slots) + dispatcher->reserve.count == slots_count(dispatcher->needs->slots);
+    for (uint32_t i = 0; i < tap->queue_count; i++) order_stir(&dispatcher->order, tap->queues[i]);
 }
 
-/* After a heal, what runs is to get its lease back before it ends, whether or not there is a thread for what comes with it. */
+/* ── after a heal: what runs is to get its lease back before it ends ─────────────────────────────────────────────── */
+
 static bool is_owed(const struct dispatcher *dispatcher)
 {
     for (uint32_t i = 0; i < LANES * dispatcher->needs->source_count; i++)
@@ -99,11 +80,10 @@ static bool is_owed(const struct dispatcher *dispatcher)
     return false;
 }
 
-/* There is no more: what was owed is not in the stream, or is another's. */
-static void forgive(struct dispatcher *dispatcher)
+/* There is no more of a queue: what was owed is not in its stream, or is another's. */
+static void forgive(struct dispatcher *dispatcher, uint32_t queue)
 {
-    for (uint32_t i = 0; i < LANES * dispatcher->needs->source_count; i++)
-        dispatcher->high[i].owed = (struct entry_id){0, 0};
+    for (uint32_t lane = 0; lane < LANES; lane++) dispatcher->high[LANES * queue + lane].owed = (struct entry_id){0, 0};
 }
 
 /* What comes to its end now need not wait for a new lease. */
@@ -113,109 +93,16 @@ static void see_owed(const struct dispatcher *dispatcher)
     if (atomic_load_explicit(until_ns, memory_order_relaxed) && !is_owed(dispatcher)) atomic_store(until_ns, 0);
 }
 
+/* Whether or not there is a thread for what comes with it. */
 static struct plan make_plan(struct dispatcher *dispatcher)
 {
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    uint32_t threads = measure(dispatcher), in_flight = asked(dispatcher);
-    uint32_t spare = dispatcher->reserve.count - STREAMS * in_flight - dispatcher->admitting;
-    struct plan made = plan(&(struct plan_facts){
-        .threads = threads,
-        .idle_threads = ready_sleepers(needs->ready),
-        .waiting = ready_length(needs->ready) + dispatcher->admitting,
-        .asked = in_flight,
-        .free = slots_free_count(needs->slots) + spare,
-        .mean_ns = expected_ns(dispatcher),
-        .prefetch_ns = needs->is_unpended ? 0 : needs->prefetch_ns,
-        .prefetch_max = needs->prefetch_max,
-        .batch_size = needs->batch_size,
-        .entry_bytes = dispatcher->entry_bytes,
-        .holds_nothing = nothing_held(dispatcher) && !in_flight,
-        .used_bytes = chunk_pool_used_bytes(needs->chunks),
-        .max_bytes = needs->prefetch_bytes,
-    });
-    uint32_t free = (slots_free_count(needs->slots) + spare) / STREAMS;
-    if (!made.count && !in_flight && is_owed(dispatcher)) made.count = free < needs->batch_size ? free : needs->batch_size;
-    ready_set_worth(needs->ready, made.worth);
+    struct in_flight sum = in_flight(dispatcher);
+    struct plan made = demand_plan(&dispatcher->demand, sum);
+    if (!made.count && !sum.jobs && is_owed(dispatcher)) made.count = demand_room(&dispatcher->demand, sum);
     return made;
 }
 
-/* Has the reserve what the reads in flight may bring, and count per stream more? Takes it if the table has it. */
-static bool reserve_for(struct dispatcher *dispatcher, uint32_t count)
-{
-    uint32_t needed = STREAMS * (asked(dispatcher) + count) + dispatcher->admitting;
-    while (dispatcher->reserve.count < needed) {
-        struct quern_job *job = slots_reserve(dispatcher->needs->slots);
-        if (!job) return false;
-        dispatcher->reserve.jobs[dispatcher->reserve.count++] = job;
-    }
-    return true;
-}
-
-/* Gives back what no read in flight may need. */
-static void reserve_shrink(struct dispatcher *dispatcher)
-{
-    uint32_t needed = STREAMS * asked(dispatcher);
-    while (dispatcher->reserve.count > needed)
-        slots_unreserve(dispatcher->needs->slots, dispatcher->reserve.jobs[--dispatcher->reserve.count]);
-}
-
-/* ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-static void put_read(const struct dispatcher_needs *needs, struct conn *conn, const struct read *read)
-{
-    const struct source *source = &needs->sources[read->source];
-    conn_begin(conn, (read->is_blocking ? 13u : 11u) + needs->is_unpended);
-    conn_arg_text(conn, "XREADGROUP");
-    conn_arg_text(conn, "GROUP");
-    conn_arg_text(conn, source->group);
-    conn_arg_text(conn, needs->consumer);
-    conn_arg_text(conn, "COUNT");
-    conn_arg_number(conn, read->count);
-    if (read->is_blocking) {
-        conn_arg_text(conn, "BLOCK");
-        conn_arg_number(conn, needs->until_empty ? EMPTY_BLOCK_MS : needs->block_ms);
-    }
-    if (needs->is_unpended) conn_arg_text(conn, "NOACK");
-    conn_arg_text(conn, "STREAMS");
-    conn_arg_text(conn, source->retry);
-    conn_arg_text(conn, source->stream);
-    conn_arg_text(conn, ">");
-    conn_arg_text(conn, ">");
-}
-
-/* The oldest read was answered. */
-static struct read take_read(struct dispatcher *dispatcher)
-{
-    struct read read = dispatcher->reads[0];
-    dispatcher->reads[0] = dispatcher->reads[1];
-    dispatcher->read_count--;
-    if (read.is_blocking) atomic_store(dispatcher->needs->blocked_id, 0);
-    return read;
-}
-
-static int send_read(struct dispatcher *dispatcher, struct conn *conn, uint32_t count, quern_error *err)
-{
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    struct read *read = &dispatcher->reads[dispatcher->read_count++];
-    *read = (struct read){
-        .source = dispatcher->next_source,
-        .count = count,
-        .is_blocking = dispatcher->was_short && needs->source_count == 1,
-        .is_last_look = nothing_held(dispatcher) && !slots_ghost_count(needs->slots),
-        .sent_ns = clock_now_ns(),
-    };
-    dispatcher->next_source = (dispatcher->next_source + 1) % needs->source_count;
-    /* Said first, then looked whether to stop: so either the reaper sees that it has to unblock us, or we see the stop. */
-    if (read->is_blocking) atomic_store(needs->blocked_id, conn_client_id(conn));
-    if (read->is_blocking && atomic_load(needs->is_stopping)) {
-        take_read(dispatcher);
-        return QUERN_OK;
-    }
-    put_read(needs, conn, read);
-    counter_add(&needs->counters->reads, 1);
-    if (!counter_read(&needs->counters->owed_ns)) counter_set(&needs->counters->owed_ns, read->sent_ns);
-    return conn_send(conn, conn_answer_deadline(conn), err);
-}
+/* ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* Nothing is read for a pool that is paused or stops. */
 static bool may_read(const struct dispatcher_needs *needs)
@@ -223,27 +110,85 @@ static bool may_read(const struct dispatcher_needs *needs)
     return !ready_is_paused(needs->ready) && !atomic_load(needs->is_stopping);
 }
 
-/* Sends what the plan allows: two reads at most; one if the last reply was short. */
-static int send_reads(struct dispatcher *dispatcher, struct conn *conn, struct plan *made, quern_error *err)
+static bool wants_heal(const struct dispatcher *dispatcher, const struct tap *tap)
 {
-    int code = QUERN_OK;
-    while (!code && may_read(dispatcher->needs)) {
-        uint32_t most = dispatcher->was_short ? 1 : READS;
-        *made = make_plan(dispatcher);
-        if (dispatcher->read_count >= most || !made->count || !reserve_for(dispatcher, made->count)) break;
-        code = send_read(dispatcher, conn, made->count, err);
+    return tap->is_ill || atomic_load(dispatcher->needs->heals) != tap->healed;
+}
+
+/* Could another read go out on it? */
+static bool is_open(const struct dispatcher *dispatcher, const struct tap *tap)
+{
+    return tap->link.conn && !tap->trouble.code && tap->adopted_on == tap->link.conn && !wants_heal(dispatcher, tap) &&
+           !tap_is_blocked(tap) && tap->read_count < READS;
+}
+
+static bool is_any_open(const struct dispatcher *dispatcher)
+{
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++)
+        if (is_open(dispatcher, &dispatcher->taps[i])) return true;
+    return false;
+}
+
+static uint32_t reads_of(const struct dispatcher *dispatcher, uint32_t queue)
+{
+    const struct tap *tap = &dispatcher->taps[dispatcher->tap_of[queue]];
+    uint32_t reads = 0;
+    if (!is_open(dispatcher, tap)) return ORDER_BARRED;
+    for (uint32_t i = 0; i < tap->read_count; i++) reads += tap->reads[i].queue == queue;
+    return reads;
+}
+
+static bool is_dry(const struct dispatcher *dispatcher, const struct tap *tap)
+{
+    for (uint32_t i = 0; i < tap->queue_count; i++)
+        if (dispatcher->order.queues[tap->queues[i]].state != ORDER_DRY) return false;
+    return true;
+}
+
+/* The next read of one queue; once none has anything left, a blocking one of each tap. NULL: there is none to send. */
+static struct tap *choose(struct dispatcher *dispatcher, uint32_t count, struct read *read)
+{
+    uint32_t reads[QUEUES_MAX];
+    for (uint32_t queue = 0; queue < dispatcher->order.count; queue++) reads[queue] = reads_of(dispatcher, queue);
+    int next = order_next(&dispatcher->order, reads);
+    *read = (struct read){.queue = (uint32_t)next, .count = count};
+    if (next >= 0) return &dispatcher->taps[dispatcher->tap_of[next]];
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
+        struct tap *tap = &dispatcher->taps[i];
+        if (!is_open(dispatcher, tap) || tap->read_count || !is_dry(dispatcher, tap)) continue;
+        /* Where several wait for the same threads each asks for one: the first to come tells the others to look. */
+        *read = (struct read){.is_of_all = tap->queue_count > 1,
+                              .queue = tap->queues[0],
+                              .count = dispatcher->order.count > 1 ? 1 : count,
+                              .is_blocking = true};
+        return tap;
     }
-    return code;
+    return NULL;
 }
 
-/* Which of the source's two streams a part of the reply speaks of. */
-static uint32_t origin_of(const struct dispatcher_needs *needs, const struct read *read, quern_bytes key)
+static void send_reads(struct dispatcher *dispatcher, struct plan *made)
 {
-    bool is_retry = bytes_is(key, needs->sources[read->source].retry);
-    return LANES * read->source + (is_retry ? LANE_RETRY : LANE_STREAM);
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    struct read read;
+    dispatcher->lacks_slots = false;
+    while (may_read(needs)) {
+        *made = make_plan(dispatcher);
+        struct tap *tap = made->count ? choose(dispatcher, made->count, &read) : NULL;
+        if (!tap) return;
+        dispatcher->lacks_slots = !demand_reserve(&dispatcher->demand, in_flight(dispatcher), tap_slots(tap, &read));
+        if (dispatcher->lacks_slots) return;
+        read.is_last_look = demand_holds_nothing(&dispatcher->demand) && !slots_ghost_count(needs->slots);
+        read.admissions = dispatcher->admissions;
+        read.sent_ns = clock_now_ns();
+        if (!read.is_blocking) order_asks(&dispatcher->order, read.queue, read.count);
+        tap_send(tap, needs, &read);
+        note_owed(dispatcher);
+    }
 }
 
-/* How many entries a reply holds, and how many of them belong to its fuller stream. */
+/* ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* How many entries a reply holds, and how many of them belong to its fullest stream. */
 static uint32_t count_entries(const struct reply *reply, uint32_t *fullest)
 {
     uint32_t all = 0;
@@ -256,7 +201,33 @@ static uint32_t count_entries(const struct reply *reply, uint32_t *fullest)
     return all;
 }
 
-static void admit_reply(struct dispatcher *dispatcher, const struct read *read, const struct reply *reply)
+/* until_empty: nothing is left once each tap was looked at in vain while nothing was held, and nothing has come since. */
+static void see_emptiness(struct dispatcher *dispatcher, struct tap *tap, const struct read *read, uint32_t came)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    bool is_empty = true;
+    for (uint32_t i = 0; came && i < dispatcher->tap_count; i++) dispatcher->taps[i].is_empty = false;
+    tap->is_empty = read->is_blocking && read->is_last_look && !came && read->admissions == dispatcher->admissions;
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) is_empty = is_empty && dispatcher->taps[i].is_empty;
+    if (needs->until_empty && is_empty && may_read(needs) && !atomic_load(needs->alone_waits)) needs->stop(needs->pool);
+}
+
+/* What the answer tells of the queues that were asked. The others are looked at again before long: an urgent job may be there by now. */
+static bool see_queues(struct dispatcher *dispatcher, struct tap *tap, const struct read *read, uint32_t came, uint32_t fullest)
+{
+    bool is_full = fullest >= read->count;
+    uint32_t asked = read->is_blocking ? 0 : read->count, count = read->is_of_all ? tap->queue_count : 1;
+    const uint32_t *queues = read->is_of_all ? tap->queues : &read->queue;
+    for (uint32_t i = 0; !is_full && i < count; i++) forgive(dispatcher, queues[i]);
+    if (!read->is_of_all) order_gets(&dispatcher->order, read->queue, asked, came, is_full);
+    if (read->is_of_all && came)
+        stir(dispatcher, NO_QUEUE);
+    else if (came && clock_now_ns() - dispatcher->stirred_ns >= LOOK_MS * NS_PER_MS)
+        stir(dispatcher, read->queue);
+    return is_full;
+}
+
+static void admit_reply(struct dispatcher *dispatcher, const struct tap *tap, const struct read *read, const struct reply *reply)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
     uint32_t entries = 0;
@@ -264,213 +235,292 @@ static void admit_reply(struct dispatcher *dispatcher, const struct read *read, 
     for (uint32_t i = 0; reply->type == REPLY_ARRAY && i < reply->count; i++) {
         const struct reply *part = reply_item(reply, i), *list = reply_item(part, 1);
         struct arrival arrival = {
-            .origin = origin_of(needs, read, reply_bytes(reply_item(part, 0))),
+            .origin = tap_origin(tap, needs, read, reply_bytes(reply_item(part, 0))),
             .granted_ns = read->sent_ns,
             .is_stopping = atomic_load(needs->is_stopping),
         };
         arrival.high = &dispatcher->high[arrival.origin];
-        bytes += admit_entries(needs, &dispatcher->reserve, list, &arrival);
+        bytes += admit_entries(needs, &dispatcher->demand.reserve, list, &arrival);
+        counter_add(&needs->fetched[arrival.origin / LANES], list->count);
         entries += list->count;
     }
-    counter_add(&needs->counters->fetched, entries);
-    if (entries) dispatcher->entry_bytes = bytes / entries;
+    if (entries) dispatcher->demand.entry_bytes = bytes / entries;
 }
 
 /* A reply: the next request goes out before what came is admitted, so that Redis has work while we have. */
-static int take_reply(struct dispatcher *dispatcher, struct conn *conn, const struct reply *reply, quern_error *err)
+static void take_reply(struct dispatcher *dispatcher, struct tap *tap, const struct reply *reply)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
     struct plan made;
-    struct read read = take_read(dispatcher);
-    if (reply->type == REPLY_ERROR) return conn_refused(reply, "XREADGROUP", err);
+    struct read read = tap_answered(tap, needs);
+    note_owed(dispatcher);
+    if (reply->type == REPLY_ERROR) {
+        tap->trouble.code = conn_refused(reply, "XREADGROUP", &tap->trouble);
+        return;
+    }
     counter_set(&needs->counters->last_ns, clock_now_ns());
-    counter_set(&needs->counters->owed_ns, dispatcher->read_count ? dispatcher->reads[0].sent_ns : 0);
-    link_works(&dispatcher->link);
-    see_idleness(dispatcher);
-    uint32_t fullest;
-    dispatcher->admitting = count_entries(reply, &fullest);
-    dispatcher->was_short = fullest < read.count;
-    bool is_empty = read.is_blocking && read.is_last_look && reply->type == REPLY_NIL && !atomic_load(needs->alone_waits);
-    if (needs->until_empty && may_read(needs) && is_empty) needs->stop(needs->pool);
-    if (dispatcher->was_short) forgive(dispatcher);
-    int code = !dispatcher->was_short && read.count == needs->batch_size ? send_reads(dispatcher, conn, &made, err) : QUERN_OK;
-    admit_reply(dispatcher, &read, reply);
-    dispatcher->admitting = 0;
+    link_works(&tap->link);
+    demand_see_idleness(&dispatcher->demand);
+    uint32_t fullest, came = count_entries(reply, &fullest);
+    dispatcher->admissions += came;
+    dispatcher->demand.admitting = came;
+    see_emptiness(dispatcher, tap, &read, came);
+    bool is_full = see_queues(dispatcher, tap, &read, came, fullest);
+    if (is_full && read.count == needs->batch_size) send_reads(dispatcher, &made);
+    admit_reply(dispatcher, tap, &read, reply);
+    dispatcher->demand.admitting = 0;
     see_owed(dispatcher);
-    conn_drop_reply(conn);
-    reserve_shrink(dispatcher);
-    return code;
+    conn_drop_reply(tap->link.conn);
+    demand_release(&dispatcher->demand, in_flight(dispatcher));
 }
 
-/* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-static void lose_connection(struct dispatcher *dispatcher, const quern_error *why)
+static int64_t answer_deadline_ns(const struct dispatcher_needs *needs, const struct tap *tap)
 {
-    link_fail(&dispatcher->link, why);
-    dispatcher->adopted_on = NULL;
-    dispatcher->read_count = 0;
-    atomic_store(dispatcher->needs->blocked_id, 0);
-    reserve_shrink(dispatcher);
+    const struct read *oldest = &tap->reads[0];
+    return clock_deadline_ns(oldest->sent_ns, oldest->is_blocking ? needs->block_ms : 0) +
+           tap->link.options.conn.answer_ms * NS_PER_MS;
 }
 
-/* A second read may be in flight behind the one that failed: its answer comes first. What it brings is adopted later. */
-static bool is_quiet(struct dispatcher *dispatcher, struct conn *conn)
+/* Takes what has come on a tap, without waiting; true: it was something. */
+static bool take_from(struct dispatcher *dispatcher, struct tap *tap)
 {
     const struct reply *reply;
-    for (; dispatcher->read_count; dispatcher->read_count--)
-        if (conn_reply(conn, conn_answer_deadline(conn), &reply, NULL)) return false;
-    atomic_store(dispatcher->needs->blocked_id, 0);
-    return true;
+    if (!tap->read_count || tap->trouble.code) return false;
+    int code = conn_poll_reply(tap->link.conn, &reply, &tap->trouble);
+    if (code == QUERN_OK) tap->trouble.code = QUERN_OK;
+    if (code == QUERN_OK) take_reply(dispatcher, tap, reply);
+    if (code != QUERN_E_BUSY) return true;
+    tap->trouble.code = QUERN_OK;
+    if (clock_now_ns() >= answer_deadline_ns(dispatcher->needs, tap))
+        err_set(&tap->trouble, QUERN_E_TIMEOUT, "no answer to XREADGROUP in time");
+    return tap->trouble.code != QUERN_OK;
 }
 
-/* Redis is there, stream or group are not: no outage, but paced like one, so that it cannot become a hot loop. */
-static bool has_healed(struct dispatcher *dispatcher, struct conn *conn, quern_error *why)
+static bool take_all(struct dispatcher *dispatcher)
+{
+    bool has_taken = false;
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) has_taken |= take_from(dispatcher, &dispatcher->taps[i]);
+    return has_taken;
+}
+
+/* ── looking after the connections ───────────────────────────────────────────────────────────────────────────────── */
+
+static void lose(struct dispatcher *dispatcher, struct tap *tap, const quern_error *why)
+{
+    tap_lose(tap, dispatcher->needs, why);
+    note_owed(dispatcher);
+    demand_release(&dispatcher->demand, in_flight(dispatcher));
+}
+
+/* Redis is there, stream or group are not: no outage, but paced like one, so that it cannot become a hot loop. Once what is in flight is
+ * answered. */
+static void heal_tap(struct dispatcher *dispatcher, struct tap *tap)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
-    while (clock_now_ns() < dispatcher->next_heal_ns && !atomic_load(needs->is_stopping))
-        waker_wait(needs->waker, -1, dispatcher->next_heal_ns);
-    atomic_store(needs->wants_heal, false);
-    if (!is_quiet(dispatcher, conn) || heal(needs, dispatcher->high, conn, why)) return false;
+    quern_error why;
+    if (tap->read_count || clock_now_ns() < tap->next_heal_ns) return;
+    tap->healed = atomic_load(needs->heals);
+    tap->is_ill = false;
+    if (heal(needs, dispatcher->high, tap->link.conn, tap->queues, tap->queue_count, &why)) {
+        lose(dispatcher, tap, &why);
+        return;
+    }
     see_owed(dispatcher);
-    dispatcher->adopted_on = NULL;
-    reserve_shrink(dispatcher);
-    dispatcher->next_heal_ns = clock_now_ns() + backoff_next_ms(&dispatcher->link.backoff) * NS_PER_MS;
-    return true;
+    stir_tap(dispatcher, tap);
+    tap->adopted_on = NULL;
+    tap->next_heal_ns = clock_now_ns() + backoff_next_ms(&tap->link.backoff) * NS_PER_MS;
 }
 
-static void fail(struct dispatcher *dispatcher, struct conn *conn, quern_error *why)
+static void adopt(struct dispatcher *dispatcher, struct tap *tap)
 {
-    if (why->code != QUERN_E_GONE || !has_healed(dispatcher, conn, why)) lose_connection(dispatcher, why);
+    bool has_more;
+    quern_error why;
+    if (tap->adopted_on == tap->link.conn || clock_now_ns() < tap->next_adopt_ns) return;
+    /* What did not come in one answer, perhaps because together it is more than an answer may have, comes one by one. */
+    uint32_t at_once = tap->has_failed_to_adopt ? 1 : ADOPT_PAGE;
+    int code = adopt_all(dispatcher->needs, &dispatcher->demand.reserve, dispatcher->high, tap->link.conn, tap->queues, tap->queue_count,
+                         at_once, &has_more, &why);
+    tap->has_failed_to_adopt = code != QUERN_OK;
+    conn_drop_reply(tap->link.conn);
+    demand_release(&dispatcher->demand, in_flight(dispatcher));
+    if (code == QUERN_E_GONE)
+        tap->is_ill = true;
+    else if (code)
+        lose(dispatcher, tap, &why);
+    else if (has_more)
+        tap->next_adopt_ns = clock_now_ns() + NUDGE_MS * NS_PER_MS;
+    else
+        tap->adopted_on = tap->link.conn;
+}
+
+/* Its connection is there and works, and what is ours has been looked for, as far as that can be. */
+static void attend(struct dispatcher *dispatcher, struct tap *tap)
+{
+    if (tap->trouble.code == QUERN_E_GONE)
+        tap->is_ill = true;
+    else if (tap->trouble.code)
+        lose(dispatcher, tap, &tap->trouble);
+    tap->trouble.code = QUERN_OK;
+    if (!link_use(&tap->link, clock_now_ns())) return;
+    if (wants_heal(dispatcher, tap)) heal_tap(dispatcher, tap);
+    if (tap->link.conn && !wants_heal(dispatcher, tap)) adopt(dispatcher, tap);
 }
 
 /* ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* How long to wait at most, because of jobs that wait too: for a worker that sleeps although (the backlog was not thought worth a
- * wake), or until they may have become stale. */
-static int64_t patience_ns(const struct dispatcher_needs *needs, bool *is_nudging)
+/* When a tap wants to be looked after, if nothing comes. */
+static int64_t tap_due_ns(const struct dispatcher *dispatcher, const struct tap *tap)
 {
-    bool is_waiting = ready_length(needs->ready), is_asleep = ready_sleepers(needs->ready);
-    *is_nudging = is_waiting && is_asleep;
-    return *is_nudging ? NUDGE_MS * NS_PER_MS : is_waiting ? GIVEBACK_LOOK_MS * NS_PER_MS : NS_PER_S;
+    if (tap->trouble.code) return 0;
+    if (!tap->link.conn) return tap->link.next_try_ns;
+    if (tap->read_count) return answer_deadline_ns(dispatcher->needs, tap);
+    if (wants_heal(dispatcher, tap)) return tap->next_heal_ns;
+    return tap->adopted_on == tap->link.conn ? CLOCK_NEVER : tap->next_adopt_ns;
 }
 
-/* Nothing to read now, or no slots: sleeps until a worker, the settler, a resume or a stop wakes it. */
+/* How long to wait at most, because of jobs that wait too: for a worker that sleeps although (the backlog was not thought worth a
+ * wake), or until they may have become stale. */
+static int64_t patience_ns(const struct dispatcher *dispatcher, bool has_demand, bool *is_nudging)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    bool is_waiting = ready_length(needs->ready), is_asleep = ready_sleepers(needs->ready);
+    *is_nudging = is_waiting && is_asleep;
+    if (*is_nudging || dispatcher->lacks_slots) return NUDGE_MS * NS_PER_MS;
+    return is_waiting ? GIVEBACK_LOOK_MS * NS_PER_MS : has_demand ? CLOCK_NEVER : NS_PER_S;
+}
+
+/* For a reply on any tap, or to be woken. */
+static void wait_until(struct dispatcher *dispatcher, int64_t deadline_ns)
+{
+    int fds[QUEUES_MAX];
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
+        const struct tap *tap = &dispatcher->taps[i];
+        int64_t due_ns = tap_due_ns(dispatcher, tap);
+        fds[i] = tap->read_count ? conn_fd(tap->link.conn) : -1;
+        if (due_ns < deadline_ns) deadline_ns = due_ns;
+    }
+    waker_wait_any(dispatcher->needs->waker, fds, dispatcher->tap_count, deadline_ns);
+}
+
+/* Nothing to read now, or no slots, on what could be read on: sleeps until a worker, the settler, a resume or a stop wakes it. */
 static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *made)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
+    if (dispatcher->order.count > 1) stir(dispatcher, NO_QUEUE); /* when somebody has time again, this was some time ago */
     ready_arm_refill(needs->ready, made->refill_at);
     atomic_store(needs->wants_slots, true);
     /* Armed first, then looked once more: what happened in between has found nobody to wake. */
     struct plan again = make_plan(dispatcher);
-    bool is_nudging;
-    int64_t wait_ns = patience_ns(needs, &is_nudging);
-    bool is_idle = !again.count || ready_is_paused(needs->ready);
-    if (is_idle && !atomic_load(needs->is_stopping)) waker_wait(needs->waker, -1, clock_now_ns() + wait_ns);
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++)
+        if (is_open(dispatcher, &dispatcher->taps[i])) link_rest(&dispatcher->taps[i].link);
+    bool is_nudging, is_idle = !again.count || dispatcher->lacks_slots || ready_is_paused(needs->ready);
+    int64_t wait_ns = patience_ns(dispatcher, false, &is_nudging);
+    if (is_idle && !atomic_load(needs->is_stopping)) wait_until(dispatcher, clock_now_ns() + wait_ns);
     if (is_nudging) ready_wake(needs->ready);
     ready_disarm_refill(needs->ready);
     atomic_store(needs->wants_slots, false);
 }
 
-/* A reply is on its way. */
-static int wait_for_reply(struct dispatcher *dispatcher, struct conn *conn, quern_error *err)
+/* Replies are on their way, or there is no connection to ask on. */
+static void wait_for_reply(struct dispatcher *dispatcher)
 {
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    const struct reply *reply;
-    int code = conn_poll_reply(conn, &reply, err);
-    if (code == QUERN_OK) return take_reply(dispatcher, conn, reply, err);
-    if (code != QUERN_E_BUSY) return code;
-    const struct read *oldest = &dispatcher->reads[0];
-    int64_t limit_ns = clock_deadline_ns(oldest->sent_ns, oldest->is_blocking ? needs->block_ms : 0) +
-                       dispatcher->link.options.conn.answer_ms * NS_PER_MS;
     bool is_nudging;
-    int64_t look_ns = clock_now_ns() + patience_ns(needs, &is_nudging);
-    waker_wait(needs->waker, conn_fd(conn), ready_length(needs->ready) && look_ns < limit_ns ? look_ns : limit_ns);
-    if (is_nudging) ready_wake(needs->ready);
-    if (clock_now_ns() < limit_ns) return QUERN_OK;
-    return err_set(err, QUERN_E_TIMEOUT, "no answer to XREADGROUP in time");
+    int64_t wait_ns = patience_ns(dispatcher, true, &is_nudging);
+    wait_until(dispatcher, wait_ns == CLOCK_NEVER ? CLOCK_NEVER : clock_now_ns() + wait_ns);
+    if (is_nudging) ready_wake(dispatcher->needs->ready);
 }
 
-static int adopt(struct dispatcher *dispatcher, struct conn *conn, quern_error *err)
-{
-    bool has_more;
-    if (dispatcher->adopted_on == conn) return QUERN_OK;
-    /* What did not come in one answer, perhaps because together it is more than an answer may have, comes one by one. */
-    uint32_t at_once = dispatcher->has_failed_to_adopt ? 1 : ADOPT_PAGE;
-    int code = adopt_all(dispatcher->needs, &dispatcher->reserve, dispatcher->high, conn, at_once, &has_more, err);
-    dispatcher->has_failed_to_adopt = code != QUERN_OK;
-    conn_drop_reply(conn);
-    reserve_shrink(dispatcher);
-    if (!code && !has_more) dispatcher->adopted_on = conn;
-    if (!code && has_more) waker_wait(dispatcher->needs->waker, -1, clock_now_ns() + NUDGE_MS * NS_PER_MS);
-    return code;
-}
+/* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void dispatcher_step(struct dispatcher *dispatcher)
 {
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    quern_error why;
     struct plan made = {0};
-    struct conn *conn = link_use(&dispatcher->link, clock_now_ns());
-    if (!conn) {
-        waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
-        return;
-    }
-    giveback_stale(needs, &dispatcher->paused_ns);
-    int code = atomic_load(needs->wants_heal) ? err_set(&why, QUERN_E_GONE, "stream or group are gone") : QUERN_OK;
-    if (!code) code = adopt(dispatcher, conn, &why);
-    if (!code && dispatcher->adopted_on != conn) return;
-    if (!code) code = send_reads(dispatcher, conn, &made, &why);
-    if (!code && dispatcher->read_count)
-        code = wait_for_reply(dispatcher, conn, &why);
-    else if (!code) {
-        link_rest(&dispatcher->link);
-        counter_set(&needs->counters->owed_ns, 0);
+    giveback_stale(dispatcher->needs, &dispatcher->paused_ns);
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) attend(dispatcher, &dispatcher->taps[i]);
+    send_reads(dispatcher, &made);
+    if (take_all(dispatcher)) return;
+    bool has_reads = in_flight(dispatcher).jobs, is_resting = !has_reads && is_any_open(dispatcher);
+    if (is_resting)
         wait_for_demand(dispatcher, &made);
-    }
-    if (code) fail(dispatcher, conn, &why);
+    else
+        wait_for_reply(dispatcher);
 }
 
 /* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. */
 static void finish_reads(struct dispatcher *dispatcher)
 {
-    quern_error why;
-    while (dispatcher->read_count && dispatcher->link.conn)
-        if (wait_for_reply(dispatcher, dispatcher->link.conn, &why)) lose_connection(dispatcher, &why);
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
+        struct tap *tap = &dispatcher->taps[i];
+        while (tap->read_count && tap->link.conn) {
+            if (!take_from(dispatcher, tap)) wait_for_reply(dispatcher);
+            if (tap->trouble.code) lose(dispatcher, tap, &tap->trouble);
+            tap->trouble.code = QUERN_OK;
+        }
+    }
 }
 
 /* Only jobs that run alone are taken, by the reaper; but what is gone is made again here. */
 static void stand_by(struct dispatcher *dispatcher)
 {
-    const struct dispatcher_needs *needs = dispatcher->needs;
-    quern_error why;
-    if (!atomic_load(needs->wants_heal)) {
-        waker_wait(needs->waker, -1, CLOCK_NEVER);
-        return;
+    int64_t next_ns = CLOCK_NEVER;
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
+        struct tap *tap = &dispatcher->taps[i];
+        if (wants_heal(dispatcher, tap) && link_use(&tap->link, clock_now_ns())) heal_tap(dispatcher, tap);
+        int64_t due_ns = !wants_heal(dispatcher, tap) ? CLOCK_NEVER : tap->link.conn ? tap->next_heal_ns : tap->link.next_try_ns;
+        if (due_ns < next_ns) next_ns = due_ns;
     }
-    struct conn *conn = link_use(&dispatcher->link, clock_now_ns());
-    if (!conn)
-        waker_wait(needs->waker, -1, dispatcher->link.next_try_ns);
-    else if (!has_healed(dispatcher, conn, &why))
-        lose_connection(dispatcher, &why);
+    waker_wait(dispatcher->needs->waker, -1, next_ns);
+}
+
+/* One per group, in the order of the queues. The first one has a connection already. */
+static bool open_taps(struct dispatcher *dispatcher, struct conn *conn)
+{
+    const struct dispatcher_needs *needs = dispatcher->needs;
+    uint32_t weights[QUEUES_MAX];
+    dispatcher->taps = calloc(needs->source_count, sizeof *dispatcher->taps);
+    for (uint32_t queue = 0; dispatcher->taps && queue < needs->source_count; queue++) {
+        uint32_t at = 0;
+        while (at < dispatcher->tap_count &&
+               strcmp(needs->sources[dispatcher->taps[at].queues[0]].group, needs->sources[queue].group) != 0)
+            at++;
+        struct tap *tap = &dispatcher->taps[at];
+        if (at == dispatcher->tap_count) {
+            tap->number = dispatcher->tap_count++;
+            link_open(&tap->link, &needs->link);
+        }
+        tap->queues[tap->queue_count++] = queue;
+        dispatcher->tap_of[queue] = at;
+        weights[queue] = needs->sources[queue].weight;
+    }
+    if (dispatcher->taps) link_adopt(&dispatcher->taps[0].link, conn);
+    order_open(&dispatcher->order, weights, needs->source_count);
+    return dispatcher->taps != NULL;
+}
+
+static void close_taps(struct dispatcher *dispatcher)
+{
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) link_close(&dispatcher->taps[i].link);
+    free(dispatcher->taps);
 }
 
 void dispatcher_run(void *given)
 {
     struct dispatcher_start *start = given;
-    struct dispatcher dispatcher = {.needs = start->needs, .was_short = true};
+    const struct dispatcher_needs *needs = start->needs;
+    struct dispatcher dispatcher = {.needs = needs};
     ONLY(ROLE_DISPATCHER);
-    link_open(&dispatcher.link, &start->needs->link);
-    link_adopt(&dispatcher.link, start->conn);
-    dispatcher.reserve.jobs = malloc(slots_count(start->needs->slots) * sizeof *dispatcher.reserve.jobs);
-    dispatcher.high = calloc(LANES * start->needs->source_count, sizeof *dispatcher.high);
-    while (start->needs->reads_nothing && dispatcher.high && !atomic_load(start->needs->is_stopping)) stand_by(&dispatcher);
-    while (dispatcher.reserve.jobs && dispatcher.high && !atomic_load(start->needs->is_stopping)) dispatcher_step(&dispatcher);
+    bool has_taps = open_taps(&dispatcher, start->conn), has_slots = demand_open(&dispatcher.demand, needs);
+    dispatcher.high = calloc(LANES * needs->source_count, sizeof *dispatcher.high);
+    if (!has_taps) conn_close(start->conn);
+    bool is_whole = has_taps && has_slots && dispatcher.high;
+    if (is_whole && needs->source_count > 1) stir(&dispatcher, NO_QUEUE); /* what is there already comes in order */
+    while (is_whole && needs->reads_nothing && !atomic_load(needs->is_stopping)) stand_by(&dispatcher);
+    while (is_whole && !atomic_load(needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);
-    start->needs->close_caps(start->needs->caps);
-    giveback_all(start->needs);
-    reserve_shrink(&dispatcher);
-    link_close(&dispatcher.link);
-    free(dispatcher.reserve.jobs);
+    needs->close_caps(needs->caps);
+    giveback_all(needs);
+    demand_close(&dispatcher.demand);
+    close_taps(&dispatcher);
     free(dispatcher.high);
-    ready_close(start->needs->ready);
+    ready_close(needs->ready);
 }

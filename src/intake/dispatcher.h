@@ -7,7 +7,8 @@
  *        └──────────────── woken when little is left, or a reply is there ◀────────────────────┘
  *
  * Idea       two reads in flight while replies come back full, so that Redis never waits for us; once one comes back short, a
- *            single blocking read. Slots are reserved before a read is sent.
+ *            single blocking read. Slots are reserved before a read is sent. With several queues intake/order says whose turn it is,
+ *            and each group has a connection of its own (intake/tap); intake/demand says how many jobs are wanted.
  * Invariant  with no connection there is no read in flight; after each connect, what Redis says is ours but lies in no slot is
  *            claimed (adopt) before anything else is read.
  * Threads    dispatcher_run is the thread
@@ -28,7 +29,7 @@ struct log;
 struct notices;
 
 struct intake_counters {
-    struct counter fetched, adopted, reads, lost, last_ns; /* last_ns: when Redis last answered a read */
+    struct counter adopted, reads, lost, last_ns; /* last_ns: when Redis last answered a read */
     struct counter owed_ns;                                /* since when it owes us one; 0: it does not */
 };
 
@@ -48,12 +49,13 @@ struct dispatcher_needs {
     struct log *log;
     struct notices *notices;
     struct intake_counters *counters;
+    struct counter *fetched; /* per source */
     struct waker *waker;
     _Atomic bool *is_stopping;
     _Atomic bool *wants_slots;   /* the settler wakes us when some are free */
-    _Atomic bool *wants_heal;    /* whoever meets a group that is gone sets it, and wakes us */
+    const _Atomic uint32_t *heals; /* whoever meets a group that is gone counts it, and wakes us */
     _Atomic int64_t *owed_until_ns; /* after a heal, until what is held here was handed out again, or cannot be; else 0 */
-    _Atomic int64_t *blocked_id; /* for the reaper: our client id while we may be in a blocking read, else 0 */
+    _Atomic int64_t *blocked_ids; /* for the reaper, one per group: our client id there while we may be in a blocking read, else 0 */
     /* How many threads, and the time and number of jobs they have run (run/crew). */
     void (*read_crew)(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run_ns);
     void *crew;

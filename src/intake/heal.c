@@ -173,13 +173,15 @@ static int heal_origin(struct ward *ward, uint32_t origin, quern_error *err)
     return QUERN_OK;
 }
 
-int heal(const struct dispatcher_needs *needs, struct high *high, struct conn *conn, quern_error *err)
+int heal(const struct dispatcher_needs *needs, struct high *high, struct conn *conn, const uint32_t *queues, uint32_t count,
+         quern_error *err)
 {
     int code = QUERN_OK;
     struct lease *held = malloc(slots_count(needs->slots) * sizeof *held);
     if (!held) return err_set(err, QUERN_E_MEMORY, "no memory to make a group again");
     atomic_store(needs->owed_until_ns, clock_now_ns() + OWED_MS * NS_PER_MS); /* before the first mark */
-    for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++) {
+    for (uint32_t i = 0; i < LANES * count && !code; i++) {
+        uint32_t origin = LANES * queues[i / LANES] + i % LANES;
         const char *key = origin_key(needs->sources, origin);
         struct ward ward = {needs, origin_source(needs->sources, origin), key, origin_is_private(origin), conn, &high[origin],
                             held, 0};

@@ -62,6 +62,11 @@ unsigned quern_job_deliveries(const quern_job *job)
     return job_deliveries(job);
 }
 
+quern_bytes quern_job_stream(const quern_job *job)
+{
+    return job->sources ? bytes_of(job->sources[job_queue(job)].stream) : (quern_bytes){NULL, 0};
+}
+
 quern_bytes quern_job_consumer(const quern_job *job)
 {
     return job->consumer ? bytes_of(job->consumer) : (quern_bytes){NULL, 0};

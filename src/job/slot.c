@@ -55,10 +55,11 @@ struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns)
     return slots;
 }
 
-void slots_set_owner(struct slots *slots, const char *consumer, int64_t depth_max)
+void slots_set_owner(struct slots *slots, const char *consumer, const struct source *sources, int64_t depth_max)
 {
     for (uint32_t i = 0; i < slots->count; i++) {
         slots->at[i].consumer = consumer;
+        slots->at[i].sources = sources;
         slots->at[i].depth_max = depth_max;
     }
 }

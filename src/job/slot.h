@@ -77,6 +77,7 @@ struct quern_job {
     _Atomic int64_t overdue_ns;  /* and its grace: from then on the job may be seized; written last before the handler runs */
     _Atomic int64_t *drain_ns;   /* the pool's: when drain is over, CLOCK_NEVER until a stop */
     const char *consumer;        /* the pool's name in the group; lent; NULL: it has none */
+    const struct source *sources; /* the pool's; lent; NULL: it has none */
     int64_t depth_max;           /* of data that is parsed as JSON; 0: as deep as the parser can */
     void *runner;                /* the worker that runs it; written before overdue_ns */
 
@@ -116,6 +117,12 @@ static inline uint32_t job_deliveries(const struct quern_job *job)
     return job->message.deliveries_before + atomic_load_explicit(&job->deliveries, memory_order_relaxed);
 }
 
+/* Of which of the pool's queues it is. */
+static inline uint32_t job_queue(const struct quern_job *job)
+{
+    return atomic_load_explicit(&job->origin, memory_order_relaxed) / LANES;
+}
+
 /* Is it to run with nothing else beside it? */
 static inline bool job_is_alone(const struct quern_job *job)
 {
@@ -126,9 +133,10 @@ struct slots;
 
 /* A table of count slots. drain_ns is lent for as long as it is open. Gives; NULL: no memory. */
 struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns);
-/* What holds for all jobs of the table: what their owner is called (lent for as long as it is open), how deep their JSON may be.
+/* What holds for all jobs of the table: what their owner is called and where they come from (lent for as long as it is open), how deep
+ * their JSON may be.
  * Before there are threads. */
-void slots_set_owner(struct slots *slots, const char *consumer, int64_t depth_max);
+void slots_set_owner(struct slots *slots, const char *consumer, const struct source *sources, int64_t depth_max);
 /* Every slot must be free. */
 void slots_close(struct slots *slots);
 uint32_t slots_count(const struct slots *slots);

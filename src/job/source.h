@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* job/source: where jobs come from: a stream, a group, and the keys derived from the two.
- * Invariant  constant while the pool lives. A pool has a list of them. */
+ * Invariant  constant while the pool lives. A pool has a list of them, one per queue (config/queues), in the order of the configuration. */
 #ifndef QUERN_JOB_SOURCE_H
 #define QUERN_JOB_SOURCE_H
 
@@ -22,10 +22,11 @@ struct source {
     char *scheduled, *scheduled_jobs; /* S:scheduled, S:scheduled:jobs: likewise for jobs that were published for later, of all groups */
     char *reaper;    /* S:G:reaper: whose turn it is to look after all of this */
     char *dead;      /* the dead letters of all groups of the stream */
+    const quern_config *config; /* what holds for it; lent; NULL: nobody here works for it */
+    uint32_t weight;            /* among the queues of a pool; 0: they are served in order */
 };
 
-/* QUERN_OK or QUERN_E_MEMORY. */
-/* dead: the stream of dead letters; NULL: S:failed. */
+/* QUERN_OK or QUERN_E_MEMORY. dead: the stream of dead letters; NULL: S:failed. */
 int source_open(struct source *source, const char *stream, const char *group, const char *dead,
                 quern_error *err) QUERN_MUST_USE;
 void source_close(struct source *source);

@@ -24,7 +24,7 @@ static int64_t answer_ms(const quern_config *config)
 static void group_is_gone(void *given)
 {
     quern_pool *pool = given;
-    atomic_store(&pool->wants_heal, true);
+    atomic_fetch_add(&pool->heals, 1);
     waker_wake(&pool->dispatcher_waker);
 }
 
@@ -49,9 +49,8 @@ struct link_options link_options(quern_pool *pool, int role)
 
 /* The consumer is made known so that whoever leaves sees that the retry stream is in use. One that leaves in between, as the last so
  * far, takes the stream with it: then once more. */
-static int join_group(quern_pool *pool, struct conn *conn, quern_error *err)
+static int join_group(quern_pool *pool, const struct source *source, struct conn *conn, quern_error *err)
 {
-    const struct source *source = &pool->source;
     int code = QUERN_E_SERVER;
     for (int i = 0; i < JOIN_TRIES && code == QUERN_E_SERVER; i++) {
         if ((code = group_create(conn, source->retry, source->group, "0", err))) return code;
@@ -60,9 +59,8 @@ static int join_group(quern_pool *pool, struct conn *conn, quern_error *err)
     return code;
 }
 
-static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
+static int check_keys(quern_pool *pool, const struct source *source, struct conn *conn, quern_error *err)
 {
-    const struct source *source = &pool->source;
     int code = cluster_check(conn, source->stream, source->dead, err);
     if (!code) code = key_must_be(conn, source->stream, "stream", err);
     if (!code) code = key_must_be(conn, source->retry, "stream", err);
@@ -76,8 +74,15 @@ static int check_keys(quern_pool *pool, struct conn *conn, quern_error *err)
     if (!code) code = key_must_be(conn, source->scheduled, "zset", err);
     if (!code) code = key_must_be(conn, source->scheduled_jobs, "hash", err);
     if (!code) code = key_must_be(conn, source->reaper, "string", err);
-    if (!code) code = group_create(conn, source->stream, source->group, pool->config->start, err);
-    return code ? code : join_group(pool, conn, err);
+    if (!code) code = group_create(conn, source->stream, source->group, source->config->start, err);
+    return code ? code : join_group(pool, source, conn, err);
+}
+
+static int check_sources(quern_pool *pool, struct conn *conn, quern_error *err)
+{
+    int code = QUERN_OK;
+    for (uint32_t i = 0; i < pool->source_count && !code; i++) code = check_keys(pool, &pool->sources[i], conn, err);
+    return code;
 }
 
 static int connect_once(quern_pool *pool, int64_t deadline_ns, quern_error *err)
@@ -87,7 +92,7 @@ static int connect_once(quern_pool *pool, int64_t deadline_ns, quern_error *err)
         if (!pool->conns[i] && !(pool->conns[i] = conn_open(&options.conn, deadline_ns, err)))
             return err ? err->code : QUERN_E_CONNECT;
     }
-    return check_keys(pool, pool->conns[CONN_SETTLER], err);
+    return check_sources(pool, pool->conns[CONN_SETTLER], err);
 }
 
 static void close_conns(quern_pool *pool)

@@ -32,7 +32,7 @@ void pool_leaves(quern_pool *pool)
 void past_settle(quern_pool *pool)
 {
     const quern_config *config = pool->config;
-    const struct journal_words words = {pool->url.shown, pool->source.stream, pool->source.group, pool->consumer,
+    const struct journal_words words = {pool->url.shown, pool->consumer, pool->sources, pool->source_count,
                                         config->on_max_deliveries == ON_MAX_ALONE ? (uint32_t)config->max_deliveries : 0};
     if (config->crash_hook) hook_install();
     if (config->journal_dir && mkdir(config->journal_dir, 0700) && errno != EEXIST) {

@@ -37,6 +37,17 @@ static int pool_open(quern_pool *pool, const quern_config *config, quern_error *
     return code ? code : threads_start(pool, err);
 }
 
+static void tell_start(quern_pool *pool)
+{
+    struct crew_sums sums;
+    crew_read(pool->crew, &sums);
+    for (uint32_t i = 1; i < pool->source_count; i++)
+        log_event(pool->log, LOG_INFO, "serves_too", LOG_TEXT("stream", pool->sources[i].stream),
+                  LOG_TEXT("group", pool->sources[i].group), LOG_INT("weight", pool->sources[i].weight));
+    log_event(pool->log, LOG_INFO, "started", LOG_TEXT("redis", pool->url.shown), LOG_TEXT("stream", pool->sources[0].stream),
+              LOG_TEXT("group", pool->sources[0].group), LOG_TEXT("consumer", pool->consumer), LOG_INT("threads", sums.threads));
+}
+
 quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
 {
     if (pool_check(config, err)) return NULL;
@@ -58,10 +69,7 @@ quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
         rooms_close(pool);
         return NULL;
     }
-    struct crew_sums sums;
-    crew_read(pool->crew, &sums);
-    log_event(pool->log, LOG_INFO, "started", LOG_TEXT("redis", pool->url.shown), LOG_TEXT("stream", pool->source.stream),
-              LOG_TEXT("group", pool->source.group), LOG_TEXT("consumer", pool->consumer), LOG_INT("threads", sums.threads));
+    tell_start(pool);
     return pool;
 }
 
@@ -211,7 +219,8 @@ static int64_t ago_ms(const struct counter *at_ns)
 static void read_counters(quern_pool *pool, struct stats *stats)
 {
     const struct settle_counters *settle = &pool->settle_counters;
-    stats->fetched = counter_read(&pool->intake_counters.fetched);
+    stats->fetched = 0;
+    for (uint32_t i = 0; i < pool->source_count; i++) stats->fetched += counter_read(&pool->fetched[i]);
     stats->adopted = counter_read(&pool->intake_counters.adopted);
     stats->reads = counter_read(&pool->intake_counters.reads);
     stats->last_fetch_ms = ago_ms(&pool->intake_counters.last_ns);
@@ -243,7 +252,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->due = counter_read(&pool->reaper_counters.due);
     stats->scheduled = counter_read(&pool->reaper_counters.scheduled);
     stats->swept = counter_read(&pool->reaper_counters.swept);
-    stats->is_deleting = atomic_load(&pool->deletes);
+    for (uint32_t i = 0; i < pool->source_count; i++) stats->is_deleting |= atomic_load(&pool->deletes[i]);
     stats->dead_trimmed = counter_read(&pool->reaper_counters.dead_trimmed);
 }
 
@@ -263,14 +272,31 @@ static const char *why_unhealthy(quern_pool *pool)
     });
 }
 
+static void read_queues(quern_pool *pool, struct stats_queue queues[QUEUES_MAX])
+{
+    for (uint32_t i = 0; i < pool->source_count; i++) {
+        const struct source *source = &pool->sources[i];
+        queues[i] = (struct stats_queue){source->stream, source->group, source->weight, counter_read(&pool->fetched[i]), 0};
+    }
+    for (uint32_t i = 0; i < slots_count(pool->slots); i++) {
+        const quern_job *job = slots_at(pool->slots, i);
+        uint32_t queue = job_queue(job); /* of a free slot, that of the job before it */
+        if (slot_state(job) != SLOT_FREE && queue < pool->source_count) queues[queue].held++;
+    }
+}
+
 char *quern_pool_stats(quern_pool *pool)
 {
     struct crew_sums crew;
+    struct stats_queue queues[QUEUES_MAX];
     if (!pool) return NULL;
+    read_queues(pool, queues);
     crew_read(pool->crew, &crew);
     struct stats stats = {
-        .stream = pool->source.stream,
-        .group = pool->source.group,
+        .queues = queues,
+        .queue_count = pool->source_count,
+        .stream = pool->sources[0].stream,
+        .group = pool->sources[0].group,
         .consumer = pool->consumer,
         .is_stopping = atomic_load(&pool->is_stopping),
         .is_paused = ready_is_paused(pool->ready),

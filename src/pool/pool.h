@@ -13,9 +13,9 @@
  *   slots         see job/slot.h                               ready, done    see queue/ (ready: also whether it is paused)
  *   is_stopping   stop → dispatcher, reaper                    drain_ns       stop → handlers, settler
  *   has_settled   settler's end → heartbeat, reaper                  wants_slots    dispatcher ⇄ settler
- *   acked, due_ns settler → reaper                             blocked_id     dispatcher → reaper
+ *   acked, due_ns settler → reaper                             blocked_ids    dispatcher → reaper
  *   deletes       reaper → settler
- *   wants_heal    any thread's link → dispatcher                  owed_until_ns  dispatcher → settler
+ *   heals         any thread's link → dispatcher                  owed_until_ns  dispatcher → settler
  *   counters      each its own thread → inspect                registry       reload → workers (RCU)
  *   drain_ms      reload → stop                                gate           reaper, workers, settler: one job runs alone
  *   journal       workers, finishers → another process         alone_waits    reaper → dispatcher
@@ -29,8 +29,10 @@
 #include <pthread.h>
 
 #include "config/config.h"
+#include "config/queues.h"
 #include "blame/journal.h"
 #include "intake/dispatcher.h"
+#include "intake/order.h"
 #include "keep/heartbeat.h"
 #include "queue/gate.h"
 #include "run/caps.h"
@@ -48,7 +50,9 @@ struct quern_pool {
     struct url url;
     char *consumer;
     char *conn_names[CONNS];
-    struct source source;
+    struct served served; /* a configuration per queue */
+    struct source *sources; /* likewise; source_count of them */
+    uint32_t source_count;
     int64_t started_ns;
 
     struct log *log;
@@ -67,11 +71,15 @@ struct quern_pool {
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
     _Atomic bool alone_waits; /* as far as is known */
-    _Atomic bool is_stopping, has_settled, wants_slots, wants_heal, deletes, has_ended;
+    _Atomic bool is_stopping, has_settled, wants_slots, has_ended;
+    _Atomic bool *deletes; /* per source */
     _Atomic int finishing;    /* calls inside quern_pool_finish() and quern_pull() */
     _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */
-    _Atomic int64_t drain_ns, acked, due_ns, blocked_id, owed_until_ns;
+    _Atomic int64_t drain_ns, acked, due_ns, owed_until_ns;
+    _Atomic int64_t blocked_ids[QUEUES_MAX]; /* per group */
+    _Atomic uint32_t heals;
     struct intake_counters intake_counters;
+    struct counter *fetched; /* per source */
     struct settle_counters settle_counters;
     struct heartbeat_counters heartbeat_counters;
     struct reaper_counters reaper_counters;

@@ -25,8 +25,27 @@ static int open_names(quern_pool *pool, quern_error *err)
     for (int i = 0; i < CONNS && is_open; i++)
         is_open = asprintf(&pool->conn_names[i], "quern:%s:%s", pool->consumer, roles[i]) >= 0;
     if (!is_open) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    int code = source_open(&pool->source, config->stream, config->group, config->dead_letter_stream, err);
-    return code ? code : url_read(&pool->url, config->redis, err);
+    return url_read(&pool->url, config->redis, err);
+}
+
+/* One source per queue, and what is kept for each. */
+static int open_sources(quern_pool *pool, quern_error *err)
+{
+    int code = served_open(pool->config, &pool->served, err);
+    if (code) return code;
+    uint32_t count = (uint32_t)pool->served.count;
+    pool->sources = calloc(count, sizeof *pool->sources);
+    pool->deletes = calloc(count, sizeof *pool->deletes);
+    pool->fetched = calloc(count, sizeof *pool->fetched);
+    if (!pool->sources || !pool->deletes || !pool->fetched) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
+    for (; pool->source_count < count && !code; pool->source_count++) {
+        const quern_config *own = pool->served.at[pool->source_count];
+        struct source *source = &pool->sources[pool->source_count];
+        code = source_open(source, own->stream, own->group, own->dead_letter_stream, err);
+        source->config = own;
+        source->weight = own->weight;
+    }
+    return code;
 }
 
 static int open_wakers(quern_pool *pool, quern_error *err)
@@ -38,34 +57,64 @@ static int open_wakers(quern_pool *pool, quern_error *err)
     return QUERN_OK;
 }
 
-/* false: no memory. */
+/* max_running is of a handler whichever queue its jobs come from: it is the same in each of its policies. false: no memory. */
 static bool setup_cap(struct caps *caps, struct handler_setup *setup)
 {
-    setup->cap = setup->policy.max_running ? caps_get(caps, setup->handler->event) : NULL;
-    return setup->cap || !setup->policy.max_running;
+    int64_t max_running = setup->policies[0].max_running;
+    setup->cap = max_running ? caps_get(caps, setup->handler->event) : NULL;
+    return setup->cap || !max_running;
 }
 
 static void set_caps(struct caps *caps, const struct registry_setup *setup)
 {
     for (uint32_t i = 0; i < setup->count; i++)
-        caps_set(caps, setup->handlers[i].handler->event, (uint32_t)setup->handlers[i].policy.max_running);
+        caps_set(caps, setup->handlers[i].handler->event, (uint32_t)setup->handlers[i].policies[0].max_running);
+}
+
+/* A policy per queue. */
+static int read_policies(const struct served *served, const char *own, struct policy *policies, quern_error *err)
+{
+    int code = QUERN_OK;
+    for (size_t i = 0; i < served->count && !code; i++) code = policy_read(served->at[i], own, &policies[i], err);
+    return code;
+}
+
+/* What the registry is made of; room for all of it was made. */
+static int setup_registry(struct caps *caps, const struct config_handlers *handlers, const struct served *served,
+                          struct handler_setup *setups, struct policy *policies, int *unhandled, quern_error *err)
+{
+    size_t queues = served->count;
+    int code = read_policies(served, NULL, policies + handlers->count * queues, err);
+    for (size_t i = 0; i < queues; i++) unhandled[i] = served->at[i]->unhandled;
+    for (size_t i = 0; i < handlers->count && !code; i++) {
+        setups[i] = (struct handler_setup){.handler = &handlers->at[i], .policies = policies + i * queues};
+        code = read_policies(served, handlers->at[i].policy, policies + i * queues, err);
+        if (!code && !setup_cap(caps, &setups[i])) code = err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
+    }
+    return code;
 }
 
 int rooms_registry(struct caps *caps, const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
                    quern_error *err)
 {
     const struct config_handlers *handlers = &config->handlers;
+    struct served served;
+    int code = served_open(config, &served, err);
+    if (code) return code;
+    size_t queues = served.count;
     struct handler_setup *setups = calloc(handlers->count, sizeof *setups);
-    struct registry_setup setup = {setups, (uint32_t)handlers->count, {0}, config->unhandled};
-    int code = setups ? policy_read(config, NULL, &setup.policy, err) : QUERN_E_MEMORY;
-    for (size_t i = 0; i < handlers->count && !code; i++) {
-        setups[i].handler = &handlers->at[i];
-        code = policy_read(config, handlers->at[i].policy, &setups[i].policy, err);
-        if (!code && !setup_cap(caps, &setups[i])) code = err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
-    }
+    struct policy *policies = calloc((handlers->count + 1) * queues, sizeof *policies);
+    int *unhandled = calloc(queues, sizeof *unhandled);
+    struct registry_setup setup = {setups, (uint32_t)handlers->count, (uint32_t)queues, NULL, unhandled};
+    bool has_room = setups && policies && unhandled;
+    if (has_room) setup.policies = policies + handlers->count * queues;
+    code = has_room ? setup_registry(caps, handlers, &served, setups, policies, unhandled, err) : QUERN_E_MEMORY;
     bool is_used = !code && use(user, &setup);
     if (is_used) set_caps(caps, &setup);
     free(setups);
+    free(policies);
+    free(unhandled);
+    served_close(&served);
     return code ? code : is_used ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
 }
 
@@ -103,7 +152,7 @@ static int open_queues(quern_pool *pool, quern_error *err)
     if (pool->ready && pool->done) pool->caps = caps_open(pool->ready, pool->done);
     if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    slots_set_owner(pool->slots, pool->consumer, pool->config->depth_max);
+    slots_set_owner(pool->slots, pool->consumer, pool->sources, pool->config->depth_max);
     return rooms_registry(pool->caps, pool->config, open_registry, pool, err);
 }
 
@@ -129,6 +178,7 @@ int rooms_open(quern_pool *pool, quern_error *err)
 {
     pull_open(&pool->pull);
     int code = open_names(pool, err);
+    if (!code) code = open_sources(pool, err);
     if (!code) code = open_wakers(pool, err);
     if (!code) code = open_notices(pool, err);
     if (!code) code = open_queues(pool, err);
@@ -154,7 +204,11 @@ void rooms_close(quern_pool *pool)
     waker_close(&pool->ended_waker);
     for (int i = 0; i < CONNS; i++) free(pool->conn_names[i]);
     free(pool->consumer);
-    source_close(&pool->source);
+    for (uint32_t i = 0; i < pool->source_count; i++) source_close(&pool->sources[i]);
+    free(pool->sources);
+    free(pool->deletes);
+    free(pool->fetched);
+    served_close(&pool->served);
     url_free(&pool->url);
     quern_config_free(pool->config);
     pthread_mutex_destroy(&pool->join_lock);

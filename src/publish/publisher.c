@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/uuid.h"
 #include "config/config.h"
+#include "config/queues.h"
 #include "publish/async.h"
 #include "publish/check.h"
 #include "publish/publisher.h"
@@ -84,14 +85,16 @@ static int publisher_fill(quern_publisher *publisher, const quern_config *config
 {
     if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
     if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
-    if (!(publisher->config = config_copy(config))) return err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
-    int code = check_config(config, err);
-    if (!code) code = name_keys(&publisher->keys, config, err);
+    if (!(publisher->config = served_one(config, err))) return err->code;
+    int code = check_config(publisher->config, err);
+    if (!code) code = name_keys(&publisher->keys, publisher->config, err);
     return code ? code : url_read(&publisher->url, config->redis, err);
 }
 
 quern_publisher *quern_publisher_open(const quern_config *config, quern_error *err)
 {
+    quern_error own;
+    if (!err) err = &own;
     quern_publisher *publisher = calloc(1, sizeof *publisher);
     if (!publisher) {
         err_set(err, QUERN_E_MEMORY, "no memory for a publisher");

@@ -11,8 +11,9 @@
 struct table {
     _Atomic uint32_t holders; /* the registry, and each worker that uses it */
     uint32_t count, mask;
-    struct policy policy; /* for jobs without a handler */
-    int unhandled;
+    uint32_t queues;
+    struct policy *policies; /* a row of them per handler, then one for jobs without a handler */
+    int *unhandled;          /* per queue */
     int32_t any;      /* index of the handler for "*", or -1 */
     int32_t *buckets; /* mask + 1 indices, -1: empty; open addressing */
     struct handler at[];
@@ -34,6 +35,8 @@ static void table_free(struct table *table)
     if (!table) return;
     for (uint32_t i = 0; i < table->count; i++) free((char *)(uintptr_t)table->at[i].is.event);
     free(table->buckets);
+    free(table->policies);
+    free(table->unhandled);
     free(table);
 }
 
@@ -44,6 +47,11 @@ static void bucket_add(struct table *table, uint32_t index)
     table->buckets[at] = (int32_t)index;
 }
 
+static const struct policy *fill_row(struct table *table, uint32_t row, const struct policy *policies)
+{
+    return memcpy(table->policies + row * table->queues, policies, table->queues * sizeof *policies);
+}
+
 static bool table_fill(struct table *table, const struct handler_setup *setups, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -52,7 +60,7 @@ static bool table_fill(struct table *table, const struct handler_setup *setups, 
         handler->is.policy = NULL; /* read already */
         handler->is.event = strdup(setups[i].handler->event);
         handler->index = i;
-        handler->policy = setups[i].policy;
+        handler->policies = fill_row(table, i, setups[i].policies);
         handler->cap = setups[i].cap;
         atomic_init(&handler->mean_ns, 0);
         table->count = i + 1;
@@ -67,16 +75,22 @@ static struct table *table_make(const struct registry_setup *setup)
 {
     struct table *table = calloc(1, sizeof *table + setup->count * sizeof *table->at);
     if (!table) return NULL;
-    uint32_t buckets = 4;
+    uint32_t buckets = 4, queues = setup->queues;
     while (buckets < 2 * setup->count) buckets *= 2;
-    table->policy = setup->policy;
-    table->unhandled = setup->unhandled;
+    table->queues = queues;
+    table->policies = calloc((setup->count + 1) * queues, sizeof *table->policies);
+    table->unhandled = calloc(queues, sizeof *table->unhandled);
     table->mask = buckets - 1;
     table->any = -1;
     atomic_init(&table->holders, 1);
     table->buckets = malloc(buckets * sizeof *table->buckets);
     if (table->buckets) memset(table->buckets, 0xff, buckets * sizeof *table->buckets);
-    if (table->buckets && table_fill(table, setup->handlers, setup->count)) return table;
+    bool has_room = table->buckets && table->policies && table->unhandled;
+    if (has_room && table_fill(table, setup->handlers, setup->count)) {
+        fill_row(table, setup->count, setup->policies);
+        memcpy(table->unhandled, setup->unhandled, queues * sizeof *setup->unhandled);
+        return table;
+    }
     table_free(table);
     return NULL;
 }
@@ -160,10 +174,10 @@ struct handler *table_find(struct table *table, quern_bytes event)
     return table->any >= 0 ? &table->at[table->any] : NULL;
 }
 
-const struct policy *table_policy(const struct table *table, int *unhandled)
+const struct policy *table_policy(const struct table *table, uint32_t queue, int *unhandled)
 {
-    *unhandled = table->unhandled;
-    return &table->policy;
+    *unhandled = table->unhandled[queue];
+    return &table->policies[table->count * table->queues + queue];
 }
 
 void handler_took(struct handler *handler, int64_t ns)

@@ -21,7 +21,7 @@
 struct handler {
     quern_handler is; /* texts owned by the table */
     uint32_t index;   /* its place in the table */
-    struct policy policy;
+    const struct policy *policies; /* one per queue of the pool */
     struct cap *cap;           /* run/caps; NULL: none */
     _Atomic int64_t mean_ns;   /* of late; 0: none has ended yet */
     _Atomic bool is_deferring; /* it has said QUERN_PENDING: its jobs outlive its returns */
@@ -32,15 +32,15 @@ struct registry;
 
 struct handler_setup {
     const quern_handler *handler;
-    struct policy policy;
+    const struct policy *policies; /* one per queue */
     struct cap *cap; /* NULL: none */
 };
 
 struct registry_setup {
     const struct handler_setup *handlers;
-    uint32_t count;
-    struct policy policy; /* for jobs without a handler */
-    int unhandled;        /* enum unhandled (config) */
+    uint32_t count, queues;
+    const struct policy *policies; /* for jobs without a handler, one per queue */
+    const int *unhandled;          /* enum unhandled (config), likewise */
 };
 
 /* Copies what is set up. Gives; NULL: no memory. */
@@ -64,8 +64,8 @@ struct handler *table_at(struct table *table, uint32_t index);
 /* The handler of an event, or the one for "*", or NULL. */
 struct handler *table_find(struct table *table, quern_bytes event);
 
-/* What holds for the jobs of no handler; *unhandled: what becomes of them. */
-const struct policy *table_policy(const struct table *table, int *unhandled);
+/* What holds for the jobs of a queue that have no handler; *unhandled: what becomes of them. */
+const struct policy *table_policy(const struct table *table, uint32_t queue, int *unhandled);
 
 /* A job of it took so long. Any worker. */
 void handler_took(struct handler *handler, int64_t ns);

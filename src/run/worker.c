@@ -123,13 +123,12 @@ static quern_verdict call_handler(struct worker *worker, struct handler *handler
 }
 
 /* From overdue_ns on others may look into the job, so it is written last; pairs with run/overdue. */
-static void set_deadline(struct worker *worker, const struct handler *handler, quern_job *job, int64_t now_ns)
+static void set_deadline(struct worker *worker, quern_job *job, int64_t now_ns)
 {
-    int64_t deadline_ns = clock_deadline_ns(now_ns, handler->policy.timeout_ms);
+    int64_t deadline_ns = clock_deadline_ns(now_ns, job->policy.timeout_ms);
     atomic_store_explicit(&job->deadline_ns, deadline_ns, memory_order_relaxed);
     job->runner = worker;
-    atomic_store_explicit(&job->overdue_ns, clock_deadline_ns(deadline_ns, handler->policy.timeout_grace_ms),
-                          memory_order_release);
+    atomic_store_explicit(&job->overdue_ns, clock_deadline_ns(deadline_ns, job->policy.timeout_grace_ms), memory_order_release);
 }
 
 static void open_record(struct worker *worker, const quern_job *job)
@@ -168,7 +167,7 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
     if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
     job->started_ns = worker->started_ns = now_ns;
     open_record(worker, job);
-    if (handler->policy.timeout_ms) set_deadline(worker, handler, job, now_ns);
+    if (job->policy.timeout_ms) set_deadline(worker, job, now_ns);
     quern_verdict verdict = call_handler(worker, handler, job);
     if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
         quern_job_error(job, "the handler said pending, but took no ticket: nobody could ever finish it");
@@ -237,7 +236,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
     if (worker->needs->journal)
         journal_start(worker->needs->journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed), job->message.entry,
                       atomic_load_explicit(&job->deliveries, memory_order_relaxed));
-    if (handler->policy.timeout_ms) set_deadline(worker, handler, job, now_ns);
+    if (job->policy.timeout_ms) set_deadline(worker, job, now_ns);
     slot_pull(job);
     pull_hand(worker->needs->pull, job);
     handler_took(handler, now_ns - worker->started_ns);
@@ -252,7 +251,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
 static enum slot_outcome outcome_unhandled(struct worker *worker, quern_job *job)
 {
     int unhandled;
-    job->policy = *table_policy(worker->table, &unhandled);
+    job->policy = *table_policy(worker->table, job_queue(job), &unhandled);
     return unhandled == UNHANDLED_ACK ? OUTCOME_PASSED : unhandled == UNHANDLED_DEAD ? OUTCOME_UNWANTED : OUTCOME_UNHANDLED;
 }
 
@@ -293,7 +292,7 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     struct handler *handler = table_find(worker->table, job->message.event);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
-    job->policy = handler->policy;
+    job->policy = handler->policies[job_queue(job)];
     if (!passes_cap(worker, handler, job, now_ns)) return now_ns;
     return handler->is.run == quern_pulled ? offer_job(worker, handler, job, now_ns) : run_job(worker, handler, job, now_ns);
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "config/config.h"
 #include "job/letter.h"
 #include "settle/batch.h"
 #include "settle/settler.h"
@@ -116,8 +117,8 @@ static const struct script *put_done(struct call *call)
 {
     const struct batch *batch = call->batch;
     begin(call, &script_done, (const char *[]){call->source->completed, NULL}, 2 + 9 * (size_t)batch->count);
-    bool is_private = origin_is_private(batch->origin), deletes = atomic_load_explicit(call->needs->deletes, memory_order_relaxed);
-    conn_arg_number(call->conn, batch->action == ACTION_DONE ? call->needs->completed_max : 0);
+    bool is_private = origin_is_private(batch->origin), deletes = atomic_load_explicit(&call->needs->deletes[batch->origin / LANES], memory_order_relaxed);
+    conn_arg_number(call->conn, batch->action == ACTION_DONE ? call->source->config->completed_max : 0);
     conn_arg_number(call->conn, is_private ? 1 : deletes ? 2 : 0);
     for (uint32_t i = 0; i < batch->count; i++) {
         put_lease(call->conn, batch->jobs[i]);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "config/config.h"
 #include "keep/lease.h"
 #include "queue/gate.h"
 #include "settle/account.h"
@@ -72,7 +73,7 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .retry_limit = job->policy.retry_limit,
         .is_fresh = !job_is_alone(job) && lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
         .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
-        .keeps_log = settler->needs->completed_max > 0,
+        .keeps_log = settler->needs->sources[job_queue(job)].config->completed_max > 0,
         .is_unpended = settler->needs->is_unpended && !origin_is_private(atomic_load_explicit(&job->origin, memory_order_relaxed)),
     });
 }

@@ -48,7 +48,7 @@ struct settler_needs {
     uint32_t source_count;
     const char *consumer;
     struct link_options link;
-    int64_t lease_ns, completed_max;
+    int64_t lease_ns;
     bool is_unpended; /* at-most-once: what is read does not become pending */
     struct log *log;
     struct notices *notices;
@@ -61,7 +61,7 @@ struct settler_needs {
     struct waker *upkeep; /* the reaper's: woken when trim_after more were settled */
     int64_t trim_after;
     _Atomic int64_t *acked;  /* since the last trim */
-    _Atomic bool *deletes;   /* the second gear of trimming: what is acknowledged is deleted too */
+    const _Atomic bool *deletes; /* per source; the second gear of trimming: what is acknowledged is deleted too */
     _Atomic int64_t *due_ns; /* when the first of our retries that wait is due; the reaper takes it out */
     int64_t soon_ms;         /* the reaper is woken for one that is due so soon */
 };

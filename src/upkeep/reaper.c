@@ -19,9 +19,12 @@ enum { LONGEST_TURN_MS = 5000 };
 /* One source, and what the chores remember of it. */
 struct ward {
     const struct source *source;
+    struct ward *all; /* the wards of the pool */
+    uint32_t count;
     uint32_t origin; /* of its stream */
     int64_t turn_until_ns;
     bool alone_waits; /* as of the last look */
+    bool has_alone;   /* and whether there is any such job, waiting or running somewhere */
     struct reclaim reclaim;
     struct trim trim;
 };
@@ -80,16 +83,24 @@ static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct 
     return code;
 }
 
+/* Does one of them have a job that is to run alone? */
+static bool is_any(const struct ward *ward, bool is_waiting)
+{
+    bool is = false;
+    for (uint32_t i = 0; i < ward->count; i++) is |= is_waiting ? ward->all[i].alone_waits : ward->all[i].has_alone;
+    return is;
+}
+
 static int do_due(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
                   quern_error *err)
 {
     int64_t next_ms;
     struct due_alone alone;
-    atomic_store(needs->due_ns, CLOCK_NEVER); /* before the look: what is laid aside later is told anew */
     int code = due_step(needs, ward->source, conn, &next_ms, &alone, err);
     if (code) return code;
     ward->alone_waits = alone.waiting > 0;
-    atomic_store(needs->alone_waits, alone.all > 0);
+    ward->has_alone = alone.all > 0;
+    atomic_store(needs->alone_waits, is_any(ward, false));
     *due_ns = now_ns + (next_ms < 0 || next_ms > DUE_LOOK_MS ? DUE_LOOK_MS : next_ms) * NS_PER_MS;
     return QUERN_OK;
 }
@@ -109,7 +120,7 @@ static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct 
     int code = may_take && ward->alone_waits ? alone_step(needs, ward->origin, conn, trusts_idle, &is_taken, err) : QUERN_OK;
     if (code || !may_take) return code;
     if (!is_taken) ward->alone_waits = false;
-    if (!is_taken && needs->lanes == LANES_ALONE) needs->stop(needs->user);
+    if (!is_taken && needs->lanes == LANES_ALONE && !is_any(ward, true)) needs->stop(needs->user);
     return QUERN_OK;
 }
 
@@ -134,7 +145,7 @@ static int do_letters(const struct reaper_needs *needs, struct ward *ward, struc
                       quern_error *err)
 {
     bool is_ours = false, has_more = false;
-    int code = needs->dead_letter_max ? ask_turn(needs, ward, conn, now_ns, &is_ours, err) : QUERN_OK;
+    int code = ward->source->config->dead_letter_max ? ask_turn(needs, ward, conn, now_ns, &is_ours, err) : QUERN_OK;
     if (!code && is_ours) code = tidy_letters(needs, ward->source, conn, &has_more, err);
     *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
     return code;
@@ -144,8 +155,9 @@ static int do_trim(const struct reaper_needs *needs, struct ward *ward, struct c
                    quern_error *err)
 {
     bool has_more = false;
-    if (needs->trims) atomic_store(needs->acked, 0);
-    int code = needs->trims ? trim_step(&ward->trim, needs, ward->source, conn, &has_more, err) : QUERN_OK;
+    bool trims = ward->source->config->trim;
+    if (trims) atomic_store(needs->acked, 0);
+    int code = trims ? trim_step(&ward->trim, needs, ward->source, conn, &has_more, err) : QUERN_OK;
     if (!code && !has_more) code = trim_private(ward->source, conn, err);
     *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
     return code;
@@ -164,7 +176,7 @@ static bool chores_open(struct reaper *reaper)
     reaper->chores = calloc(needs->source_count, CHORES * sizeof *reaper->chores);
     if (!reaper->wards || !reaper->chores) return false;
     for (uint32_t i = 0; i < needs->source_count; i++) {
-        reaper->wards[i] = (struct ward){.source = &needs->sources[i], .origin = LANES * i};
+        reaper->wards[i] = (struct ward){&needs->sources[i], reaper->wards, needs->source_count, .origin = LANES * i, .has_alone = true};
         for (int kind = 0; kind < CHORES; kind++)
             reaper->chores[reaper->chore_count++] =
                 (struct chore){steps[kind], &reaper->wards[i], kind == SWEEP ? now_ns + needs->lease_ns : now_ns, false};
@@ -235,14 +247,15 @@ static int64_t unblock(struct reaper *reaper, int64_t blocked)
 static void unblock_dispatcher(struct reaper *reaper)
 {
     int64_t blocked, again_ns = 0;
-    while ((blocked = atomic_load(reaper->needs->blocked_id)) > 0 && (again_ns = unblock(reaper, blocked)) < CLOCK_NEVER)
-        waker_wait(reaper->needs->waker, -1, again_ns);
+    for (uint32_t i = 0; i < reaper->needs->source_count; i++)
+        while ((blocked = atomic_load(&reaper->needs->blocked_ids[i])) > 0 && (again_ns = unblock(reaper, blocked)) < CLOCK_NEVER)
+            waker_wait(reaper->needs->waker, -1, again_ns);
 }
 
 /* What others tell may be due before its time: many acknowledgements, a retry of ours. */
 static void hear(struct reaper *reaper, int64_t now_ns)
 {
-    int64_t first_ns = atomic_load(reaper->needs->due_ns);
+    int64_t first_ns = atomic_exchange(reaper->needs->due_ns, CLOCK_NEVER); /* before the look: what is laid aside later is told anew */
     bool is_trim_due = atomic_load(reaper->needs->acked) >= TRIM_AFTER;
     for (size_t i = 0; i < reaper->chore_count; i++) {
         struct chore *chore = &reaper->chores[i];
@@ -256,7 +269,7 @@ static void hear(struct reaper *reaper, int64_t now_ns)
 static void last_trim(struct reaper *reaper)
 {
     for (uint32_t i = 0; i < reaper->needs->source_count; i++) {
-        bool has_more = true;
+        bool has_more = reaper->needs->sources[i].config->trim;
         while (has_more) {
             struct conn *conn = link_use(&reaper->link, clock_now_ns());
             has_more = false;
@@ -293,7 +306,7 @@ void reaper_run(void *given)
             waker_wait(needs->waker, -1, next_ns);
         }
     }
-    if (is_open && needs->trims) last_trim(&reaper);
+    if (is_open) last_trim(&reaper);
     link_close(&reaper.link);
     free(reaper.wards);
     free(reaper.chores);

@@ -19,15 +19,15 @@ int tidy_consumers(const struct reaper_needs *needs, const struct source *source
 }
 
 /* By whole nodes as long as there are many, which costs little; then to the letter. */
-static void put_trim(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t length)
+static void put_trim(const struct source *source, struct conn *conn, int64_t length)
 {
-    bool is_rough = length - needs->dead_letter_max > NODE_ENTRIES;
+    bool is_rough = length - source->config->dead_letter_max > NODE_ENTRIES;
     conn_begin(conn, is_rough ? 7 : 5);
     conn_arg_text(conn, "XTRIM");
     conn_arg_text(conn, source->dead);
     conn_arg_text(conn, "MAXLEN");
     conn_arg_text(conn, is_rough ? "~" : "=");
-    conn_arg_number(conn, needs->dead_letter_max);
+    conn_arg_number(conn, source->config->dead_letter_max);
     if (!is_rough) return;
     conn_arg_text(conn, "LIMIT");
     conn_arg_number(conn, LETTERS_AT_ONCE);
@@ -41,13 +41,13 @@ int tidy_letters(const struct reaper_needs *needs, const struct source *source, 
     conn_command(conn, "XLEN", source->dead, NULL);
     int code = conn_ask(conn, &reply, err);
     int64_t length = code ? 0 : reply_number(reply, 0);
-    if (code || length <= needs->dead_letter_max) return code;
-    put_trim(needs, source, conn, length);
+    if (code || length <= source->config->dead_letter_max) return code;
+    put_trim(source, conn, length);
     if ((code = conn_ask(conn, &reply, err))) return code;
     int64_t removed = reply_number(reply, 0);
     counter_add(&needs->counters->dead_trimmed, removed);
     log_event(needs->log, LOG_WARNING, "dead_letters_deleted", LOG_INT("letters", removed), LOG_TEXT("stream", source->dead),
               LOG_TEXT("why", "there are more than dead_letter_max: the oldest are lost"));
-    *has_more = removed > 0 && length - removed > needs->dead_letter_max;
+    *has_more = removed > 0 && length - removed > source->config->dead_letter_max;
     return QUERN_OK;
 }

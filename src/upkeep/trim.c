@@ -35,16 +35,17 @@ static void take_text(char *text, size_t size, quern_bytes bytes)
     snprintf(text, size, "%.*s", (int)bytes.len, bytes.at ? bytes.at : "");
 }
 
-static int ask(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *removed,
+static int ask(const struct source *source, struct conn *conn, int64_t *removed,
                struct trim_look *look, quern_error *err)
 {
     const struct reply *reply;
-    script_begin(conn, &script_trim, 1, 2 + needs->required_groups->count + needs->ignored_groups->count);
+    const struct config_list *required = &source->config->required_groups, *ignored = &source->config->ignored_groups;
+    script_begin(conn, &script_trim, 1, 2 + required->count + ignored->count);
     conn_arg_text(conn, source->stream);
     conn_arg_text(conn, "~");
-    conn_arg_number(conn, (int64_t)needs->required_groups->count);
-    put_list(conn, needs->required_groups);
-    put_list(conn, needs->ignored_groups);
+    conn_arg_number(conn, (int64_t)required->count);
+    put_list(conn, required);
+    put_list(conn, ignored);
     int code = script_ask(conn, &script_trim, conn_answer_deadline(conn), &reply, NULL, err);
     if (code) return code;
     *removed = reply_number(reply_item(reply, 0), 0);
@@ -74,7 +75,7 @@ static void tell(struct trim *trim, const struct reaper_needs *needs, const stru
                   LOG_TEXT("at", look->mark),
                   LOG_TEXT("why", "nothing behind that entry can be trimmed; if nobody needs the group any more, name it in "
                                   "ignored_groups"));
-    atomic_store_explicit(needs->deletes, deletes, memory_order_relaxed);
+    atomic_store_explicit(&needs->deletes[source - needs->sources], deletes, memory_order_relaxed);
     if (removed == REQUIRED_IS_MISSING && !trim->has_warned)
         log_event(needs->log, LOG_WARNING, "trim_waits", LOG_TEXT("stream", source->stream),
                   LOG_TEXT("why", "a group of required_groups is missing: nothing is trimmed"));
@@ -98,7 +99,7 @@ int trim_step(struct trim *trim, const struct reaper_needs *needs, const struct 
 {
     int64_t removed = 0;
     struct trim_look look;
-    int code = ask(needs, source, conn, &removed, &look, err);
+    int code = ask(source, conn, &removed, &look, err);
     if (code) return code;
     *has_more = removed > 0;
     if (removed > 0) counter_add(&needs->counters->trimmed, removed);

@@ -11,7 +11,9 @@
 #include "blame/journal.h"
 
 static char dir[] = "/tmp/quern-journal-XXXXXX";
-static const struct journal_words words = {"unix:///s", "jobs", "g", "me-1", 5};
+static char urgent[] = "urgent", jobs[] = "jobs", g[] = "g";
+static const struct source sources[] = {{.stream = urgent, .group = g}, {.stream = jobs, .group = g}};
+static const struct journal_words words = {"unix:///s", "me-1", sources, 2, 5};
 
 static int open_dir(void **state)
 {
@@ -61,6 +63,9 @@ static void what_ran_is_read_when_the_process_is_gone(void **state)
     assert_true(journal_is_orphan(strrchr(path, '/') + 1));
     assert_string_equal(journal->head->consumer, "me-1");
     assert_int_equal(journal->head->count, 8);
+    assert_int_equal(journal->head->source_count, 2);
+    assert_string_equal(journal->head->sources[1].stream, "jobs");
+    assert_string_equal(journal->head->sources[1].group, "g");
     assert_int_equal(atomic_load(&journal->records[1].state), RECORD_RUNS);
     assert_int_equal(atomic_load(&journal->records[2].state), RECORD_EMPTY);
     assert_true(journal->records[7].entry.ms == 11 && journal->records[7].entry.seq == 2);

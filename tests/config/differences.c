@@ -36,7 +36,8 @@ static const char *other_value(const struct config_row *row)
         [CONFIG_TEXT] = "/a/path",       [CONFIG_NAME] = "name",
         [CONFIG_GROUP] = "reports",      [CONFIG_START] = "1700-3",
         [CONFIG_NUMBER] = "97",          [CONFIG_THREADS] = "7",
-        [CONFIG_GROUPS] = "[\"other\"]", [CONFIG_WORKERS] = "[{\"event\":\"*\",\"module\":\"burn\"}]",
+        [CONFIG_GROUPS] = "[\"other\"]", [CONFIG_QUEUES] = "[\"other\"]",
+        [CONFIG_WORKERS] = "[{\"event\":\"*\",\"module\":\"burn\"}]",
     };
     if (row->type == CONFIG_BOOL) return !strcmp(row->fallback, "true") ? "false" : "true";
     if (row->type == CONFIG_CHOICE) return strrchr(row->choices, '|') + 1;

@@ -47,6 +47,7 @@ static const char *other_value(const struct config_row *row)
         [CONFIG_BOOL] = NULL,
         [CONFIG_CHOICE] = NULL,
         [CONFIG_GROUPS] = "[\"a\",\"b\"]",
+        [CONFIG_QUEUES] = "[{\"stream\":\"a\"},{\"stream\":\"b\",\"group\":\"g\",\"retry_limit\":9}]",
         [CONFIG_WORKERS] = "[{\"event\":\"*\",\"module\":\"burn\",\"options\":{\"us\":5},\"timeout_ms\":9}]",
     };
     if (row->type == CONFIG_BOOL) return !strcmp(row->fallback, "true") ? "false" : "true";

@@ -56,7 +56,11 @@ static void a_job_says_what_it_is(void **state)
     assert_int_equal(4, quern_job_retries(job));
     assert_int_equal(7, quern_job_deliveries(job)); /* here and, before it was put back, elsewhere */
     assert_null(quern_job_consumer(job).at);
-    slots_set_owner(slots, "host-1-abcd", 0);
+    char stream[] = "urgent";
+    const struct source source = {.stream = stream};
+    assert_null(quern_job_stream(job).at);
+    slots_set_owner(slots, "host-1-abcd", &source, 0);
+    assert_true(bytes_is(quern_job_stream(job), "urgent"));
     assert_true(bytes_is(quern_job_consumer(job), "host-1-abcd"));
     int64_t age_ms = quern_job_age_ms(job);
     assert_in_range(age_ms, clock_unix_ms() - 1700000000000 - 60000, clock_unix_ms() - 1700000000000);

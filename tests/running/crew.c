@@ -64,7 +64,11 @@ static void make(void)
     mill.done = done_open();
     quern_handler handler = {
         .size = sizeof handler, .event = "grind", .run = grind, .thread_open = open_thread, .thread_close = close_thread};
-    mill.registry = registry_open(&(struct registry_setup){.handlers = &(struct handler_setup){.handler = &handler}, .count = 1});
+    mill.registry = registry_open(&(struct registry_setup){.handlers = &(struct handler_setup){.handler = &handler, .policies = &(struct policy){0}},
+                                                           .count = 1,
+                                                           .queues = 1,
+                                                           .policies = &(struct policy){0},
+                                                           .unhandled = &(int){0}});
     mill.crew = crew_open(
         &(struct worker_needs){.ready = mill.ready, .done = mill.done, .slots = mill.slots, .registry = mill.registry, .gate = &mill.gate});
     assert_true(mill.runs_of && mill.slots && mill.ready && mill.done && mill.registry && mill.crew);

@@ -16,11 +16,13 @@ static struct registry *open_for(const char *const *events, uint32_t count, void
 {
     quern_handler handlers[HANDLERS_MAX];
     struct handler_setup setups[HANDLERS_MAX];
+    struct policy policies[HANDLERS_MAX] = {0}, rest = {0};
     for (uint32_t i = 0; i < count; i++) {
         handlers[i] = (quern_handler){.size = sizeof handlers[i], .event = events[i], .run = run, .user = user};
-        setups[i] = (struct handler_setup){.handler = &handlers[i], .policy = {.timeout_ms = i}};
+        policies[i].timeout_ms = i;
+        setups[i] = (struct handler_setup){.handler = &handlers[i], .policies = &policies[i]};
     }
-    struct registry_setup setup = {.handlers = setups, .count = count};
+    struct registry_setup setup = {.handlers = setups, .count = count, .queues = 1, .policies = &rest, .unhandled = &(int){0}};
     if (!replaced) return registry_open(&setup);
     return registry_replace(replaced, &setup) ? replaced : NULL;
 }
@@ -60,7 +62,7 @@ static void an_event_finds_its_handler_or_the_one_for_all(void **state)
     assert_ptr_equal(table_at(table, 2), table_find(table, UNIT_BYTES("image\0")));
     for (uint32_t i = 0; i < 6; i++) {
         assert_int_equal(i, table_at(table, i)->index);
-        assert_int_equal(i, table_at(table, i)->policy.timeout_ms);
+        assert_int_equal(i, table_at(table, i)->policies[0].timeout_ms);
     }
     registry_drop(table);
     registry_close(registry);

@@ -120,7 +120,8 @@ void mill_on(struct mill *mill, const quern_handler *handler)
     if (quern_config_on(mill->config, &whole, &mill->error)) fail_msg("%s", mill->error.text);
 }
 
-static struct mill *mill_make(struct scene *scene)
+/* is_of_many: the key queues says which streams it serves. */
+static struct mill *mill_make(struct scene *scene, bool is_of_many)
 {
     struct mill *mill = calloc(1, sizeof *mill);
     assert_non_null(mill);
@@ -130,7 +131,7 @@ static struct mill *mill_make(struct scene *scene)
     mill->config = quern_config_new();
     assert_non_null(mill->config);
     mill_set(mill, "redis", scene->redis.url);
-    mill_set(mill, "stream", "jobs");
+    if (!is_of_many) mill_set(mill, "stream", "jobs");
     mill_set(mill, "group", "g");
     mill_set(mill, "threads", "2");
     quern_config_log(mill->config, take_line, mill);
@@ -140,7 +141,12 @@ static struct mill *mill_make(struct scene *scene)
 
 struct mill *mill_new(struct scene *scene, ...)
 {
-    struct mill *mill = mill_make(scene);
+    va_list keys;
+    bool is_of_many = false;
+    va_start(keys, scene);
+    for (const char *key; (key = va_arg(keys, const char *)); va_arg(keys, const char *)) is_of_many |= strcmp(key, "queues") == 0;
+    va_end(keys);
+    struct mill *mill = mill_make(scene, is_of_many);
     size_t place = 0;
     while (place < MILLS - 1 && scene->mills[place]) place++;
     assert_null(scene->mills[place]);
