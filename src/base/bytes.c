@@ -79,3 +79,10 @@ char *bytes_hex(quern_bytes bytes)
     text[2 * bytes.len] = 0;
     return text;
 }
+
+uint64_t bytes_hash(quern_bytes bytes)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < bytes.len; i++) hash = (hash ^ (unsigned char)bytes.at[i]) * UINT64_C(1099511628211);
+    return hash;
+}

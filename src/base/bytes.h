@@ -42,4 +42,7 @@ char *bytes_hex(quern_bytes bytes);
 /* malloc'd copy with a NUL behind it; NULL: no memory. Gives. */
 char *bytes_copy(quern_bytes text);
 
+/* FNV-1a. */
+uint64_t bytes_hash(quern_bytes bytes);
+
 #endif

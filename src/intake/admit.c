@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/keys.h"
 #include "tell/notices.h"
 
 static void end_unstarted(const struct dispatcher_needs *needs, struct quern_job *job, enum slot_outcome outcome,
@@ -15,6 +16,13 @@ static void end_unstarted(const struct dispatcher_needs *needs, struct quern_job
     job->started_ns = job->ended_ns = now_ns;
     slot_move(job, SLOT_FREE, SLOT_DONE);
     done_push(needs->done, job);
+}
+
+/* Keys are those of one stream. Never 0. */
+static uint64_t key_within(uint64_t key, uint32_t queue)
+{
+    enum { QUEUE_BITS = 6 };
+    return (key | 1) << QUEUE_BITS | queue;
 }
 
 static void lose(const struct dispatcher_needs *needs, const char *entry)
@@ -66,7 +74,10 @@ static bool admit_one(const struct dispatcher_needs *needs, struct quern_job *jo
         end_unstarted(needs, job, OUTCOME_POISON, admission->now_ns);
     } else {
         slot_move(job, SLOT_FREE, SLOT_READY);
-        ready_push(needs->ready, job->index);
+        if (job->message.key)
+            keys_admit(needs->keys, job, key_within(job->message.key, admission->origin / LANES));
+        else
+            ready_push(needs->ready, job->index);
     }
     return true;
 }

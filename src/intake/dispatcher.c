@@ -15,6 +15,7 @@
 #include "intake/heal.h"
 #include "intake/order.h"
 #include "intake/tap.h"
+#include "queue/keys.h"
 
 enum { NUDGE_MS = 5, LOOK_MS = 5 /* how soon other queues are looked at again while one is read */ };
 
@@ -519,6 +520,8 @@ void dispatcher_run(void *given)
     finish_reads(&dispatcher);
     needs->close_caps(needs->caps);
     giveback_all(needs);
+    keys_close(needs->keys);
+    giveback_all(needs); /* what has come to be at large meanwhile */
     demand_close(&dispatcher.demand);
     close_taps(&dispatcher);
     free(dispatcher.high);

@@ -3,15 +3,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "queue/keys.h"
 
 enum { STALE_LEAST_MS = 1000, STALE_PREFETCHES = 4 };
 
 static void give_back(const struct dispatcher_needs *needs, uint32_t index, int64_t now_ns)
 {
     struct quern_job *job = slots_at(needs->slots, index);
+    needs->leaves_cap(job);
+    if (keys_give_back(job)) return;
     job->outcome = OUTCOME_RELEASED;
     job->started_ns = job->ended_ns = now_ns;
-    needs->leaves_cap(job);
     slot_move(job, SLOT_READY, SLOT_DONE);
     done_push(needs->done, job);
 }

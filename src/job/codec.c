@@ -112,7 +112,8 @@ static bool read_number(const json_t *value, uint64_t max, uint64_t *number)
 static int read_numbers(struct message *message, const json_t *object, quern_error *err)
 {
     enum { RETRIES_MAX = 1000000000 };
-    const json_t *retries = json_object_get(object, "retries"), *expire_at = json_object_get(object, "expire_at");
+    const json_t *retries = json_object_get(object, "retries"), *expire_at = json_object_get(object, "expire_at"),
+                 *key = json_object_get(object, "key");
     uint64_t number;
     if (retries && !read_number(retries, RETRIES_MAX, &number))
         return err_set(err, QUERN_E_ARGUMENT, "the key retries is not a number from 0 on");
@@ -120,6 +121,7 @@ static int read_numbers(struct message *message, const json_t *object, quern_err
     if (expire_at && !read_number(expire_at, INT64_MAX, &number))
         return err_set(err, QUERN_E_ARGUMENT, "the key expire_at is not a time in Unix milliseconds");
     if (expire_at) message->expire_at_ms = (int64_t)number;
+    if (json_is_string(key)) message->key = message_key((quern_bytes){json_string_value(key), json_string_length(key)});
     return QUERN_OK;
 }
 

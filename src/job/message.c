@@ -48,6 +48,12 @@ static bool number_field(quern_bytes text, uint64_t max, uint64_t *value)
     return bytes_number(text, value) && *value <= max;
 }
 
+uint64_t message_key(quern_bytes key)
+{
+    uint64_t hash = bytes_hash(key);
+    return hash ? hash : 1;
+}
+
 /* One named field of the flat shape into its place. Unknown ones stay in fields. */
 static int take_field(struct message *message, quern_bytes name, quern_bytes value, quern_error *err)
 {
@@ -68,6 +74,8 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
         if (!number_field(value, INT64_MAX, &number))
             return err_set(err, QUERN_E_ARGUMENT, "the field expire_at is not a time in Unix milliseconds");
         message->expire_at_ms = (int64_t)number;
+    } else if (bytes_is(name, "key")) {
+        message->key = message_key(value);
     }
     return QUERN_OK;
 }

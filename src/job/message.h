@@ -23,6 +23,7 @@ struct message {
     uint32_t retries;
     char entry_text[ENTRY_ID_SIZE];
     int64_t expire_at_ms; /* Unix; 0: never */
+    uint64_t key;         /* a hash of the field key, whose jobs run one after the other; 0: it has none */
     /* what the private streams add: where the job came from */
     quern_bytes first_entry; /* at NULL: this entry is its first */
     int64_t first_seen_ms;   /* 0: now */
@@ -52,6 +53,9 @@ size_t message_bytes(const struct message *message);
 
 /* The value of a field as read; at NULL: no such field. */
 quern_bytes message_field(const struct message *message, const char *name);
+
+/* The hash of a key; never 0. */
+uint64_t message_key(quern_bytes key);
 
 /* When it was published, Unix ms: created_at, or the entry's own time. */
 int64_t message_created_ms(const struct message *message);

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/ring.h"
 #include "job/codec.h"
@@ -106,12 +107,10 @@ uint32_t slots_free_count(const struct slots *slots)
     return ring_length(slots->free);
 }
 
-/* FNV-1a: two ids that are equal by it matter only where they were also given the same entry id. */
+/* Two ids that are equal by it matter only where they were also given the same entry id. */
 uint64_t message_identity(const struct message *message)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < message->id.len; i++) hash = (hash ^ (unsigned char)message->id.at[i]) * UINT64_C(1099511628211);
-    return hash;
+    return bytes_hash(message->id);
 }
 
 void slot_lease(struct quern_job *job, const struct admission *admission)
@@ -130,6 +129,7 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     job->retry_after_ms = -1;
     job->delay_ms = 0;
     job->cap = NULL;
+    assert(!atomic_load_explicit(&job->key, memory_order_relaxed)); /* who ends a job leaves its key */
     if (admission->is_unpended) atomic_fetch_or_explicit(&job->word, SLOT_GONE, memory_order_relaxed);
 }
 

@@ -93,6 +93,9 @@ struct quern_job {
     struct quern_job *next_offered; /* run/pull's */
     struct quern_job *next_parked;  /* run/caps' */
     struct cap *cap;                /* the same: it counts as running there; NULL: nowhere */
+    struct keys *keys;              /* queue/keys', as is the rest; under its lock, but for a look at key */
+    _Atomic uint64_t key;           /* 0: none, or it is not at large, nor waits to be, any more */
+    struct quern_job *next_at_large, *next_behind, *last_behind;
     struct quern_job *body; /* of a ghost: the job it stands for */
     uint32_t body_generation;
     bool is_unreadable; /* the entry: there is no event, or no data, to show */

@@ -156,6 +156,7 @@ static void push(quern_pool *pool, quern_job *job)
 {
     slot_merge(job);
     caps_leave(job);
+    keys_leave(job);
     journal_end(pool->journal, job->index);
     done_push(pool->done, job);
 }
@@ -235,7 +236,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->poison = counter_read(&settle->poison);
     uint32_t parked;
     caps_read(pool->caps, &parked, &stats->postponed);
-    stats->parked = parked;
+    stats->parked = parked + keys_waiting(pool->keys);
     stats->released = counter_read(&settle->released);
     stats->left = counter_read(&settle->left);
     stats->unsettled = counter_read(&settle->unsettled);

@@ -35,6 +35,7 @@
 #include "intake/order.h"
 #include "keep/heartbeat.h"
 #include "queue/gate.h"
+#include "queue/keys.h"
 #include "run/caps.h"
 #include "run/crew.h"
 #include "run/pull.h"
@@ -67,6 +68,7 @@ struct quern_pool {
     struct gate gate;
     struct pull pull;
     struct caps *caps;
+    struct keys *keys;
     struct journal *journal; /* NULL: none is kept */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 

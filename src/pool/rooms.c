@@ -150,7 +150,8 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->ready = ready_open(slots, &pool->dispatcher_waker);
     pool->done = done_open();
     if (pool->ready && pool->done) pool->caps = caps_open(pool->ready, pool->done);
-    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps)
+    if (pool->ready && pool->done) pool->keys = keys_open(slots, pool->ready, pool->done);
+    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps || !pool->keys)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
     slots_set_owner(pool->slots, pool->consumer, pool->sources, pool->config->depth_max);
     return rooms_registry(pool->caps, pool->config, open_registry, pool, err);
@@ -190,6 +191,7 @@ void rooms_close(quern_pool *pool)
     notices_close(pool->notices);
     pull_close(&pool->pull);
     caps_free(pool->caps);
+    keys_free(pool->keys);
     journal_close(pool->journal);
     crew_free(pool->crew);
     registry_close(pool->registry);

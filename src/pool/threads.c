@@ -110,6 +110,7 @@ static void fill_dispatcher(quern_pool *pool)
         .crew = pool->crew,
         .stop = stop_pool,
         .pool = pool,
+        .keys = pool->keys,
         .leaves_cap = caps_leave,
         .close_caps = close_caps,
         .caps = pool->caps,

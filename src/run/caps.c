@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "job/slot.h"
 #include "queue/done.h"
+#include "queue/keys.h"
 #include "queue/ready.h"
 
 enum { LEAST_MS = 1000, MOST_MS = 60000, UNKNOWN_MS = 100 };
@@ -169,6 +170,7 @@ void caps_close(struct caps *caps)
     caps->is_closed = true;
     for (struct cap *cap = caps->list; cap; cap = cap->next)
         while ((job = unpark(cap))) {
+            if (keys_give_back(job)) continue;
             job->outcome = OUTCOME_RELEASED;
             job->started_ns = job->ended_ns = now_ns;
             slot_move(job, SLOT_READY, SLOT_DONE);

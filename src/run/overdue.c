@@ -7,6 +7,7 @@
 #include "blame/journal.h"
 #include "job/slot.h"
 #include "queue/done.h"
+#include "queue/keys.h"
 #include "run/caps.h"
 #include "run/crew.h"
 #include "tell/notices.h"
@@ -49,9 +50,11 @@ static void seize(const struct overdue_needs *needs, struct quern_job *job, uint
     if (slot_said(job)) { /* it has returned after all, or had deferred its job */
         if (ghost) slots_ghost_free(needs->slots, ghost);
         caps_leave(job);
+        keys_leave(job);
         journal_end(needs->journal, job->index);
         end(needs, job, now_ns);
     } else if (ghost) {
+        keys_leave(job); /* it counts as ended: those behind it need not wait for a handler that may never return */
         ghost->ended_ns = now_ns;
         tell(needs, ghost, is_pulled || crew_replace(needs->crew, runner), is_pulled);
         end(needs, ghost, now_ns);

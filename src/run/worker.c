@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "job/source.h"
 #include "queue/gate.h"
+#include "queue/keys.h"
 #include "run/caps.h"
 #include "run/forked.h"
 #include "run/guard.h"
@@ -156,6 +157,7 @@ static int64_t end_job(struct worker *worker, struct handler *handler, quern_job
     if (end == END_THEIRS) return ended_ns;
     if (end == END_SAID) slot_merge(job);
     caps_leave(job);
+    keys_leave(job);
     journal_end(worker->needs->journal, job->index);
     done_push(worker->needs->done, job);
     return ended_ns;
@@ -182,6 +184,7 @@ static int64_t end_unrun(struct worker *worker, quern_job *job, enum slot_outcom
     job->started_ns = job->ended_ns = now_ns;
     job->outcome = outcome;
     caps_leave(job);
+    keys_leave(job);
     slot_move(job, SLOT_RUNNING, SLOT_DONE);
     done_push(worker->needs->done, job);
     return now_ns;

@@ -69,6 +69,25 @@ static void says(quern_bytes bytes, const char *text)
 
 /* ── what can be read ────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static uint64_t key_of(const char *const *texts)
+{
+    struct read read = read_entry(false, texts);
+    uint64_t key = read.message.key;
+    assert_int_equal(QUERN_OK, read.code);
+    done_with(&read);
+    return key;
+}
+
+static void the_key_of_either_shape_is_the_same(void **state)
+{
+    (void)state;
+    uint64_t key = key_of((const char *const[]){"event", "e", "data", "1", "key", "customer-7", NULL});
+    assert_true(key != 0);
+    assert_true(key == key_of((const char *const[]){"job", "{\"event\": \"e\", \"data\": 1, \"key\": \"customer-7\"}", NULL}));
+    assert_true(key != key_of((const char *const[]){"event", "e", "data", "1", "key", "customer-8", NULL}));
+    assert_true(0 == key_of((const char *const[]){"event", "e", "data", "1", NULL}));
+}
+
 static void one_field_per_key_is_read(void **state)
 {
     (void)state;
@@ -403,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_field_per_key_is_read),
+        cmocka_unit_test(the_key_of_either_shape_is_the_same),
         cmocka_unit_test(a_single_field_with_the_whole_object_is_read),
         cmocka_unit_test(what_is_missing_comes_from_the_entry),
         cmocka_unit_test(times_are_read_as_people_write_them),

@@ -54,7 +54,10 @@ static void no_more_run_at_once_than_the_cap_says_and_each_runs_once(void **stat
     struct scene *scene = *state;
     struct narrow narrow = {0};
     struct mill *mill = capped(scene, &narrow, "{\"max_running\": 2}");
+    atomic_store(&narrow.is_shut, true);
     publish(scene, "narrow", 0, 300);
+    wait_for(narrow.inside == 2);
+    atomic_store(&narrow.is_shut, false);
     wait_for(narrow.ended == 300 && mill_stat(mill, "jobs", "held") == 0);
     assert_int_equal(narrow.most, 2);
     assert_true(mill_has_seen_once(mill, 0, 300));

@@ -13,7 +13,7 @@ enum { TOLD = 4096 };
 struct diary {
     struct mill *mill;
     _Atomic int count;
-    char from[TOLD];
+    _Atomic char from[TOLD];
 };
 
 static quern_verdict note(quern_job *job, void *thread, void *user)
