@@ -428,6 +428,19 @@ QUERN_PUBLIC char *quern_queue_letter(const quern_config *config, const char *id
 QUERN_PUBLIC char *quern_queue_peek(const quern_config *config, const char *what, size_t max,
                                     quern_error *error) QUERN_MUST_USE;
 
+/* Is anything wrong with the server, the queue or the group, and what is to be done? An object: stream, group, redis (without
+ * password), server ("Redis", "Valkey"), version (null: not told), findings: a list, worst first, of {level: "error" (jobs are lost, or
+ * nothing goes on), "warning" (they may be, or it goes badly) or "note", check (a name that stays: the README lists them), found (what,
+ * in words), what_to_do}. Reads also lease_ms, reap_ms, trim, required_groups and ignored_groups. With the right +config|get it sees
+ * more; what it may not look at is a note. A stream or a group that is missing, and keys of another type, are findings. */
+QUERN_PUBLIC char *quern_queue_doctor(const quern_config *config, quern_error *error);
+
+/* What the server of the key redis says of itself, and how far it is. An object: redis (without password), product, version, cluster,
+ * role ("master", "slave"), uptime_s, used_cpu_us, main_thread_cpu_us (of these; it alone runs commands), used_memory_bytes,
+ * maxmemory_bytes (0: no bound), each null where it is not told; clock_ahead_ms (its clock before this machine's), round_trip_us (the
+ * median of up to 200 short questions, half a second at most). */
+QUERN_PUBLIC char *quern_server_facts(const quern_config *config, quern_error *error);
+
 /* ── Repairing a queue ─────────────────────────────────────────────────────────────────────────────────────────────
  * What an operator does, from outside, while pools work: never to a job that runs (is pending). As above: the same keys, a
  * connection of its own, JSON text; NULL: see error. Each step is looked at and done at once in Redis, bounded to a few
@@ -437,7 +450,7 @@ QUERN_PUBLIC char *quern_queue_peek(const quern_config *config, const char *what
  * (cancel); QUERN_E_AUTH names what is missing. All answers have stream, group and dry_run. */
 enum quern_repair {
     QUERN_DRY_RUN = 1, /* nothing changes: the answer says what would */
-    QUERN_FORCE = 2    /* quern_queue_remove_group() only */
+    QUERN_FORCE = 2    /* quern_queue_remove_group() and _remove_stream() only */
 };
 
 /* Which dead letters; NULL and 0: all of them, as fast as it goes. */
@@ -471,6 +484,12 @@ QUERN_PUBLIC char *quern_queue_purge(const quern_config *config, const char *wha
  * it makes it again. An object: removed, and what it had: pending, processes, retry, alone, delayed. QUERN_E_BUSY: jobs are
  * pending or wait in keys of its own (retry, alone, delayed), or a process was seen within ten lease_ms; QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
 QUERN_PUBLIC char *quern_queue_remove_group(const quern_config *config, unsigned flags, quern_error *error) QUERN_MUST_USE;
+
+/* Removes the stream itself, with what all of its groups share (dead letters, unless dead_letter_stream names their stream; scheduled
+ * jobs), once it has no group any more. An object: removed, and what it had: length, dead, scheduled. QUERN_E_BUSY: it has a group
+ * (QUERN_FORCE does not help: remove that first), or holds something; QUERN_FORCE removes it all the same. QUERN_E_GONE: there is
+ * nothing of that name. The right +unlink. */
+QUERN_PUBLIC char *quern_queue_remove_stream(const quern_config *config, unsigned flags, quern_error *error);
 
 /* Takes out the jobs with this id that are scheduled in the stream, or delayed in the group: there may be several. Looks through
  * all that is delayed. An object: id, cancelled, scheduled, delayed (of these). QUERN_E_GONE: none: it runs, waits in the stream,

@@ -11,11 +11,11 @@
 
 enum { ONE_ATTEMPT_MS = 5000, ANSWER_MS = 10000 };
 
-static int connect_to(struct look *look, const quern_config *config, const char *name, quern_error *err)
+static int connect_to(struct look *look, const quern_config *config, const char *name, bool is_judged, quern_error *err)
 {
     if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
     int64_t ms = config->connect_ms ? config->connect_ms : ONE_ATTEMPT_MS;
-    struct conn_options options = {.url = &look->url, .name = name, .answer_ms = ANSWER_MS};
+    struct conn_options options = {.url = &look->url, .name = name, .answer_ms = ANSWER_MS, .takes_any_version = !is_judged};
     int code = url_read(&look->url, config->redis, err);
     if (code) return code;
     look->conn = conn_open(&options, clock_deadline_ns(clock_now_ns(), ms), err);
@@ -40,7 +40,7 @@ int look_open(struct look *look, const quern_config *config, quern_error *err)
     return look_open_as(look, config, "quern:look", err);
 }
 
-int look_open_as(struct look *look, const quern_config *config, const char *name, quern_error *err)
+static int open_look(struct look *look, const quern_config *config, const char *name, bool is_judged, quern_error *err)
 {
     quern_error own;
     *look = (struct look){0};
@@ -49,11 +49,21 @@ int look_open_as(struct look *look, const quern_config *config, const char *name
     if (!(look->config = served_one(config, err))) return err->code;
     config = look->config;
     int code = source_open(&look->source, config->stream, config->group, config->dead_letter_stream, err);
-    if (!code) code = connect_to(look, config, name, err);
-    if (!code) code = check_keys(look, err);
+    if (!code) code = connect_to(look, config, name, is_judged, err);
+    if (!code && is_judged) code = check_keys(look, err);
     if (!code) code = look_at_clock(look, err);
     if (code) look_close(look);
     return code;
+}
+
+int look_open_as(struct look *look, const quern_config *config, const char *name, quern_error *err)
+{
+    return open_look(look, config, name, true, err);
+}
+
+int look_open_unjudged(struct look *look, const quern_config *config, const char *name, quern_error *err)
+{
+    return open_look(look, config, name, false, err);
 }
 
 void look_close(struct look *look)

@@ -25,6 +25,8 @@ struct look {
 int look_open(struct look *look, const quern_config *config, quern_error *err) QUERN_MUST_USE;
 /* The same, for who does more than look: the connection has this name. */
 int look_open_as(struct look *look, const quern_config *config, const char *name, quern_error *err) QUERN_MUST_USE;
+/* The same without judging the server's version or the types of keys: for who tells what is wrong with them. */
+int look_open_unjudged(struct look *look, const quern_config *config, const char *name, quern_error *err) QUERN_MUST_USE;
 void look_close(struct look *look);
 
 /* Sends the command that was laid out on look->conn and waits for its answer, lent until the next. A key or a group that is

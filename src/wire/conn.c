@@ -306,7 +306,7 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
     if (reply->type == REPLY_ERROR) return conn_refused(reply, conn->shown, err);
     int version = version_in(reply_bytes(reply));
     conn->is_cluster = is_cluster_in(reply_bytes(reply));
-    if (version >= 7) return QUERN_OK;
+    if (version >= 7 || (version && options->takes_any_version)) return QUERN_OK;
     if (!version) return err_set(err, QUERN_E_SERVER, "%s: not Redis: it does not tell its version", conn->shown);
     return err_set(err, QUERN_E_SERVER, "%s: its Redis is of version %d; 7.0 is the least", conn->shown, version);
 }

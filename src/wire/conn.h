@@ -22,6 +22,7 @@ struct conn_options {
     const char *name;        /* CLIENT SETNAME; no spaces */
     struct chunk_pool *pool; /* for replies; NULL: one of its own */
     int64_t answer_ms;       /* how long an answer may take once connected */
+    bool takes_any_version;  /* also one that is too old to work with: for who says so himself */
 };
 
 /* Connects, logs in, selects the database, names itself and checks the server's version, all before deadline_ns.
