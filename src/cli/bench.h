@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* cli/bench: how fast a server and this machine are with jobs that do nothing.
- * Idea       three stretches on a stream of our own (bench_run): fill it, drain it, then single jobs on the idle pool. What each cost
- *            whom is in cli/gauge, which side was the limit in cli/verdict; bench_tell says it.
+ * Idea       three stretches on a stream of our own (bench_run): fill it, drain it, then single jobs on the idle pool. What each
+ *            cost whom is in cli/gauge, which side was the limit in cli/verdict; bench_tell says it.
  * Threads    main; the lanes and what was heard: the pool's workers, too.
  * Never      touches a key that was there before, or leaves its own; only a second signal, or kill -9, does. */
 #ifndef QUERN_CLI_BENCH_H

@@ -35,8 +35,7 @@ struct gauge {
     int64_t took_us, cpu_us, server_us, server_main_us;
     int64_t busiest_us; /* -1: the kernel does not tell */
     char busiest[GAUGE_NAME];
-    double
-        machine_busy; /* all cores of this machine, whoever used them, 0 to 1; negative: the kernel does not tell, or it was too short */
+    double machine_busy; /* all cores of this machine, whoever had them, 0 to 1; negative: not told, or too short */
 };
 
 /* What of the server's facts does not change. */

@@ -83,17 +83,19 @@ static const struct verb table[] = {
     {"cancel", "ID [--dry_run] [--KEY VALUE ...] [--json]", "take out a job that is scheduled or delayed", verb_cancel,
      "ID: the job's own, as quern publish has printed it. One that runs or waits in the stream is not cancelled.\n\n"
      "  quern cancel 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55\n"},
-    {"doctor", "[--KEY VALUE ...] [--json]", "say what is wrong with the server and the queue, and what to do about it", verb_doctor,
+    {"doctor", "[--KEY VALUE ...] [--json]", "say what is wrong with the server and the queue, and what to do about it",
+     verb_doctor,
      "Looks at the server (version, disk, memory, clock, replicas), at the keys of the stream, and at who works for the group;\n"
-     "changes nothing. Exit status: 0 nothing is wrong; 1 something is (an error or a warning; notes do not count), or it could\n"
-     "not be looked at. What the user of Redis may not see is a note: +config|get lets it see more.\n\n"
+     "changes nothing. Exit status: 0 nothing is wrong; 1 something is (an error or a warning; notes do not count), or it\n"
+     "could not be looked at. What the user of Redis may not see is a note: +config|get lets it see more.\n\n"
      "  quern doctor --redis redis://10.0.0.5 --group app.workers\n"
      "  quern doctor --json\n"},
-    {"bench", "[--jobs N] [--bytes N] [--KEY VALUE ...] [--json]", "measure how fast this server and this machine are", verb_bench,
-     "Publishes --jobs (default 100000) jobs of --bytes (default 64) to a stream of its own, has a pool take them whose handler\n"
-     "does nothing, and then single jobs, one by one. Says how fast it went, what it cost this process and the server, and which\n"
-     "of them is the limit. The stream, quern-bench-<random>, is removed afterwards, also after Ctrl-C (not after a second one).\n"
-     "The server is at work meanwhile: others feel it. Keys such as threads and batch_size count as they do in a pool.\n\n"
+    {"bench", "[--jobs N] [--bytes N] [--KEY VALUE ...] [--json]", "measure how fast this server and this machine are",
+     verb_bench,
+     "Publishes --jobs (default 100000) jobs of --bytes (default 64) to a stream of its own, has a pool take them whose\n"
+     "handler does nothing, and then single jobs, one by one. Says how fast it went, what it cost this process and the server,\n"
+     "and which of them is the limit. The stream, quern-bench-<random>, is removed afterwards, also after Ctrl-C (not after a\n"
+     "second one). Others feel it meanwhile: the server is at work. Keys such as threads and batch_size count as in a pool.\n\n"
      "  quern bench --redis redis://10.0.0.5 --bytes 2000\n"
      "  quern bench --jobs 1000000 --threads 8 --json\n"},
     {"help", "[VERB]", "say how a verb is used", verb_help, "quern help run\n"},

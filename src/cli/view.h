@@ -19,7 +19,7 @@ struct view {
     const char *event, *reason;
     char **words; /* behind the options */
     int count;
-    bool (*is_well)(const char *text); /* does the answer say so? else the exit status is EXIT_FAILED; NULL: it says nothing of it */
+    bool (*is_well)(const char *text); /* does the answer say so? else the status is EXIT_FAILED; NULL: it says nothing of it */
 };
 
 struct view_verb {

@@ -98,12 +98,15 @@ static int check_alone(struct look *look, struct findings *findings, quern_error
 
 /* ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void check_cluster(struct look *look, struct findings *findings)
+/* Behind a name that is not served, each key may lie on another node. */
+static bool check_cluster(struct look *look, struct findings *findings)
 {
     quern_error why;
-    if (cluster_check(look->conn, look->source.stream, look->source.dead, &why))
+    int code = cluster_check(look->conn, look->source.stream, look->source.dead, &why);
+    if (code)
         finding_add(findings, FINDING_ERROR, "cluster", "choose a name with a hash tag: no pool starts with this one", "%s",
                     why.text);
+    return !code;
 }
 
 int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, quern_error *err)
@@ -111,7 +114,7 @@ int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, 
     struct key keys[KEYS];
     bool is_right[KEYS], is_there[KEYS];
     int code = QUERN_OK;
-    check_cluster(look, findings);
+    if (!(*may_go_on = check_cluster(look, findings))) return QUERN_OK;
     list_keys(&look->source, keys);
     for (size_t i = 0; i < KEYS && !code; i++) code = check_key(look, &keys[i], &is_right[i], &is_there[i], findings, err);
     if (code) return code;

@@ -2,8 +2,8 @@
 
 /* inspect/faults: which faults a version of the server is known to have.
  * Idea       a table of what concerns a queue: streams, scripts, blocked readers. Each row is read in the release notes of the
- *            version that mends it; it is not all that is wrong with a version. A branch that is not maintained any more is mended in
- *            the next one.
+ *            version that mends it; it is not all that is wrong with a version. What a branch that is not maintained any more has
+ *            is mended in the next one.
  * Threads    any; pure. */
 #ifndef QUERN_INSPECT_FAULTS_H
 #define QUERN_INSPECT_FAULTS_H

@@ -18,7 +18,7 @@ struct findings {
     bool has_failed;
 };
 
-/* One more. check: its name, constant; what_to_do: a sentence, constant. What is no UTF-8 in the text, as a name may be, becomes '?'. */
+/* One more. check: its name; what_to_do: a sentence. What is no UTF-8 in the text, as a name may be, becomes '?'. */
 void finding_add(struct findings *findings, enum finding_level level, const char *check, const char *what_to_do,
                  const char *format, ...) QUERN_PRINTF(5, 6);
 

@@ -2,30 +2,14 @@
 
 /* promises/cluster: a Cluster takes what lies in one slot: a stream whose name has a hash tag is served, any other is refused before
  * anything is done. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "support/mill.h"
 #include "wire/cluster.h"
 
 /* ── a Cluster of one node ───────────────────────────────────────────────────────────────────────────────────────── */
-
-/* Nobody listens there at the moment: the nodes' own port, which a Cluster must have. */
-static int free_port(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    close(fd);
-    return ntohs(at.sin_port);
-}
 
 static bool is_whole(struct redis *redis)
 {
@@ -36,7 +20,7 @@ static bool is_whole(struct redis *redis)
 static int cluster_open(void **state)
 {
     char port[8];
-    snprintf(port, sizeof port, "%d", free_port());
+    snprintf(port, sizeof port, "%d", redis_free_port());
     const char *const more[] = {"--cluster-enabled", "yes", "--cluster-port", port, "--bind", "127.0.0.1", NULL};
     scene_open_with(state, &(struct redis_options){.more = more});
     struct scene *scene = *state;

@@ -45,6 +45,9 @@ void redis_step(struct redis *redis, long long ms);
 /* Ends it, if it runs, and removes its folder. */
 void redis_end(struct redis *redis);
 
+/* A port of this machine that nobody listens on at the moment: for the nodes of a Cluster, which must have one. */
+int redis_free_port(void);
+
 /* Questions in words up to NULL: the answer, or only its number (the length of a list; -1: an error). */
 #define redis_ask(redis, ...)    resp_ask((redis)->client, __VA_ARGS__, (char *)NULL)
 #define redis_number(redis, ...) answer_number(redis_ask(redis, __VA_ARGS__))

@@ -7,9 +7,14 @@
 
 int seen_open(void **state)
 {
+    return seen_open_with(state, NULL);
+}
+
+int seen_open_with(void **state, const struct redis_options *options)
+{
     struct seen *seen = calloc(1, sizeof *seen);
     void *scene = NULL;
-    if (!seen || scene_open(&scene)) return -1;
+    if (!seen || scene_open_with(&scene, options)) return -1;
     seen->scene = scene;
     seen->config = quern_config_new();
     *state = seen;

@@ -18,6 +18,7 @@ struct seen {
 
 /* For cmocka; *state is the seen. */
 int seen_open(void **state);
+int seen_open_with(void **state, const struct redis_options *options);
 int seen_close(void **state);
 
 void seen_set(struct seen *seen, const char *key, const char *value);

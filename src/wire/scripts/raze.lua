@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
--- raze: a stream goes, with what its groups share: not while it has a group, nor while it holds anything, unless that is no reason.
+-- raze: a stream goes, with what its groups share: not while it has a group, nor while it holds anything, unless that is no
+-- reason.
 -- KEYS  the stream, scheduled, its jobs; then the dead letters, if they are the stream's own
 -- ARGV  1: only look what would be done, 1: whatever it holds
 -- Returns what became of it (r removed, g not: it has groups, h not: it holds something, n there is nothing), how many groups it
