@@ -177,7 +177,7 @@ static void too_many_connections_and_idle_ones_that_are_closed_are_found(void **
     found(seen, "warning", "idle_timeout", "30");
     config_set(seen, "maxclients", "1");
     struct resp *other = resp_open(seen->scene->redis.socket);
-    if (other) resp_ask(other, "PING", NULL);
+    wait_for(redis_info(&seen->scene->redis, "stats", "rejected_connections") > 0);
     resp_close(other);
     config_set(seen, "maxclients", "100");
     found(seen, "warning", "clients", "refused");
