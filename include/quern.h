@@ -428,11 +428,12 @@ QUERN_PUBLIC char *quern_queue_letter(const quern_config *config, const char *id
 QUERN_PUBLIC char *quern_queue_peek(const quern_config *config, const char *what, size_t max,
                                     quern_error *error) QUERN_MUST_USE;
 
-/* Is anything wrong with the server, the queue or the group, and what is to be done? An object: stream, group, redis (without
- * password), server ("Redis", "Valkey"), version (null: not told), findings: a list, worst first, of {level: "error" (jobs are lost, or
- * nothing goes on), "warning" (they may be, or it goes badly) or "note", check (a name that stays: the README lists them), found (what,
- * in words), what_to_do}. Reads also lease_ms, reap_ms, trim, required_groups and ignored_groups. With the right +config|get it sees
- * more; what it may not look at is a note. A stream or a group that is missing, and keys of another type, are findings. */
+/* Is anything wrong with the server, the queue or the group, and what is to be done? An object: redis (without password),
+ * server ("Redis", "Valkey"), version (null: not told), queues: a list of {stream, group}, all that the configuration has;
+ * findings: a list, worst first, of {level: "error" (jobs are lost, or nothing goes on), "warning" (they may be, or it goes badly) or
+ * "note", check (a name that stays: the README lists them), stream (null: it is about the server), found (what, in words),
+ * what_to_do}. Reads also lease_ms, reap_ms, trim, required_groups and ignored_groups. With the right +config|get it sees more; what
+ * it may not look at is a note. A stream or a group that is missing, and keys of another type, are findings. */
 QUERN_PUBLIC char *quern_queue_doctor(const quern_config *config, quern_error *error);
 
 /* What the server of the key redis says of itself, and how far it is. An object: redis (without password), product, version, cluster,

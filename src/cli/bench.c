@@ -39,10 +39,18 @@ int bench_failed(const quern_error *err)
 /* What would change the meaning of the numbers, or reach beyond the stream, is set; everything else is as the user has it. */
 static int set_keys(struct bench *bench, quern_error *err)
 {
-    static const char *const keys[][2] = {{"group", "bench"},         {"start", "0"},           {"max_pending", "0"},
-                                          {"unique_by", "key"},       {"max_running", "0"},     {"required_groups", "[]"},
-                                          {"ignored_groups", "[]"},   {"until_empty", "false"}, {"crash_hook", "false"},
-                                          {"dead_letter_stream", ""}, {"journal_dir", ""}};
+    static const char *const keys[][2] = {{"queues", ""},
+                                          {"group", "bench"},
+                                          {"start", "0"},
+                                          {"max_pending", "0"},
+                                          {"unique_by", "key"},
+                                          {"max_running", "0"},
+                                          {"required_groups", "[]"},
+                                          {"ignored_groups", "[]"},
+                                          {"until_empty", "false"},
+                                          {"crash_hook", "false"},
+                                          {"dead_letter_stream", ""},
+                                          {"journal_dir", ""}};
     char random[UUID_SIZE];
     uuid_text(random);
     snprintf(bench->stream, sizeof bench->stream, bench->server.is_cluster ? "{quern-bench-%s}" : "quern-bench-%s", random);

@@ -56,8 +56,7 @@ static void show(const struct bench *bench, const json_t *result)
                                             {"THREAD", "busiest_thread", CELL_TEXT},
                                             {"MACHINE %", "machine_busy_percent", CELL_NUMBER},
                                             {NULL}};
-    size_t i;
-    json_t *row, *rows = json_object_get(result, "stretches");
+    const json_t *rows = json_object_get(result, "stretches");
     const int64_t *us = bench->latency_us;
     printf("%s %s at %s, %" PRId64 " us there and back\n%" PRId64 " jobs of %" PRId64 " bytes, %" PRId64
            " threads on %d cores\n\n",
@@ -65,8 +64,9 @@ static void show(const struct bench *bench, const json_t *result)
            bench->bytes, bench->threads, bench->cores);
     print_table(rows, columns);
     putchar('\n');
-    json_array_foreach(rows, i, row) printf("%-8s %s\n", json_string_value(json_object_get(row, "what")),
-                                            json_string_value(json_object_get(row, "verdict")));
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        printf("%-8s %s\n", json_string_value(json_object_get(json_array_get(rows, i), "what")),
+               json_string_value(json_object_get(json_array_get(rows, i), "verdict")));
     printf("latency  from publish to the handler's first line, %d single jobs on an idle pool: p50 %" PRId64 " us, p99 %" PRId64
            " us, at most %" PRId64 " us\n",
            BENCH_PACED, us[BENCH_PACED / 2], us[BENCH_PACED * 99 / 100], us[BENCH_PACED - 1]);

@@ -37,13 +37,12 @@ static int64_t live_ms(const quern_config *config)
 
 static int read_crew(struct look *look, const quern_config *config, struct crew *crew, quern_error *err)
 {
-    size_t i;
-    json_t *row, *list;
+    json_t *list;
     *crew = (struct crew){0};
     int code = processes_read(look, &list, err);
     if (code) return code;
-    json_array_foreach(list, i, row)
-    {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *row = json_array_get(list, i);
         const char *name = json_string_value(json_object_get(row, "consumer"));
         int64_t idle_ms = json_integer_value(json_object_get(row, "idle_ms"));
         int64_t held = json_integer_value(json_object_get(row, "held"));

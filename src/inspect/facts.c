@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "config/queues.h"
 #include "inspect/info.h"
 #include "inspect/show.h"
 #include "wire/errors.h"
@@ -151,11 +152,16 @@ static json_t *object_of(const struct look *look, const struct facts *facts)
 char *quern_server_facts(const quern_config *config, quern_error *err)
 {
     struct look look;
+    struct served served;
     struct facts facts;
     quern_error own;
     if (!err) err = &own;
-    if (look_open_unjudged(&look, config, "quern:look", err)) return NULL;
-    int code = facts_read(&look, &facts, err);
+    int code = config ? served_open(config, &served, err) : err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
+    if (code) return NULL;
+    code = look_open_unjudged(&look, served.at[0], "quern:look", err); /* all queues are on one server */
+    served_close(&served);
+    if (code) return NULL;
+    code = facts_read(&look, &facts, err);
     char *text = code ? NULL : show_text(object_of(&look, &facts), err);
     if (!code) facts_close(&facts);
     look_close(&look);

@@ -25,25 +25,25 @@ void finding_add(struct findings *findings, enum finding_level level, const char
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     make_plain(text);
-    json_t *finding =
-        json_pack("{s:s, s:s, s:s, s:s}", "level", levels[level], "check", check, "found", text, "what_to_do", what_to_do);
+    json_t *finding = json_pack("{s:s, s:s, s:s?, s:s, s:s}", "level", levels[level], "check", check, "stream",
+                                findings->stream, "found", text, "what_to_do", what_to_do);
     if (!findings->list) findings->list = json_array();
     if (!finding || !findings->list || json_array_append_new(findings->list, finding)) findings->has_failed = true;
 }
 
 json_t *findings_sorted(const struct findings *findings)
 {
-    size_t i;
-    json_t *finding, *sorted = findings->has_failed ? NULL : json_array();
-    for (enum finding_level level = FINDING_ERROR; sorted && level <= FINDING_NOTE; level++)
-        json_array_foreach(findings->list, i, finding)
-        {
-            if (!bytes_is(bytes_of(json_string_value(json_object_get(finding, "level"))), levels[level])) continue;
-            if (json_array_append(sorted, finding) == 0) continue;
-            json_decref(sorted);
-            return NULL;
+    json_t *sorted = json_array();
+    bool is_whole = sorted && !findings->has_failed;
+    for (enum finding_level level = FINDING_ERROR; level <= FINDING_NOTE; level++)
+        for (size_t i = 0; i < json_array_size(findings->list) && is_whole; i++) {
+            json_t *finding = json_array_get(findings->list, i);
+            bool is_of_level = bytes_is(bytes_of(json_string_value(json_object_get(finding, "level"))), levels[level]);
+            if (is_of_level) is_whole = json_array_append(sorted, finding) == 0;
         }
-    return sorted;
+    if (is_whole) return sorted;
+    json_decref(sorted);
+    return NULL;
 }
 
 void findings_close(struct findings *findings)

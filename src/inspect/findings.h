@@ -14,7 +14,8 @@
 enum finding_level { FINDING_ERROR, FINDING_WARNING, FINDING_NOTE };
 
 struct findings {
-    json_t *list; /* NULL: nothing yet */
+    json_t *list;       /* NULL: nothing yet */
+    const char *stream; /* what is found concerns this one; NULL: the server. Lent */
     bool has_failed;
 };
 

@@ -60,7 +60,7 @@ char *quern_queue_remove_stream(const quern_config *config, unsigned flags, quer
     quern_error own;
     if (!err) err = &own;
     if (repair_open(&look, config, flags, QUERN_DRY_RUN | QUERN_FORCE, err)) return NULL;
-    int code = ask(&look, !config->dead_letter_stream, flags, &reply, err);
+    int code = ask(&look, !look.config->dead_letter_stream, flags, &reply, err);
     if (!code) code = judge(&look, reply, err);
     char *text = code ? NULL : report(&look, flags, reply, err);
     look_close(&look);

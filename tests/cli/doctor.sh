@@ -45,6 +45,15 @@ what_is_wrong_is_status_1_and_says_what_to_do() {
     equal "$(wrong_checks)" "persistence wrong_type nobody_reads "
 }
 
+of_several_queues_it_says_which_is_meant() {
+    sound_server
+    echo '{"queues": ["app.events", "mails"]}' >queues.json
+    run_quern 1 doctor -c queues.json --redis "$url"
+    grep -qE '^warning +stream of mails: there is no stream mails' out || fail "not said: $(<out)"
+    run_quern 0 bench -c queues.json --redis "$url" --jobs 100 --json
+    equal "$(redis DBSIZE)" 1 keys
+}
+
 notes_do_not_count() {
     local status=0
     sound_server
@@ -90,6 +99,7 @@ what_cannot_be_written_is_an_error() {
 
 run_all a_sound_queue_is_status_0_unless_its_servers_version_has_faults \
     what_is_wrong_is_status_1_and_says_what_to_do \
+    of_several_queues_it_says_which_is_meant \
     notes_do_not_count \
     names_of_others_do_not_steer_the_terminal \
     without_a_server_it_says_so_and_fails \

@@ -95,8 +95,9 @@ static void a_sound_queue_has_nothing_wrong(void **state)
     wait_for(mill_stat(mill, "jobs", "done") == 100);
     if (wrongs(seen)) tell(seen);
     assert_int_equal(wrongs(seen), 0);
-    assert_string_equal(seen_text(seen->answer, "stream"), "jobs");
-    assert_string_equal(seen_text(seen->answer, "group"), "g");
+    const json_t *queue = seen_row(json_object_get(seen->answer, "queues"), 0);
+    assert_string_equal(seen_text(queue, "stream"), "jobs");
+    assert_string_equal(seen_text(queue, "group"), "g");
     assert_true(strstr(seen_text(seen->answer, "redis"), "unix:") == seen_text(seen->answer, "redis"));
     assert_true(*seen_text(seen->answer, "server") && *seen_text(seen->answer, "version"));
     mill_stop(mill);
@@ -396,6 +397,28 @@ static void a_count_that_redis_has_lost_is_a_note(void **state)
     found(seen, "note", "lag_unknown", "lost count");
 }
 
+static void of_several_queues_each_is_looked_at(void **state)
+{
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    quern_config *config = quern_config_new();
+    quern_config_free(seen->config);
+    seen->config = config;
+    seen_set(seen, "redis", seen->scene->redis.url);
+    seen_set(seen, "queues", "[{\"stream\": \"jobs\", \"group\": \"g\"}, {\"stream\": \"mails\", \"group\": \"h\"}]");
+    seen_add(redis, "jobs", "*");
+    redis_ask(redis, "XGROUP", "CREATE", "jobs", "g", "0");
+    found(seen, "warning", "stream", "no stream mails");
+    found(seen, "error", "nobody_reads", "1 jobs wait");
+    assert_string_equal(seen_text(find(findings(seen), "stream", ""), "stream"), "mails");
+    assert_string_equal(seen_text(find(findings(seen), "nobody_reads", ""), "stream"), "jobs");
+    assert_int_equal(json_array_size(json_object_get(seen->answer, "queues")), 2);
+    config_set(seen, "appendonly", "no");
+    const json_t *finding = find(findings(seen), "persistence", "");
+    assert_true(finding && seen_null(finding, "stream"));
+    seen_take(seen, quern_server_facts(seen->config, &seen->error));
+}
+
 static void a_doctor_changes_nothing(void **state)
 {
     struct seen *seen = *state;
@@ -453,6 +476,7 @@ int main(void)
         STEPPED(another_group_that_stands_still_is_found),
         SEEN(a_stream_that_is_not_trimmed_is_found),
         SEEN(a_count_that_redis_has_lost_is_a_note),
+        SEEN(of_several_queues_each_is_looked_at),
         SEEN(a_doctor_changes_nothing),
         SEEN(a_servers_facts_are_what_it_says_and_how_far_it_is),
     };
