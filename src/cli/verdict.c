@@ -10,7 +10,8 @@ static enum limit limit_of(const struct verdict *verdict, const struct gauge *ga
     if (verdict->server_busy >= busy) return LIMIT_SERVER;
     if (verdict->thread_busy >= busy) return LIMIT_THREAD;
     if (verdict->process_busy >= busy) return LIMIT_PROCESS;
-    return gauge->machine_busy >= busy ? LIMIT_MACHINE : LIMIT_WAY;
+    if (gauge->machine_busy >= busy) return LIMIT_MACHINE;
+    return verdict->server_busy + verdict->thread_busy >= busy ? LIMIT_TURNS : LIMIT_WAY;
 }
 
 struct verdict verdict_of(const struct gauge *gauge, int cores)
@@ -25,7 +26,7 @@ struct verdict verdict_of(const struct gauge *gauge, int cores)
 
 const char *verdict_name(enum limit limit)
 {
-    static const char *const names[] = {"server", "thread", "machine", "process", "way"};
+    static const char *const names[] = {"server", "thread", "process", "machine", "turns", "way"};
     return names[limit];
 }
 
@@ -49,6 +50,13 @@ void verdict_write(const struct verdict *verdict, const struct gauge *gauge, con
         break;
     case LIMIT_PROCESS:
         snprintf(text, VERDICT_SIZE, "this process is the limit: it takes %.0f %% of its cores", 100 * verdict->process_busy);
+        break;
+    case LIMIT_TURNS:
+        snprintf(
+            text, VERDICT_SIZE,
+            "neither side is the limit: the server (%.0f %% busy) and our thread %s (%.0f %%) wait for each other in turn; "
+            "several at once get more",
+            100 * verdict->server_busy, gauge->busiest, 100 * verdict->thread_busy);
         break;
     case LIMIT_WAY:
         snprintf(
