@@ -260,7 +260,7 @@ QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);      /* since it wa
 QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeout_ms is over; -1: there is none */
 
 /* To be polled in long loops. lost: another owner has the job; what is done from here on is done twice. cancelled: lost, or
- * past its timeout, or the pool's drain is over. */
+ * past its timeout, or an operator has cancelled it, or the pool's drain is over. */
 QUERN_PUBLIC int quern_job_lost(const quern_job *job);
 QUERN_PUBLIC int quern_job_cancelled(const quern_job *job);
 
@@ -384,7 +384,7 @@ QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeo
 /* ── Looking into a queue ──────────────────────────────────────────────────────────────────────────────────────────
  * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group, queues (of which
  * stream then names one), dead_letter_stream and connect_ms, opens a connection of its own and gives JSON text; NULL: see error. It only reads, with
- * commands that a user of Redis needs no other right for: +xinfo +xpending +xrange +xrevrange +xlen +zcard +zrange +exists +type
+ * commands that a user of Redis needs no other right for: +xinfo +xpending +xrange +xrevrange +xlen +zcard +zrange +smembers +exists +type
  * +time +info +select +client|setname +client|id. Any thread, nothing is shared. Waits at most connect_ms for
  * the connection (0: five seconds), and ten seconds for each answer. Numbers change while they are read: those of one text need not add up.
  * Texts in a job that are no UTF-8 are null, and in hex under their name and "_hex".
@@ -396,7 +396,8 @@ QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeo
  * their time), next_due_ms (null: none); scheduled (jobs of the stream that were published for later); alone (jobs that may have ended a process: each runs with nothing else beside it); dead,
  * completed, length (entries of those streams); done_per_s (settled jobs, whatever became of them, between two looks that are
  * sample_ms apart; null: one look, or Redis has lost count); oldest_waiting_ms,
- * oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of {consumer, held, idle_ms}.
+ * oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of {consumer, held, idle_ms}; paused: events
+ * that quern_queue_pause() has paused ("*": all).
  * sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
 QUERN_PUBLIC char *quern_queue_stats(const quern_config *config, int64_t sample_ms, quern_error *error) QUERN_MUST_USE;
 
@@ -492,11 +493,23 @@ QUERN_PUBLIC char *quern_queue_remove_group(const quern_config *config, unsigned
  * nothing of that name. The right +unlink. */
 QUERN_PUBLIC char *quern_queue_remove_stream(const quern_config *config, unsigned flags, quern_error *error);
 
-/* Takes out the jobs with this id that are scheduled in the stream, or delayed in the group: there may be several. Looks through
- * all that is delayed. An object: id, cancelled, scheduled, delayed (of these). QUERN_E_GONE: none: it runs, waits in the stream,
- * or has ended. */
+/* Cancels the jobs with this id. Those that are scheduled in the stream, or delayed in the group, are taken out at once: there may be
+ * several; looks through all that is delayed. If there is none, the id is marked for the group: a job that came into the stream before
+ * and waits does not start (its dead letter says cancelled), one that runs is told by quern_job_cancelled(), and is not tried again
+ * whatever it comes to; each process knows it within half a second. A mark is kept for seven days, and means nothing to what is
+ * published or replayed later. An object: id, cancelled, scheduled, delayed (of these), marked. QUERN_E_GONE: no such group;
+ * QUERN_E_FULL: 10,000 are marked. Also needs +zcard +zadd. */
 QUERN_PUBLIC char *quern_queue_cancel(const quern_config *config, const char *id, unsigned flags,
                                       quern_error *error) QUERN_MUST_USE;
+
+/* Has no process of the group start jobs of this event (NULL: any) until quern_queue_resume(), whoever starts or stops meanwhile: each
+ * knows it within half a second. What runs goes on. Jobs that were fetched go back at no cost, and are looked at again after 10 to 20
+ * seconds; where all are paused none is read. At most 256 events. An object: changed (false: it was so already), paused (a list of
+ * what is paused now; "*": all). QUERN_E_GONE: no such group; _ARGUMENT, _FULL. Rights: +scard +sadd +smembers. */
+QUERN_PUBLIC char *quern_queue_pause(const quern_config *config, const char *event, unsigned flags, quern_error *err);
+
+/* The other way round; NULL: all that was paused. Rights: +srem +del +smembers. */
+QUERN_PUBLIC char *quern_queue_resume(const quern_config *config, const char *event, unsigned flags, quern_error *err);
 
 /* ── Module ────────────────────────────────────────────────────────────────────────────────────────────────────────
  * A shared object that `quern run` loads exports one of these: const quern_module quern_module_entry = {…}; */

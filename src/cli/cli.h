@@ -27,6 +27,8 @@ int verb_replay(int argc, char **argv);
 int verb_purge(int argc, char **argv);
 int verb_remove(int argc, char **argv);
 int verb_cancel(int argc, char **argv);
+int verb_pause(int argc, char **argv);
+int verb_resume(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_bench(int argc, char **argv);
 int verb_help(int argc, char **argv);

@@ -80,8 +80,10 @@ static const struct verb table[] = {
      "Not while jobs are pending, or a process was seen within ten lease_ms; --force does it all the same. Dead letters\n"
      "stay.\n\n"
      "  quern remove app.old\n"},
-    {"cancel", "ID [--dry_run] [--KEY VALUE ...] [--json]", "take out a job that is scheduled or delayed", verb_cancel,
-     "ID: the job's own, as quern publish has printed it. One that runs or waits in the stream is not cancelled.\n\n"
+    {"cancel", "ID [--dry_run] [--KEY VALUE ...] [--json]", "cancel a job, wherever it is", verb_cancel,
+     "ID: the job's own, as quern publish has printed it. One that is scheduled or delayed is gone at once. One that waits or\n"
+     "runs is marked: within half a second each process of the group knows it; it does not start (a dead letter, cancelled),\n"
+     "or its handler is told, and is not tried again.\n\n"
      "  quern cancel 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55\n"},
     {"doctor", "[--KEY VALUE ...] [--json]", "say what is wrong with the server and the queue, and what to do about it",
      verb_doctor,
@@ -98,6 +100,15 @@ static const struct verb table[] = {
      "second one). Others feel it meanwhile: the server is at work. Keys such as threads and batch_size count as in a pool.\n\n"
      "  quern bench --redis redis://10.0.0.5 --bytes 2000\n"
      "  quern bench --jobs 1000000 --threads 8 --json\n"},
+    {"pause", "[EVENT] [--dry_run] [--KEY VALUE ...] [--json]", "have no process of the group start jobs of an event, or any", verb_pause,
+     "What runs goes on; what was fetched goes back at no cost, and comes again when it goes on. It holds until quern resume,\n"
+     "whoever starts or stops meanwhile. Each process knows it within half a second.\n\n"
+     "  quern pause mail.send\n"
+     "  quern pause --group app.workers\n"},
+    {"resume", "[EVENT] [--dry_run] [--KEY VALUE ...] [--json]", "have paused jobs started again", verb_resume,
+     "Without EVENT: all that was paused. What went back while it was paused comes within 20 seconds.\n\n"
+     "  quern resume mail.send\n"
+     "  quern resume\n"},
     {"help", "[VERB]", "say how a verb is used", verb_help, "quern help run\n"},
 };
 

@@ -15,9 +15,7 @@
 #define LAG       "the lag of a group is wrong after a deletion or a trim, so counts of what waits are wrong, too"
 #define RESTORED  "a crafted stream that is loaded or restored has memory used that was freed (CVE-2026-63639 in Valkey)"
 
-/* By what can befall a queue. Redis: github.com/redis/redis/pull/11003, 11299, 13004, 13582, 13583, 13729, 13637;
- * docker-library/official-images/pull/20011, 20204; redis/docs/pull/3292, 3702. Valkey: valkey-io/valkey/pull/3631 to 3634;
- * microsoft/azurelinux/pull/10924, 14835; getsolus/packages/pull/6416; SlyBase/helm-charts/pull/531; tazama-stack/issues/267. */
+/* By what can befall a queue; from the release notes of Redis and of Valkey, and the issues that they name. */
 static const struct fault faults[] = {
     {PRODUCT_REDIS, {7, 0, 0}, {7, 0, 4}, "CVE-2022-31144: XAUTOCLAIM can overflow the heap"},
     {PRODUCT_REDIS, {7, 0, 0}, {7, 0, 5}, "CVE-2022-35951: XAUTOCLAIM with a crafted COUNT can overflow the heap"},

@@ -23,7 +23,7 @@ struct sight {
     int64_t delayed, scheduled, alone, dead, completed, length;
     bool has_due, has_held;
     int64_t next_due_ms, oldest_held_ms;
-    json_t *processes;
+    json_t *processes, *paused;
 };
 
 static int read_backlogs(struct look *look, struct sight *sight, quern_error *err)
@@ -102,6 +102,20 @@ static int read_length(struct look *look, const char *stream, int64_t *length, q
     return look_ask_number(look, length, err);
 }
 
+static int read_paused(struct look *look, struct sight *sight, quern_error *err)
+{
+    const struct reply *reply;
+    conn_command(look->conn, "SMEMBERS", look->source.paused, NULL);
+    int code = look_ask(look, &reply, err);
+    if (code) return code;
+    sight->paused = json_array();
+    for (uint32_t i = 0; reply->type == REPLY_ARRAY && i < reply->count; i++) {
+        quern_bytes event = reply_bytes(&reply->items[i]);
+        json_array_append_new(sight->paused, json_stringn(event.at, event.len)); /* what is no text pauses nothing */
+    }
+    return sight->paused ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for an answer");
+}
+
 static int read_all(struct look *look, int64_t sample_ms, struct sight *sight, quern_error *err)
 {
     const struct source *source = &look->source;
@@ -117,6 +131,7 @@ static int read_all(struct look *look, int64_t sample_ms, struct sight *sight, q
     if (!code) code = read_length(look, source->completed, &sight->completed, err);
     if (!code) code = read_length(look, source->stream, &sight->length, err);
     if (!code) code = processes_read(look, &sight->processes, err);
+    if (!code) code = read_paused(look, sight, err);
     return code;
 }
 
@@ -148,7 +163,8 @@ static json_t *object_of(const struct look *look, const struct sight *sight)
                     show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
                     show_number(object, "length", sight->length) &&
                     !json_object_set_new(object, "done_per_s", sight->has_rate ? json_real(sight->done_per_s) : json_null()) &&
-                    show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes);
+                    show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes) &&
+                    !json_object_set(object, "paused", sight->paused);
     if (is_whole) return object;
     json_decref(object);
     return NULL;
@@ -168,6 +184,7 @@ char *quern_queue_stats(const quern_config *config, int64_t sample_ms, quern_err
     int code = read_all(&look, sample_ms, &sight, err);
     char *text = code ? NULL : show_text(object_of(&look, &sight), err);
     json_decref(sight.processes);
+    json_decref(sight.paused);
     look_close(&look);
     return text;
 }

@@ -38,6 +38,7 @@ static bool put_jobs(json_t *root, const struct stats *stats)
                                         {"expired", stats->expired},
                                         {"timeout", stats->timeout},
                                         {"poison", stats->poison},
+                                        {"cancelled", stats->cancelled},
                                         {"unhandled", stats->unhandled},
                                         {"parked", stats->parked},
                                         {"postponed", stats->postponed},

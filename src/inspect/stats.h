@@ -24,7 +24,7 @@ struct stats {
     const char *unhealthy_because; /* NULL: it is healthy */
     int64_t uptime_ms, threads, threads_stuck, run_us, slots, reply_bytes, notices_dropped;
     /* jobs */
-    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, poison, unhandled,
+    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, poison, cancelled, unhandled,
         released, left, unsettled;
     /* leases */
     int64_t renewed, lost, ambiguous;

@@ -16,6 +16,7 @@
 #include "intake/order.h"
 #include "intake/tap.h"
 #include "queue/keys.h"
+#include "queue/orders.h"
 
 enum { NUDGE_MS = 5, LOOK_MS = 5 /* how soon other queues are looked at again while one is read */ };
 
@@ -31,6 +32,7 @@ struct dispatcher {
     int64_t stirred_ns;
     int64_t paused_ns;   /* when it was last seen that the pool was paused */
     bool lacks_slots;    /* for a read that was wanted */
+    bool is_held;        /* jobs are wanted, and what could be read is paused by an operator */
 };
 
 static struct in_flight in_flight(const struct dispatcher *dispatcher)
@@ -39,7 +41,7 @@ static struct in_flight in_flight(const struct dispatcher *dispatcher)
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
         const struct tap *tap = &dispatcher->taps[i];
         for (uint32_t r = 0; r < tap->read_count; r++) {
-            sum.slots += tap_slots(tap, &tap->reads[r]);
+            sum.slots += read_slots(&tap->reads[r]);
             sum.jobs += tap->reads[r].is_blocking ? 0 : tap->reads[r].count;
         }
     }
@@ -134,16 +136,27 @@ static uint32_t reads_of(const struct dispatcher *dispatcher, uint32_t queue)
 {
     const struct tap *tap = &dispatcher->taps[dispatcher->tap_of[queue]];
     uint32_t reads = 0;
-    if (!is_open(dispatcher, tap)) return ORDER_BARRED;
-    for (uint32_t i = 0; i < tap->read_count; i++) reads += tap->reads[i].queue == queue;
+    if (!is_open(dispatcher, tap) || orders_hold(dispatcher->needs->orders, queue)) return ORDER_BARRED;
+    for (uint32_t i = 0; i < tap->read_count; i++) reads += read_is_of(&tap->reads[i], queue);
     return reads;
 }
 
-static bool is_dry(const struct dispatcher *dispatcher, const struct tap *tap)
+/* The queues of a tap that can be waited for, a bit for each; 0: none, or some of them may have something. */
+static uint32_t dry_queues(const struct dispatcher *dispatcher, const struct tap *tap)
 {
-    for (uint32_t i = 0; i < tap->queue_count; i++)
-        if (dispatcher->order.queues[tap->queues[i]].state != ORDER_DRY) return false;
-    return true;
+    uint32_t queues = 0;
+    for (uint32_t i = 0; i < tap->queue_count; i++) {
+        uint32_t queue = tap->queues[i];
+        if (orders_hold(dispatcher->needs->orders, queue)) continue;
+        if (dispatcher->order.queues[queue].state != ORDER_DRY) return 0;
+        queues |= UINT32_C(1) << queue;
+    }
+    return queues;
+}
+
+static uint32_t first_of(const struct read *read)
+{
+    return (uint32_t)__builtin_ctz(read->queues);
 }
 
 /* The next read of one queue; once none has anything left, a blocking one of each tap. NULL: there is none to send. */
@@ -152,17 +165,14 @@ static struct tap *choose(struct dispatcher *dispatcher, uint32_t count, struct 
     uint32_t reads[QUEUES_MAX];
     for (uint32_t queue = 0; queue < dispatcher->order.count; queue++) reads[queue] = reads_of(dispatcher, queue);
     int next = order_next(&dispatcher->order, reads);
-    *read = (struct read){.queue = (uint32_t)next, .count = count};
+    if (next >= 0) *read = (struct read){.queues = UINT32_C(1) << next, .count = count};
     if (next >= 0) return &dispatcher->taps[dispatcher->tap_of[next]];
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
         struct tap *tap = &dispatcher->taps[i];
-        if (!is_open(dispatcher, tap) || tap->read_count || !is_dry(dispatcher, tap)) continue;
+        uint32_t queues = is_open(dispatcher, tap) && !tap->read_count ? dry_queues(dispatcher, tap) : 0;
         /* Where several wait for the same threads each asks for one: the first to come tells the others to look. */
-        *read = (struct read){.is_of_all = tap->queue_count > 1,
-                              .queue = tap->queues[0],
-                              .count = dispatcher->order.count > 1 ? 1 : count,
-                              .is_blocking = true};
-        return tap;
+        *read = (struct read){.queues = queues, .count = dispatcher->order.count > 1 ? 1 : count, .is_blocking = true};
+        if (queues) return tap;
     }
     return NULL;
 }
@@ -171,17 +181,18 @@ static void send_reads(struct dispatcher *dispatcher, struct plan *made)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
     struct read read;
-    dispatcher->lacks_slots = false;
+    dispatcher->lacks_slots = dispatcher->is_held = false;
     while (may_read(needs)) {
         *made = make_plan(dispatcher);
         struct tap *tap = made->count ? choose(dispatcher, made->count, &read) : NULL;
+        dispatcher->is_held = made->count && !tap;
         if (!tap) return;
-        dispatcher->lacks_slots = !demand_reserve(&dispatcher->demand, in_flight(dispatcher), tap_slots(tap, &read));
+        dispatcher->lacks_slots = !demand_reserve(&dispatcher->demand, in_flight(dispatcher), read_slots(&read));
         if (dispatcher->lacks_slots) return;
         read.is_last_look = demand_holds_nothing(&dispatcher->demand) && !slots_ghost_count(needs->slots);
         read.admissions = dispatcher->admissions;
         read.sent_ns = clock_now_ns();
-        if (!read.is_blocking) order_asks(&dispatcher->order, read.queue, read.count);
+        if (!read.is_blocking) order_asks(&dispatcher->order, first_of(&read), read.count);
         tap_send(tap, needs, &read);
         note_owed(dispatcher);
     }
@@ -214,21 +225,20 @@ static void see_emptiness(struct dispatcher *dispatcher, struct tap *tap, const 
 }
 
 /* What the answer tells of the queues that were asked. The others are looked at again before long: an urgent job may be there by now. */
-static bool see_queues(struct dispatcher *dispatcher, struct tap *tap, const struct read *read, uint32_t came, uint32_t fullest)
+static bool see_queues(struct dispatcher *dispatcher, const struct read *read, uint32_t came, uint32_t fullest)
 {
-    bool is_full = fullest >= read->count;
-    uint32_t asked = read->is_blocking ? 0 : read->count, count = read->is_of_all ? tap->queue_count : 1;
-    const uint32_t *queues = read->is_of_all ? tap->queues : &read->queue;
-    for (uint32_t i = 0; !is_full && i < count; i++) forgive(dispatcher, queues[i]);
-    if (!read->is_of_all) order_gets(&dispatcher->order, read->queue, asked, came, is_full);
-    if (read->is_of_all && came)
+    bool is_full = fullest >= read->count, is_of_one = !(read->queues & (read->queues - 1));
+    for (uint32_t queue = 0; !is_full && queue < dispatcher->order.count; queue++)
+        if (read_is_of(read, queue)) forgive(dispatcher, queue);
+    if (is_of_one) order_gets(&dispatcher->order, first_of(read), read->is_blocking ? 0 : read->count, came, is_full);
+    if (came && !is_of_one)
         stir(dispatcher, NO_QUEUE);
     else if (came && clock_now_ns() - dispatcher->stirred_ns >= LOOK_MS * NS_PER_MS)
-        stir(dispatcher, read->queue);
+        stir(dispatcher, first_of(read));
     return is_full;
 }
 
-static void admit_reply(struct dispatcher *dispatcher, const struct tap *tap, const struct read *read, const struct reply *reply)
+static void admit_reply(struct dispatcher *dispatcher, const struct read *read, const struct reply *reply)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
     uint32_t entries = 0;
@@ -236,7 +246,7 @@ static void admit_reply(struct dispatcher *dispatcher, const struct tap *tap, co
     for (uint32_t i = 0; reply->type == REPLY_ARRAY && i < reply->count; i++) {
         const struct reply *part = reply_item(reply, i), *list = reply_item(part, 1);
         struct arrival arrival = {
-            .origin = tap_origin(tap, needs, read, reply_bytes(reply_item(part, 0))),
+            .origin = read_origin(read, needs, reply_bytes(reply_item(part, 0))),
             .granted_ns = read->sent_ns,
             .is_stopping = atomic_load(needs->is_stopping),
         };
@@ -266,9 +276,9 @@ static void take_reply(struct dispatcher *dispatcher, struct tap *tap, const str
     dispatcher->admissions += came;
     dispatcher->demand.admitting = came;
     see_emptiness(dispatcher, tap, &read, came);
-    bool is_full = see_queues(dispatcher, tap, &read, came, fullest);
+    bool is_full = see_queues(dispatcher, &read, came, fullest);
     if (is_full && read.count == needs->batch_size) send_reads(dispatcher, &made);
-    admit_reply(dispatcher, tap, &read, reply);
+    admit_reply(dispatcher, &read, reply);
     dispatcher->demand.admitting = 0;
     see_owed(dispatcher);
     conn_drop_reply(tap->link.conn);
@@ -414,7 +424,7 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     struct plan again = make_plan(dispatcher);
     for (uint32_t i = 0; i < dispatcher->tap_count; i++)
         if (is_open(dispatcher, &dispatcher->taps[i])) link_rest(&dispatcher->taps[i].link);
-    bool is_nudging, is_idle = !again.count || dispatcher->lacks_slots || ready_is_paused(needs->ready);
+    bool is_nudging, is_idle = !again.count || dispatcher->lacks_slots || dispatcher->is_held || ready_is_paused(needs->ready);
     int64_t wait_ns = patience_ns(dispatcher, false, &is_nudging);
     if (is_idle && !atomic_load(needs->is_stopping)) wait_until(dispatcher, clock_now_ns() + wait_ns);
     if (is_nudging) ready_wake(needs->ready);

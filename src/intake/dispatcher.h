@@ -28,6 +28,7 @@
 struct log;
 struct notices;
 struct keys;
+struct orders;
 
 struct intake_counters {
     struct counter adopted, reads, lost, last_ns; /* last_ns: when Redis last answered a read */
@@ -63,6 +64,7 @@ struct dispatcher_needs {
     void (*stop)(void *pool); /* until_empty: there was nothing left */
     void *pool;
     struct keys *keys;
+    const struct orders *orders;
     void (*leaves_cap)(struct quern_job *job); /* of one that goes back: it may have been let through by its cap (run/caps) */
     void (*close_caps)(void *caps);            /* before ready is closed: what is parked goes back */
     void *caps;

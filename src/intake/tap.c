@@ -6,9 +6,14 @@
 
 enum { EMPTY_BLOCK_MS = 50 };
 
-uint32_t tap_slots(const struct tap *tap, const struct read *read)
+static uint32_t queue_count(const struct read *read)
 {
-    return STREAMS * read->count * (read->is_of_all ? tap->queue_count : 1);
+    return (uint32_t)__builtin_popcount(read->queues);
+}
+
+uint32_t read_slots(const struct read *read)
+{
+    return STREAMS * read->count * queue_count(read);
 }
 
 bool tap_is_blocked(const struct tap *tap)
@@ -16,24 +21,21 @@ bool tap_is_blocked(const struct tap *tap)
     return tap->read_count && tap->reads[0].is_blocking;
 }
 
-static void put_streams(const struct tap *tap, const struct dispatcher_needs *needs, const struct read *read)
+static void put_streams(struct conn *conn, const struct dispatcher_needs *needs, const struct read *read)
 {
-    struct conn *conn = tap->link.conn;
-    uint32_t count = read->is_of_all ? tap->queue_count : 1;
-    const uint32_t *queues = read->is_of_all ? tap->queues : &read->queue;
     conn_arg_text(conn, "STREAMS");
-    for (uint32_t i = 0; i < count; i++) {
-        conn_arg_text(conn, needs->sources[queues[i]].retry);
-        conn_arg_text(conn, needs->sources[queues[i]].stream);
+    for (uint32_t queue = 0; queue < needs->source_count; queue++) {
+        if (!read_is_of(read, queue)) continue;
+        conn_arg_text(conn, needs->sources[queue].retry);
+        conn_arg_text(conn, needs->sources[queue].stream);
     }
-    for (uint32_t i = 0; i < STREAMS * count; i++) conn_arg_text(conn, ">");
+    for (uint32_t i = 0; i < STREAMS * queue_count(read); i++) conn_arg_text(conn, ">");
 }
 
 static void put_read(const struct tap *tap, const struct dispatcher_needs *needs, const struct read *read)
 {
     struct conn *conn = tap->link.conn;
-    uint32_t queues = read->is_of_all ? tap->queue_count : 1;
-    conn_begin(conn, 7u + 2u * read->is_blocking + needs->is_unpended + 2 * STREAMS * queues);
+    conn_begin(conn, 7u + 2u * read->is_blocking + needs->is_unpended + 2 * STREAMS * queue_count(read));
     conn_arg_text(conn, "XREADGROUP");
     conn_arg_text(conn, "GROUP");
     conn_arg_text(conn, needs->sources[tap->queues[0]].group);
@@ -45,7 +47,7 @@ static void put_read(const struct tap *tap, const struct dispatcher_needs *needs
         conn_arg_number(conn, needs->until_empty ? EMPTY_BLOCK_MS : needs->block_ms);
     }
     if (needs->is_unpended) conn_arg_text(conn, "NOACK");
-    put_streams(tap, needs, read);
+    put_streams(conn, needs, read);
 }
 
 struct read tap_answered(struct tap *tap, const struct dispatcher_needs *needs)
@@ -72,13 +74,12 @@ void tap_send(struct tap *tap, const struct dispatcher_needs *needs, const struc
     tap->trouble.code = conn_send(conn, conn_answer_deadline(conn), &tap->trouble);
 }
 
-uint32_t tap_origin(const struct tap *tap, const struct dispatcher_needs *needs, const struct read *read, quern_bytes key)
+uint32_t read_origin(const struct read *read, const struct dispatcher_needs *needs, quern_bytes key)
 {
-    uint32_t queue = read->is_of_all ? tap->queues[0] : read->queue;
-    for (uint32_t i = 0; read->is_of_all && i < tap->queue_count; i++) {
-        const struct source *source = &needs->sources[tap->queues[i]];
-        if (bytes_is(key, source->retry) || bytes_is(key, source->stream)) queue = tap->queues[i];
-    }
+    uint32_t queue = 0;
+    while (queue + 1 < needs->source_count && !(read_is_of(read, queue) && (bytes_is(key, needs->sources[queue].retry) ||
+                                                                            bytes_is(key, needs->sources[queue].stream))))
+        queue++;
     return LANES * queue + (bytes_is(key, needs->sources[queue].retry) ? LANE_RETRY : LANE_STREAM);
 }
 

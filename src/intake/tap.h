@@ -17,8 +17,7 @@ enum { READS = 2, STREAMS = 2 /* of a queue that one reads */ };
 
 /* A read that was sent and not answered yet. */
 struct read {
-    bool is_of_all;      /* queues of the tap; else of one: */
-    uint32_t queue;
+    uint32_t queues;     /* that it reads, a bit for each: one, or when it blocks all of the tap that are not paused */
     uint32_t count;      /* per stream */
     bool is_blocking;
     bool is_last_look;   /* nothing was held when it was sent: what ends later may bring a retry behind it */
@@ -41,8 +40,13 @@ struct tap {
     quern_error trouble; /* of its connection, still to be dealt with; code 0: none */
 };
 
+static inline bool read_is_of(const struct read *read, uint32_t queue)
+{
+    return read->queues >> queue & 1;
+}
+
 /* Slots that the answer to a read may need. */
-uint32_t tap_slots(const struct tap *tap, const struct read *read);
+uint32_t read_slots(const struct read *read);
 bool tap_is_blocked(const struct tap *tap);
 
 /* Sends it, unless it would block and the pool stops. What goes wrong is the tap's trouble. */
@@ -50,7 +54,7 @@ void tap_send(struct tap *tap, const struct dispatcher_needs *needs, const struc
 /* The oldest read was answered. */
 struct read tap_answered(struct tap *tap, const struct dispatcher_needs *needs);
 /* Of which origin a part of the answer speaks. */
-uint32_t tap_origin(const struct tap *tap, const struct dispatcher_needs *needs, const struct read *read, quern_bytes key);
+uint32_t read_origin(const struct read *read, const struct dispatcher_needs *needs, quern_bytes key);
 
 /* The connection is given up, with what was in flight on it. */
 void tap_lose(struct tap *tap, const struct dispatcher_needs *needs, const quern_error *why);

@@ -93,7 +93,7 @@ int quern_job_lost(const quern_job *job)
 
 int quern_job_cancelled(const quern_job *job)
 {
-    if (slot_has(job, SLOT_LOST)) return 1;
+    if (slot_has(job, SLOT_LOST) || slot_has(job, SLOT_CANCELLED)) return 1;
     int64_t deadline_ns = atomic_load_explicit(&job->deadline_ns, memory_order_relaxed);
     int64_t drain_ns = atomic_load_explicit(job->drain_ns, memory_order_relaxed);
     if (deadline_ns == CLOCK_NEVER && drain_ns == CLOCK_NEVER) return 0;

@@ -11,7 +11,7 @@
 #include "job/codec.h"
 
 #define YEAR_9999_MS UINT64_C(253402300799999) /* what comes later cannot be written as a date */
-enum { RETRIES_MAX = 1000000000, NOTES = 6 /* that the scripts may add to a job's own fields */ };
+enum { RETRIES_MAX = 1000000000, NOTES = 7 /* that the scripts may add to a job's own fields */ };
 
 static quern_bytes text_at(const struct message *message, uint32_t i)
 {
@@ -83,7 +83,7 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
 bool message_is_note(const struct message *message, uint32_t i)
 {
     static const char *const notes[NOTES] = {"quern_entry", "quern_first_seen", "quern_deliveries", "quern_retries",
-                                             "quern_updated_at", "quern_unended"};
+                                             "quern_updated_at", "quern_unended", "quern_born"};
     quern_bytes name = text_at(message, i);
     if (!message->is_private || name.len < 6 || memcmp(name.at, "quern_", 6) != 0) return false;
     for (size_t n = 0; n < NOTES; n++)
@@ -106,6 +106,8 @@ static void take_ours(struct message *message, quern_bytes name, quern_bytes val
         message->first_entry = value;
     else if (bytes_is(name, "quern_first_seen") && number_field(value, YEAR_9999_MS, &number))
         message->first_seen_ms = (int64_t)number;
+    else if (bytes_is(name, "quern_born") && number_field(value, YEAR_9999_MS, &number))
+        message->born_ms = (int64_t)number;
     else if (bytes_is(name, "quern_deliveries") && number_field(value, RETRIES_MAX, &number))
         message->deliveries_before = (uint32_t)number;
     else if (bytes_is(name, "quern_unended") && number_field(value, RETRIES_MAX, &number))
@@ -232,20 +234,19 @@ void message_free(struct message *message)
     message->decoded = message->copied = NULL;
 }
 
-/* When the job's first entry was written, by its id. */
-static uint64_t first_ms(const struct message *message)
+int64_t message_first_ms(const struct message *message)
 {
+    if (message->born_ms) return message->born_ms;
     quern_bytes first = message->first_entry;
     const char *dash = first.len ? memchr(first.at, '-', first.len) : NULL;
     uint64_t ms;
-    if (dash && bytes_number((quern_bytes){first.at, (size_t)(dash - first.at)}, &ms)) return ms;
-    return message->entry.ms;
+    if (dash && bytes_number((quern_bytes){first.at, (size_t)(dash - first.at)}, &ms) && ms < YEAR_9999_MS) return (int64_t)ms;
+    return message->entry.ms < YEAR_9999_MS ? (int64_t)message->entry.ms : (int64_t)YEAR_9999_MS;
 }
 
 int64_t message_created_ms(const struct message *message)
 {
     int64_t created_ms;
     if (message->timestamps.at && read_stamps(message->timestamps, &created_ms)) return created_ms;
-    uint64_t ms = first_ms(message);
-    return ms < YEAR_9999_MS ? (int64_t)ms : (int64_t)YEAR_9999_MS;
+    return message_first_ms(message);
 }

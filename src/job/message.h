@@ -27,6 +27,7 @@ struct message {
     /* what the private streams add: where the job came from */
     quern_bytes first_entry; /* at NULL: this entry is its first */
     int64_t first_seen_ms;   /* 0: now */
+    int64_t born_ms;         /* of a replayed one: when its new life began; 0: it has had one only */
     uint32_t deliveries_before;
     uint32_t unended;       /* of these: since it last came to an outcome */
     uint32_t retries_noted; /* stands for what the job's own field says; has_retries */
@@ -56,6 +57,9 @@ quern_bytes message_field(const struct message *message, const char *name);
 
 /* The hash of a key; never 0. */
 uint64_t message_key(quern_bytes key);
+
+/* When it came into its stream first, Unix ms, by Redis's clock; of a job that was replayed, when that began. */
+int64_t message_first_ms(const struct message *message);
 
 /* When it was published, Unix ms: created_at, or the entry's own time. */
 int64_t message_created_ms(const struct message *message);

@@ -115,6 +115,7 @@ uint64_t message_identity(const struct message *message)
 
 void slot_lease(struct quern_job *job, const struct admission *admission)
 {
+    atomic_store_explicit(&job->born_ms, message_first_ms(&job->message), memory_order_relaxed);
     atomic_store_explicit(&job->identity, message_identity(&job->message), memory_order_relaxed);
     atomic_store_explicit(&job->entry_ms, job->message.entry.ms, memory_order_relaxed);
     atomic_store_explicit(&job->entry_seq, job->message.entry.seq, memory_order_relaxed);
@@ -248,6 +249,11 @@ static bool is_marked(const struct quern_job *job, enum slot_mark mark)
 bool slot_is_gone(const struct quern_job *job)
 {
     return is_marked(job, SLOT_GONE);
+}
+
+bool slot_is_cancelled(const struct quern_job *job)
+{
+    return is_marked(job, SLOT_CANCELLED);
 }
 
 bool slot_is_lost(const struct quern_job *job)

@@ -35,6 +35,7 @@ enum slot_mark {
     SLOT_SAID = 1 << 11,    /* that verdict is written */
     SLOT_PULLED = 1 << 13,   /* a thread of the host's runs it: finishing it is also its return */
     SLOT_RETURNED = 1 << 14, /* and it has */
+    SLOT_CANCELLED = 1 << 15, /* by an operator: its handler is told, and it is not tried again */
     SLOT_GONE = 1 << 12 /* its entry was deleted from the stream, or was never pending: nobody has its lease, nor ever will */
 };
 
@@ -51,6 +52,7 @@ enum slot_outcome {
     OUTCOME_UNHANDLED, /* nobody here handles its event: a failed attempt */
     OUTCOME_UNWANTED,  /* likewise, and it is not to be tried again */
     OUTCOME_PASSED,    /* likewise, and it is not to be missed */
+    OUTCOME_CANCELLED, /* by an operator */
     OUTCOME_POISON,    /* it has ended too many processes, or was handed out too often without an outcome */
     OUTCOME_RELEASED,  /* not started: back to the group at no cost */
     OUTCOME_POSTPONED, /* the same, but not at once: after delay_ms */
@@ -71,6 +73,7 @@ struct quern_job {
     _Atomic uint64_t entry_ms, entry_seq;
     _Atomic uint32_t deliveries; /* as Redis counts: half of the lease's name */
     _Atomic uint32_t origin;     /* which source and stream (job/source) */
+    _Atomic int64_t born_ms;     /* Unix, by Redis's clock: when it came into its stream first */
     _Atomic uint64_t identity;   /* of the job: a hash of its id; the stream's ids may be given out anew */
     _Atomic int64_t granted_ns;  /* taken before the command that granted or renewed it was sent */
     _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
@@ -169,6 +172,8 @@ enum slot_state slot_state(const struct quern_job *job);
 bool slot_has(const struct quern_job *job, enum slot_mark mark);
 /* Is its entry gone, as far as is known by now? Of a ghost: also if its body has heard of it since. */
 bool slot_is_gone(const struct quern_job *job);
+/* Has an operator cancelled it, as far as is known by now? Likewise. */
+bool slot_is_cancelled(const struct quern_job *job);
 /* Is its lease another's, as far as is known by now? Of a ghost: also if that of its body is. */
 bool slot_is_lost(const struct quern_job *job);
 

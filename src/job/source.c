@@ -33,10 +33,12 @@ int source_open(struct source *source, const char *stream, const char *group, co
         source->waiting = derived(source, "delayed:jobs");
         source->scheduled = shared(stream, "scheduled");
         source->scheduled_jobs = shared(stream, "scheduled:jobs");
+        source->paused = derived(source, "paused");
+        source->cancelled = derived(source, "cancelled");
         source->reaper = derived(source, "reaper");
         source->dead = dead ? strdup(dead) : shared(stream, "failed");
     }
-    if (source->retry && source->alone && source->crashes && source->settles && source->completed && source->delayed && source->waiting && source->reaper &&
+    if (source->retry && source->alone && source->crashes && source->settles && source->completed && source->delayed && source->waiting && source->paused && source->cancelled && source->reaper &&
         source->dead && source->scheduled && source->scheduled_jobs)
         return QUERN_OK;
     source_close(source);
@@ -56,6 +58,8 @@ void source_close(struct source *source)
     free(source->waiting);
     free(source->scheduled);
     free(source->scheduled_jobs);
+    free(source->paused);
+    free(source->cancelled);
     free(source->reaper);
     free(source->dead);
     *source = (struct source){0};

@@ -20,11 +20,16 @@ struct source {
     char *delayed;   /* S:G:delayed: when retries that wait are due */
     char *waiting;   /* S:G:delayed:jobs: these retries, packed */
     char *scheduled, *scheduled_jobs; /* S:scheduled, S:scheduled:jobs: likewise for jobs that were published for later, of all groups */
+    char *paused;    /* S:G:paused: events that operators have paused, "*": all */
+    char *cancelled; /* S:G:cancelled: jobs that they have cancelled, and when */
     char *reaper;    /* S:G:reaper: whose turn it is to look after all of this */
     char *dead;      /* the dead letters of all groups of the stream */
     const quern_config *config; /* what holds for it; lent; NULL: nobody here works for it */
     uint32_t weight;            /* among the queues of a pool; 0: they are served in order */
 };
+
+/* Of the two orders. */
+enum { PAUSED_MAX = 256, CANCELLED_MAX = 10000 };
 
 /* QUERN_OK or QUERN_E_MEMORY. dead: the stream of dead letters; NULL: S:failed. */
 int source_open(struct source *source, const char *stream, const char *group, const char *dead,

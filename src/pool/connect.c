@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "pool/pool.h"
+#include "upkeep/heed.h"
 #include "wire/cluster.h"
 #include "wire/group.h"
 
@@ -73,6 +74,8 @@ static int check_keys(quern_pool *pool, const struct source *source, struct conn
     if (!code) code = key_must_be(conn, source->waiting, "hash", err);
     if (!code) code = key_must_be(conn, source->scheduled, "zset", err);
     if (!code) code = key_must_be(conn, source->scheduled_jobs, "hash", err);
+    if (!code) code = key_must_be(conn, source->paused, "set", err);
+    if (!code) code = key_must_be(conn, source->cancelled, "zset", err);
     if (!code) code = key_must_be(conn, source->reaper, "string", err);
     if (!code) code = group_create(conn, source->stream, source->group, source->config->start, err);
     return code ? code : join_group(pool, source, conn, err);
@@ -81,7 +84,10 @@ static int check_keys(quern_pool *pool, const struct source *source, struct conn
 static int check_sources(quern_pool *pool, struct conn *conn, quern_error *err)
 {
     int code = QUERN_OK;
-    for (uint32_t i = 0; i < pool->source_count && !code; i++) code = check_keys(pool, &pool->sources[i], conn, err);
+    for (uint32_t i = 0; i < pool->source_count && !code; i++) {
+        code = check_keys(pool, &pool->sources[i], conn, err);
+        if (!code) code = heed_now(&pool->reaper_needs, i, conn, err);
+    }
     return code;
 }
 

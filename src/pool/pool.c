@@ -30,7 +30,9 @@ static int pool_open(quern_pool *pool, const quern_config *config, quern_error *
 {
     if (!(pool->config = config_copy(config))) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
     int code = rooms_open(pool, err);
-    if (!code) code = connect_redis(pool, err);
+    if (code) return code;
+    threads_fill(pool);
+    code = connect_redis(pool, err);
     if (code) return code;
     past_settle(pool);
     code = rooms_crew(pool, err);
@@ -234,6 +236,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->expired = counter_read(&settle->expired);
     stats->timeout = counter_read(&settle->timeout);
     stats->poison = counter_read(&settle->poison);
+    stats->cancelled = counter_read(&settle->cancelled);
     uint32_t parked;
     caps_read(pool->caps, &parked, &stats->postponed);
     stats->parked = parked + keys_waiting(pool->keys);

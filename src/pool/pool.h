@@ -36,6 +36,7 @@
 #include "keep/heartbeat.h"
 #include "queue/gate.h"
 #include "queue/keys.h"
+#include "queue/orders.h"
 #include "run/caps.h"
 #include "run/crew.h"
 #include "run/pull.h"
@@ -69,6 +70,7 @@ struct quern_pool {
     struct pull pull;
     struct caps *caps;
     struct keys *keys;
+    struct orders *orders;
     struct journal *journal; /* NULL: none is kept */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
@@ -121,6 +123,7 @@ void past_settle(quern_pool *pool);
 
 /* pool/threads: from the drain to the tap. threads_abandon() ends what a failed start has begun, and waits for it;
  * threads_join() only once the pool has ended. */
+void threads_fill(quern_pool *pool); /* what the reaper may touch; before connect_redis() */
 int threads_start(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
 void threads_abandon(quern_pool *pool);
 void threads_join(quern_pool *pool);

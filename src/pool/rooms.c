@@ -149,9 +149,10 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->slots = slots_open(slots, &pool->drain_ns);
     pool->ready = ready_open(slots, &pool->dispatcher_waker);
     pool->done = done_open();
+    pool->orders = orders_open(pool->source_count);
     if (pool->ready && pool->done) pool->caps = caps_open(pool->ready, pool->done);
     if (pool->ready && pool->done) pool->keys = keys_open(slots, pool->ready, pool->done);
-    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps || !pool->keys)
+    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps || !pool->keys || !pool->orders)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
     slots_set_owner(pool->slots, pool->consumer, pool->sources, pool->config->depth_max);
     return rooms_registry(pool->caps, pool->config, open_registry, pool, err);
@@ -167,6 +168,7 @@ int rooms_crew(quern_pool *pool, quern_error *err)
         .log = pool->log,
         .journal = pool->journal,
         .gate = &pool->gate,
+        .orders = pool->orders,
         .pull = &pool->pull,
         .is_stopping = &pool->is_stopping,
         .lease_ns = pool->config->lease_ms * NS_PER_MS,
@@ -192,6 +194,7 @@ void rooms_close(quern_pool *pool)
     pull_close(&pool->pull);
     caps_free(pool->caps);
     keys_free(pool->keys);
+    orders_free(pool->orders);
     journal_close(pool->journal);
     crew_free(pool->crew);
     registry_close(pool->registry);

@@ -111,6 +111,7 @@ static void fill_dispatcher(quern_pool *pool)
         .stop = stop_pool,
         .pool = pool,
         .keys = pool->keys,
+        .orders = pool->orders,
         .leaves_cap = caps_leave,
         .close_caps = close_caps,
         .caps = pool->caps,
@@ -166,7 +167,7 @@ static void fill_heartbeat(quern_pool *pool)
     };
 }
 
-static void fill_reaper(quern_pool *pool)
+void threads_fill(quern_pool *pool)
 {
     pool->reaper_needs = (struct reaper_needs){
         .sources = pool->sources,
@@ -178,6 +179,8 @@ static void fill_reaper(quern_pool *pool)
         .ready = pool->ready,
         .done = pool->done,
         .gate = &pool->gate,
+        .orders = pool->orders,
+        .dispatcher = &pool->dispatcher_waker,
         .lanes = pool->config->lanes,
         .alone_after = pool->config->on_max_deliveries == ON_MAX_ALONE ? pool->config->max_deliveries : 0,
         .max_crashes = pool->config->max_crashes,
@@ -217,7 +220,6 @@ int threads_start(quern_pool *pool, quern_error *err)
     uint32_t threads = pool->config->threads ? pool->config->threads : cores_usable();
     fill_settler(pool);
     fill_heartbeat(pool);
-    fill_reaper(pool);
     fill_dispatcher(pool);
     if (!start_one(&pool->settler, &pool->has_settler, ROLE_SETTLER, "quern-settle", run_settler, pool)) goto failed;
     if (!start_one(&pool->heartbeat, &pool->has_heartbeat, ROLE_HEARTBEAT, "quern-heart", run_heartbeat, pool)) goto failed;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* repair/cancel: jobs that wait for a time are taken out before it comes.
+/* repair/cancel: jobs that wait for a time are taken out before it comes; others are marked, and the pools see to it (upkeep/heed).
  * Idea       a scheduled job lies under its id. A delayed one lies under the entry it came from, so all are looked through: the
  *            names of their places come in pages (ZSCAN, which shows each that stays from the beginning to the end), and the
  *            script looks into them and removes what it finds, in one step.
  * Threads    the caller's. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -12,6 +13,7 @@
 #include "inspect/shelf.h"
 #include "inspect/show.h"
 #include "repair/repair.h"
+#include "wire/group.h"
 
 enum { PAGE = 64 };
 
@@ -21,6 +23,7 @@ struct cancel {
     quern_bytes id;
     unsigned flags;
     int64_t scheduled_count, delayed_count;
+    bool is_marked;
 };
 
 /* Names of places, copied. */
@@ -101,6 +104,37 @@ static int look_through(struct cancel *cancel, quern_error *err)
     return code;
 }
 
+static int write_mark(struct cancel *cancel, quern_error *err)
+{
+    int64_t number;
+    char now_ms[24];
+    const char *key = cancel->look.source.cancelled;
+    conn_command(cancel->look.conn, "ZCARD", key, NULL);
+    int code = look_ask_number(&cancel->look, &number, err);
+    if (!code && number >= CANCELLED_MAX)
+        code = err_set(err, QUERN_E_FULL, "%d jobs are marked as cancelled already; wait until %s is shorter (each goes after seven days), or delete it",
+                       CANCELLED_MAX, key);
+    if (!code) code = look_at_clock(&cancel->look, err);
+    if (code) return code;
+    snprintf(now_ms, sizeof now_ms, "%lld", (long long)cancel->look.now_ms);
+    conn_begin(cancel->look.conn, 4);
+    conn_arg_text(cancel->look.conn, "ZADD");
+    conn_arg_text(cancel->look.conn, key);
+    conn_arg_text(cancel->look.conn, now_ms);
+    conn_arg(cancel->look.conn, cancel->id.at, cancel->id.len);
+    return look_ask_number(&cancel->look, &number, err);
+}
+
+/* It waits in the stream, or runs, or nobody has it any more: for all that came until now. */
+static int mark(struct cancel *cancel, quern_error *err)
+{
+    int code = look_for_group(&cancel->look, err);
+    if (!code) code = key_must_be(cancel->look.conn, cancel->look.source.cancelled, "zset", err);
+    if (!code && !(cancel->flags & QUERN_DRY_RUN)) code = write_mark(cancel, err);
+    cancel->is_marked = !code;
+    return code;
+}
+
 static int cancel_all(struct cancel *cancel, quern_error *err)
 {
     const struct places none = {0};
@@ -108,9 +142,7 @@ static int cancel_all(struct cancel *cancel, quern_error *err)
     int code = ask(cancel, &none, 0, &seen, err); /* what is scheduled */
     if (!code) code = look_through(cancel, err);
     if (code || cancel->scheduled_count + cancel->delayed_count) return code;
-    return err_set(err, QUERN_E_GONE,
-                   "no job %.200s is in %s or %s: it runs, or waits in the stream, or has ended, or never was there",
-                   cancel->id.at, cancel->scheduled.times, cancel->delayed.times);
+    return mark(cancel, err);
 }
 
 static char *report(const struct cancel *cancel, quern_error *err)
@@ -119,7 +151,8 @@ static char *report(const struct cancel *cancel, quern_error *err)
     bool is_whole = object && show_bytes(object, "id", cancel->id) &&
                     show_number(object, "cancelled", cancel->scheduled_count + cancel->delayed_count) &&
                     show_number(object, "scheduled", cancel->scheduled_count) &&
-                    show_number(object, "delayed", cancel->delayed_count);
+                    show_number(object, "delayed", cancel->delayed_count) &&
+                    !json_object_set_new(object, "marked", json_boolean(cancel->is_marked));
     if (is_whole) return show_text(object, err);
     json_decref(object);
     return show_text(NULL, err);
@@ -137,7 +170,7 @@ char *quern_queue_cancel(const quern_config *config, const char *id, unsigned fl
     quern_error own;
     if (!err) err = &own;
     if (!cancel.id.len) {
-        err_set(err, QUERN_E_ARGUMENT, "no id was given; right would be that of a scheduled or delayed job");
+        err_set(err, QUERN_E_ARGUMENT, "no id was given; right would be that of a job, as its receipt has it");
         return NULL;
     }
     if (repair_open(&cancel.look, config, flags, QUERN_DRY_RUN, err)) return NULL;

@@ -154,7 +154,8 @@ static bool put_list(struct parcel *parcel, const json_t *list, const char *skip
 static bool is_note(quern_bytes name)
 {
     static const char *const notes[] = {"quern_entry",   "quern_first_seen", "quern_deliveries",
-                                        "quern_retries", "quern_updated_at", "quern_unended"};
+                                        "quern_retries", "quern_updated_at", "quern_unended",
+                                        "quern_born"};
     for (size_t i = 0; i < COUNT_OF(notes); i++)
         if (bytes_is(name, notes[i])) return true;
     return false;
@@ -208,13 +209,16 @@ static bool put_job(struct parcel *parcel, const struct sheet *sheet)
 /* As the scripts write them (moved.lua). */
 static void put_notes(struct parcel *parcel, const struct sheet *sheet)
 {
-    char now[CLOCK_ISO_SIZE];
+    char now[CLOCK_ISO_SIZE], born_ms[24];
     struct entry_id id;
     quern_bytes source = sheet_text(sheet, "source_stream_id");
     clock_iso(clock_unix_us(), now);
     if (source.at && entry_id_read(source, &id)) put_field(parcel, "quern_entry", source);
     put_field(parcel, "quern_retries", bytes_of("0"));
     put_field(parcel, "quern_updated_at", bytes_of(now));
+    /* Behind its letter: a cancellation that it died of is not of this life. */
+    snprintf(born_ms, sizeof born_ms, "%llu", (unsigned long long)sheet->entry.id.ms + 1);
+    put_field(parcel, "quern_born", bytes_of(born_ms));
 }
 
 int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_private)

@@ -15,7 +15,7 @@ static int ask(struct look *look, unsigned flags, int64_t live_ms, const struct 
 {
     const struct source *source = &look->source;
     const char *const keys[] = {source->stream,  source->retry,   source->alone,     source->delayed, source->waiting,
-                                source->crashes, source->settles, source->completed, source->reaper};
+                                source->crashes, source->settles, source->completed, source->reaper,    source->paused,  source->cancelled};
     script_begin(look->conn, &script_remove, COUNT_OF(keys), 4);
     for (size_t i = 0; i < COUNT_OF(keys); i++) conn_arg_text(look->conn, keys[i]);
     conn_arg_text(look->conn, source->group);

@@ -14,6 +14,7 @@
 #include "job/source.h"
 #include "queue/gate.h"
 #include "queue/keys.h"
+#include "queue/orders.h"
 #include "run/caps.h"
 #include "run/forked.h"
 #include "run/guard.h"
@@ -271,6 +272,20 @@ static bool passes_cap(struct worker *worker, struct handler *handler, quern_job
     return false;
 }
 
+enum { PAUSED_LEAST_MS = 10000, PAUSED_SPREAD_MS = 10000 };
+
+/* What an operator has ordered for it. What is paused goes back for a while, and not all of it comes again at once. */
+static enum slot_outcome ordered_outcome(struct worker *worker, quern_job *job)
+{
+    struct orders *orders = worker->needs->orders;
+    uint64_t identity = atomic_load_explicit(&job->identity, memory_order_relaxed);
+    if (orders_is_cancelled(orders, job_queue(job), identity, atomic_load_explicit(&job->born_ms, memory_order_relaxed)))
+        return OUTCOME_CANCELLED;
+    if (!orders_is_paused(orders, job_queue(job), job->message.event)) return OUTCOME_NONE;
+    job->delay_ms = PAUSED_LEAST_MS + (int64_t)(identity % PAUSED_SPREAD_MS);
+    return OUTCOME_POSTPONED;
+}
+
 /* One job, if there is one. Returns when it ended; 0: there was none. started_ns 0: ask the clock. */
 static int64_t worker_step(struct worker *worker, int64_t started_ns)
 {
@@ -292,6 +307,8 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     }
     if (slot_has(job, SLOT_LOST) || has_lost_touch(worker, job, now_ns))
         return end_unrun(worker, job, OUTCOME_RELEASED, now_ns);
+    enum slot_outcome ordered = orders_concern(worker->needs->orders) ? ordered_outcome(worker, job) : OUTCOME_NONE;
+    if (ordered != OUTCOME_NONE) return end_unrun(worker, job, ordered, now_ns);
     struct handler *handler = table_find(worker->table, job->message.event);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);

@@ -31,6 +31,7 @@ struct worker_needs {
     struct log *log;
     struct journal *journal; /* NULL: none is kept */
     struct gate *gate;
+    struct orders *orders;
     struct pull *pull;
     const _Atomic bool *is_stopping;
     int64_t lease_ns; /* 0: jobs have no lease */

@@ -12,6 +12,7 @@ static const char *const names[OUTCOMES] = {
     [OUTCOME_DEAD] = "dead",          [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
     [OUTCOME_EXPIRED] = "expired",    [OUTCOME_TIMEOUT] = "timeout",     [OUTCOME_UNHANDLED] = "unhandled",
     [OUTCOME_UNWANTED] = "unhandled", [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released", [OUTCOME_POSTPONED] = "postponed",   [OUTCOME_POISON] = "poison",
+    [OUTCOME_CANCELLED] = "cancelled",
 };
 
 /* What a job came to here, whatever is done with it then; NULL: nothing of its own. */
@@ -28,6 +29,8 @@ static struct counter *counter_of(struct settle_counters *counters, enum slot_ou
         return &counters->timeout;
     case OUTCOME_POISON:
         return &counters->poison;
+    case OUTCOME_CANCELLED:
+        return &counters->cancelled;
     case OUTCOME_UNHANDLED:
     case OUTCOME_UNWANTED:
     case OUTCOME_PASSED:

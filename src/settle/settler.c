@@ -30,12 +30,20 @@ struct settler {
 
 /* ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* It would have been tried again. Of a ghost its body has the mark. */
+static bool is_cancelled(const struct quern_job *job)
+{
+    bool would_come_again = job->outcome == OUTCOME_RETRY || job->outcome == OUTCOME_TIMEOUT || job->outcome == OUTCOME_UNHANDLED;
+    return would_come_again && slot_is_cancelled(job);
+}
+
 /* True: slots became free by that alone. */
 static bool take_all(struct settler *settler)
 {
     struct quern_job *job;
     bool has_freed = false;
     while ((job = done_take(settler->needs->done))) {
+        if (is_cancelled(job)) job->outcome = OUTCOME_CANCELLED;
         if (job->outcome != OUTCOME_SEIZED) {
             settler->jobs[settler->count++] = job;
             continue;

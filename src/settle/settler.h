@@ -30,7 +30,7 @@ struct gate;
 /* Written by the settler, read by anyone. */
 struct settle_counters {
     struct counter done, retry, dead, released;                       /* what became of jobs */
-    struct counter malformed, too_large, expired, timeout, unhandled, poison; /* and why, of the others than done */
+    struct counter malformed, too_large, expired, timeout, unhandled, poison, cancelled; /* and why, of the others than done */
     struct counter left;                                              /* not settled: they stay pending */
     struct counter unsettled; /* of these: Redis could not be told before the drain was over */
     struct counter lost;      /* finished here, but another had the lease by then */

@@ -30,6 +30,7 @@ enum action verdict(const struct verdict_facts *facts)
     case OUTCOME_EXPIRED:
     case OUTCOME_UNWANTED:
     case OUTCOME_POISON:
+    case OUTCOME_CANCELLED:
         return ACTION_DEAD;
     default:
         return failed(facts);
@@ -51,6 +52,8 @@ struct verdict_reason verdict_reason(enum slot_outcome outcome)
         return (struct verdict_reason){"timeout", "its handler took longer than timeout_ms"};
     case OUTCOME_POISON:
         return (struct verdict_reason){"poison", "it was handed out too often without an outcome"};
+    case OUTCOME_CANCELLED:
+        return (struct verdict_reason){"cancelled", "an operator has cancelled it"};
     case OUTCOME_UNHANDLED:
     case OUTCOME_UNWANTED:
         return (struct verdict_reason){"unhandled", "no handler here takes its event"};

@@ -7,7 +7,9 @@
 #include "wire/script.h"
 
 /* Where in the answer the numbers of the two kinds begin, and what else is in it. */
-enum { RETRIES = 0, SCHEDULED = 3, NEXT_MS = 6, ALONE_ALL = 7, ALONE_WAITING = 8 };
+enum { RETRIES = 0, SCHEDULED = 3, NEXT_MS = 6, ALONE_ALL = 7, ALONE_WAITING = 8, PAUSED = 9, CANCELLED = 10, LAST_MS = 11 };
+
+static const int64_t cancelled_for_ms = 7 * INT64_C(86400000);
 
 static int64_t number(const struct reply *reply, uint32_t place)
 {
@@ -27,10 +29,10 @@ static void say(const struct reaper_needs *needs, const char *key, int64_t missi
 }
 
 int due_step(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *next_ms,
-             struct due_alone *alone, quern_error *err)
+             struct due_alone *alone, struct heard *heard, quern_error *err)
 {
     const struct reply *reply;
-    script_begin(conn, &script_due, 7, 4);
+    script_begin(conn, &script_due, 9, 6);
     conn_arg_text(conn, source->delayed);
     conn_arg_text(conn, source->waiting);
     conn_arg_text(conn, source->retry);
@@ -38,10 +40,14 @@ int due_step(const struct reaper_needs *needs, const struct source *source, stru
     conn_arg_text(conn, source->scheduled);
     conn_arg_text(conn, source->scheduled_jobs);
     conn_arg_text(conn, source->stream);
+    conn_arg_text(conn, source->paused);
+    conn_arg_text(conn, source->cancelled);
     conn_arg_number(conn, SCRIPT_MOVES_MAX);
     conn_arg_number(conn, SCRIPT_BYTES);
     conn_arg_text(conn, source->group);
     conn_arg_number(conn, needs->lease_ns / NS_PER_MS);
+    conn_arg_number(conn, PAUSED_MAX);
+    conn_arg_number(conn, cancelled_for_ms);
     int code = script_ask(conn, &script_due, conn_answer_deadline(conn), &reply, NULL, err);
     if (code) return code;
     counter_add(&needs->counters->due, number(reply, RETRIES));
@@ -51,5 +57,6 @@ int due_step(const struct reaper_needs *needs, const struct source *source, stru
     *next_ms = reply_number(reply_item(reply, NEXT_MS), -1);
     alone->all = number(reply, ALONE_ALL);
     alone->waiting = number(reply, ALONE_WAITING);
+    *heard = (struct heard){reply_item(reply, PAUSED), number(reply, CANCELLED), number(reply, LAST_MS)};
     return QUERN_OK;
 }

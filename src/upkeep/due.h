@@ -9,6 +9,8 @@
 
 #include "quern.h"
 
+#include "upkeep/heed.h"
+
 struct conn;
 struct source;
 struct reaper_needs;
@@ -18,8 +20,8 @@ struct due_alone {
     int64_t all, waiting;
 };
 
-/* One bounded call. *next_ms: come again then (0: there is more to do now; -1: nothing waits). */
+/* One bounded call. heard: what operators have ordered, lent until the next answer. *next_ms: come again then (0: there is more to do now; -1: nothing waits). */
 int due_step(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *next_ms,
-             struct due_alone *alone, quern_error *err) QUERN_MUST_USE;
+             struct due_alone *alone, struct heard *heard, quern_error *err) QUERN_MUST_USE;
 
 #endif

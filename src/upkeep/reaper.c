@@ -27,6 +27,7 @@ struct ward {
     bool has_alone;   /* and whether there is any such job, waiting or running somewhere */
     struct reclaim reclaim;
     struct trim trim;
+    struct heeded heeded;
 };
 
 struct chore {
@@ -96,7 +97,9 @@ static int do_due(const struct reaper_needs *needs, struct ward *ward, struct co
 {
     int64_t next_ms;
     struct due_alone alone;
-    int code = due_step(needs, ward->source, conn, &next_ms, &alone, err);
+    struct heard heard;
+    int code = due_step(needs, ward->source, conn, &next_ms, &alone, &heard, err);
+    if (!code) code = heed(needs, ward->origin / LANES, &ward->heeded, &heard, conn, err);
     if (code) return code;
     ward->alone_waits = alone.waiting > 0;
     ward->has_alone = alone.all > 0;

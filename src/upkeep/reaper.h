@@ -4,7 +4,8 @@
  * Idea       a table of chores {due, step}: do what is due, sleep until the next due thing, a wake or a stop. Every pool has one;
  *            the scripts make it safe that several work at once.
  *
- *                due      retries whose wait is over go back          when the next one is due, and twice a second
+ *                due      retries whose wait is over go back, and what operators have ordered is heard (upkeep/heed)
+ *                                                                     when the next one is due, and twice a second
  *                alone    the next job that is to run alone is taken     as soon as the last one has been settled
  *                reclaim  entries whose owner is gone go back         each period, by the pool whose turn it is
  *                sweep    names of consumers long gone are deleted    each lease, by each: its own is kept alive by it
@@ -29,6 +30,7 @@ struct log;
 struct ready;
 struct done;
 struct gate;
+struct orders;
 
 enum { DUE_LOOK_MS = 500 }; /* whoever laid a retry aside may be gone: others look this often */
 
@@ -49,6 +51,8 @@ struct reaper_needs {
     struct ready *ready; /* jobs that run alone go in there, or straight to done */
     struct done *done;
     struct gate *gate;
+    struct orders *orders;
+    struct waker *dispatcher; /* woken when a queue is paused or goes on */
     int lanes;           /* enum config_lanes */
     int64_t alone_after; /* deliveries without an outcome; 0: never */
     int64_t max_crashes;

@@ -8,7 +8,7 @@
 readonly nowhere=unix:///nobody/listens/here
 
 # What a user needs for looking, and no more: the list is in quern.h.
-readonly rights='+xpending +xinfo +xlen +xrange +xrevrange +zcard +zrange +exists +type +time +info +select
+readonly rights='+xpending +xinfo +xlen +xrange +xrevrange +zcard +zrange +smembers +exists +type +time +info +select
     +client|setname +client|id'
 
 groups_are_there() {

@@ -93,7 +93,7 @@ ten_thousand_jobs_that_wait_for_a_time_are_looked_through() {
     quick 0 peek delayed --limit $MANY
     quick 0 peek scheduled --limit $MANY
     quick 0 cancel job-7777
-    quick 1 cancel nobody
+    quick 0 cancel nobody
     quick 0 purge scheduled
     quick 0 purge delayed
     has out "$((MANY - 1)) delayed were purged"

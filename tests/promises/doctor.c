@@ -200,7 +200,7 @@ static void what_may_not_be_looked_at_is_a_note(void **state)
     char url[192];
     seen_group(&seen->scene->redis);
     redis_ask(&seen->scene->redis, "ACL", "SETUSER", "looker", "on", ">sesame", "~*", "-@all", "+xpending", "+xinfo", "+xlen",
-              "+xrange", "+xrevrange", "+zcard", "+zrange", "+exists", "+type", "+time", "+info", "+select", "+client|setname",
+              "+xrange", "+xrevrange", "+zcard", "+zrange", "+smembers", "+exists", "+type", "+time", "+info", "+select", "+client|setname",
               "+client|id");
     snprintf(url, sizeof url, "unix://looker:sesame@%s", seen->scene->redis.socket);
     seen_set(seen, "redis", url);

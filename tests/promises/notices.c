@@ -295,7 +295,7 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
                        "notices_dropped jobs leases "
                        "upkeep redis queues");
     has_exactly(json_object_get(stats, "jobs"),
-                "fetched adopted waiting running held done retry dead malformed too_large expired timeout poison unhandled parked postponed released "
+                "fetched adopted waiting running held done retry dead malformed too_large expired timeout poison cancelled unhandled parked postponed released "
                 "left_pending unsettled");
     has_exactly(json_object_get(stats, "leases"), "renewed lost ambiguous");
     has_exactly(json_object_get(stats, "upkeep"), "reclaimed due scheduled deleted swept trimmed dead_trimmed second_gear");

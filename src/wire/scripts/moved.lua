@@ -2,7 +2,7 @@
 -- Shared by the scripts that move a job into the group's private streams.
 
 -- What a private entry says beside the job's own fields, in this order. They are ours: read from private streams only.
-local NOTES = {'quern_entry', 'quern_first_seen', 'quern_deliveries', 'quern_retries', 'quern_updated_at', 'quern_unended'}
+local NOTES = {'quern_entry', 'quern_first_seen', 'quern_deliveries', 'quern_retries', 'quern_updated_at', 'quern_unended', 'quern_born'}
 
 local function unix_ms()
   local now = redis.call('TIME')
