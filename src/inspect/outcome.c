@@ -9,7 +9,7 @@
 #include "inspect/show.h"
 
 /* Every object has these, in this order. */
-static const char *const members[] = {"id",    "outcome",  "event",  "retries", "result",     "reason",
+static const char *const members[] = {"id",    "outcome",  "event",  "retries", "result", "reason",
                                       "error", "consumer", "letter", "wait_ms", "run_ms", "finished_at"};
 
 #define YEAR_9999_MS UINT64_C(253402300799999)

@@ -30,11 +30,13 @@
 #include "wire/script.h"
 
 enum {
-    PAGE = 64,                                /* records of each stream, a letter may be as large as a job */
-    FIND_MAX = 64,                            /* jobs of one call */
-    FIND_CALLS = 4,                           /* of one look: the next one goes on with the others */
-    FIND_ENTRIES = 1000, FIND_BYTES = 262144, /* that a call looks through */
-    FIRST_LOOK_MS = 250, LAST_LOOK_MS = 5000  /* less than an answer may take: half-open connections are noticed by it */
+    PAGE = 64,      /* records of each stream, a letter may be as large as a job */
+    FIND_MAX = 64,  /* jobs of one call */
+    FIND_CALLS = 4, /* of one look: the next one goes on with the others */
+    FIND_ENTRIES = 1000,
+    FIND_BYTES = 262144, /* that a call looks through */
+    FIRST_LOOK_MS = 250,
+    LAST_LOOK_MS = 5000 /* less than an answer may take: half-open connections are noticed by it */
 };
 
 struct quern_waiter {
@@ -53,11 +55,11 @@ struct awaited {
 
 struct wait {
     struct quern_waiter *waiter;
-    struct awaited *jobs;   /* in the caller's order */
-    struct awaited **by_id; /* the same, sorted */
-    size_t count, open, next; /* next: of whom the next look is */
+    struct awaited *jobs;            /* in the caller's order */
+    struct awaited **by_id;          /* the same, sorted */
+    size_t count, open, next;        /* next: of whom the next look is */
     struct entry_id completed, dead; /* read up to there */
-    int64_t look_ms, look_ns; /* how long until the next look, and when that is */
+    int64_t look_ms, look_ns;        /* how long until the next look, and when that is */
 };
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -137,7 +139,8 @@ static int tell(struct wait *wait, const struct outcome *outcome, quern_error *e
     if (!outcome->id.len) return QUERN_OK;
     struct awaited **found = bsearch(&outcome->id, wait->by_id, wait->count, sizeof *wait->by_id, compare_key);
     while (found && found > wait->by_id && !strcmp(found[-1]->receipt->id, (*found)->receipt->id)) found--;
-    for (struct awaited **at = found; at && at < wait->by_id + wait->count && !strcmp((*at)->receipt->id, (*found)->receipt->id); at++) {
+    for (struct awaited **at = found;
+         at && at < wait->by_id + wait->count && !strcmp((*at)->receipt->id, (*found)->receipt->id); at++) {
         if ((*at)->told) continue;
         if (!((*at)->told = outcome_object(outcome))) return no_memory(err);
         wait->open--;
@@ -174,7 +177,8 @@ static void put_read(struct wait *wait, int block_ms)
     conn_arg_number(look->conn, PAGE);
     if (block_ms) conn_arg_text(look->conn, "BLOCK");
     if (block_ms) conn_arg_number(look->conn, block_ms);
-    for (const char *const *word = (const char *const[]){"STREAMS", look->source.completed, look->source.dead, completed, dead, NULL};
+    for (const char *const *word =
+             (const char *const[]){"STREAMS", look->source.completed, look->source.dead, completed, dead, NULL};
          *word; word++)
         conn_arg_text(look->conn, *word);
 }
@@ -256,13 +260,15 @@ static int tell_unknown(struct wait *wait, struct awaited *job, bool has_log, qu
 {
     char text[512];
     if (has_log)
-        snprintf(text, sizeof text,
-                 "it has ended, but what it came to is not known: its record is not in the completed log of group %.200s: trimmed "
-                 "(completed_max) before it was read, not kept, or the job was purged, cancelled or deleted",
-                 wait->waiter->config->group);
+        snprintf(
+            text, sizeof text,
+            "it has ended, but what it came to is not known: its record is not in the completed log of group %.200s: trimmed "
+            "(completed_max) before it was read, not kept, or the job was purged, cancelled or deleted",
+            wait->waiter->config->group);
     else
         snprintf(text, sizeof text,
-                 "it has ended, but what it came to is not known: group %.200s keeps no completed log; set completed_max above 0 where "
+                 "it has ended, but what it came to is not known: group %.200s keeps no completed log; set completed_max above "
+                 "0 where "
                  "its jobs run",
                  wait->waiter->config->group);
     if (!(job->told = outcome_without_record("unknown", job->receipt->id, text))) return no_memory(err);
@@ -289,7 +295,8 @@ static int look_for_gone(struct wait *wait, quern_error *err)
     bool is_known = wait->waiter->config->delivery == DELIVERY_AT_LEAST_ONCE;
     size_t n = is_known ? pick(wait, some, COUNT_OF(some)) : 0, gone = 0;
     int code = QUERN_OK;
-    for (size_t at = 0; !code && at < n; at += FIND_MAX) code = find(wait, some + at, n - at < FIND_MAX ? n - at : FIND_MAX, err);
+    for (size_t at = 0; !code && at < n; at += FIND_MAX)
+        code = find(wait, some + at, n - at < FIND_MAX ? n - at : FIND_MAX, err);
     for (size_t i = 0; !code && i < n; i++) gone += some[i]->is_gone;
     if (!code) code = read_all(wait, err);
     if (!code && gone) code = tell_gone(wait, some, n, err);

@@ -199,7 +199,8 @@ static void an_idle_wait_hardly_asks(void **state)
     wait_one(&counter, 0); /* the script is there */
     long long reads = redis_calls(redis, "xread"), looks = redis_calls(redis, "evalsha");
     came_to(wait_one(&counter, 2000), "open");
-    assert_in_range(redis_calls(redis, "xread") - reads, 2, 10); /* looks at 0.25, 0.75, 1.75 s and at the end, each reads once more */
+    assert_in_range(redis_calls(redis, "xread") - reads, 2,
+                    10); /* looks at 0.25, 0.75, 1.75 s and at the end, each reads once more */
     assert_in_range(redis_calls(redis, "evalsha") - looks, 1, 5);
     counter_close(&counter);
 }
