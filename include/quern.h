@@ -403,7 +403,7 @@ QUERN_PUBLIC quern_waiter *quern_waiter_open(const quern_config *config, quern_e
  *   "open"     it had not ended in time; ask again: nothing is forgotten
  * A duplicate's receipt (is_duplicate) names the job that opened its window: what that came to is told, also if it is long past, while
  * the log still has it. Each call reads from where the waiter was opened: open another one for later jobs. Rights as for looks, and
- * +xread +eval +evalsha +xpending +hexists +hscan. NULL: QUERN_E_ARGUMENT: a receipt of what was not published; QUERN_E_CONNECT and
+ * +xread +eval +evalsha +hexists +hscan. NULL: QUERN_E_ARGUMENT: a receipt of what was not published; QUERN_E_CONNECT and
  * others as those of looks: also when the time was over. Gives. */
 QUERN_PUBLIC char *quern_waiter_wait(quern_waiter *waiter, const quern_receipt *receipts, size_t n, int64_t timeout_ms,
                                      quern_error *error) QUERN_MUST_USE;

@@ -13,6 +13,7 @@ static const char *const members[] = {"id",    "outcome",  "event",  "retries", 
                                       "error", "consumer", "letter", "wait_ms", "run_ms", "finished_at"};
 
 #define YEAR_9999_MS UINT64_C(253402300799999)
+#define NUMBER_MAX   1e15 /* what others write may be larger than any variable */
 
 static json_t *blank(const char *word)
 {
@@ -36,7 +37,7 @@ static bool show_decimal(json_t *object, const char *name, quern_bytes text)
 {
     char *end = NULL;
     double number = text.len ? strtod(text.at, &end) : 0;
-    bool is_number = text.len && end == text.at + text.len && number >= 0 && number < 1e15;
+    bool is_number = text.len && end == text.at + text.len && number >= 0 && number < NUMBER_MAX;
     return !json_object_set_new(object, name, is_number ? json_real(number) : json_null());
 }
 
@@ -81,9 +82,10 @@ static bool show_dead(json_t *object, const struct outcome *outcome)
     char died[CLOCK_ISO_SIZE];
     uint64_t ms = outcome->entry.id.ms > YEAR_9999_MS ? YEAR_9999_MS : outcome->entry.id.ms;
     json_t *retries = json_object_get(outcome->record, "retries");
+    bool has_retries = json_is_number(retries) && json_number_value(retries) >= 0 && json_number_value(retries) < NUMBER_MAX;
     clock_iso((int64_t)ms * 1000, died);
     return show_bytes(object, "id", outcome->id) && take_member(object, "event", outcome->record, "original_event") &&
-           show_number_or_null(object, "retries", (int64_t)json_number_value(retries), json_is_number(retries)) &&
+           show_number_or_null(object, "retries", has_retries ? (int64_t)json_number_value(retries) : 0, has_retries) &&
            take_member(object, "reason", outcome->record, "reason") && take_member(object, "error", outcome->record, "error") &&
            take_member(object, "consumer", outcome->record, "consumer") &&
            take_member(object, "run_ms", outcome->record, "duration_ms") && show_id(object, "letter", outcome->entry.id) &&

@@ -125,12 +125,13 @@ static int compare_ids(const void *one, const void *other)
     return strcmp((*a)->receipt->id, (*b)->receipt->id);
 }
 
+/* A record's id may be anything, with zeros inside. */
 static int compare_key(const void *key, const void *job)
 {
     const quern_bytes *id = key;
-    const char *its = (*(const struct awaited *const *)job)->receipt->id;
-    int order = strncmp(id->at, its, id->len);
-    return order ? order : -(its[id->len] != 0);
+    quern_bytes its = bytes_of((*(const struct awaited *const *)job)->receipt->id);
+    int order = memcmp(id->at, its.at, id->len < its.len ? id->len : its.len);
+    return order ? order : (id->len > its.len) - (id->len < its.len);
 }
 
 /* Duplicates in one call have the same id: all of them are told. */

@@ -292,6 +292,37 @@ static void a_job_that_is_anywhere_before_the_group_has_not_ended(void **state)
     counter_close(&counter);
 }
 
+/* Each wait looks once, while jobs fail, wait, come back, and change their pool. */
+static void no_job_is_taken_for_ended_while_it_goes_from_place_to_place(void **state)
+{
+    enum { JOBS = 200, POOLS = 4 };
+    struct counter counter = counter_open(*state);
+    quern_receipt receipts[JOBS];
+    size_t ended = 0;
+    struct mill *mill = answering(counter.seen, "10000", "retry_factor", "2");
+    for (size_t i = 0; i < JOBS; i++) {
+        assert_int_equal(i % 5 ? PUBLISH(counter.desk, "\"thrice\"") : PUBLISH(counter.desk, "\"thrice\"", .delay_ms = 20),
+                         QUERN_OK);
+        receipts[i] = counter.desk->receipt;
+    }
+    int64_t from_ms = wait_now_ms();
+    for (int looks = 0; ended < JOBS && wait_now_ms() - from_ms < PATIENCE_MS; looks++) {
+        json_t *list = wait_list(&counter, receipts, JOBS, 0);
+        ended = 0;
+        for (size_t i = 0; i < JOBS; i++) {
+            if (strcmp(seen_text(seen_row(list, i), "outcome"), "open") == 0) continue;
+            came_to(seen_row(list, i), "done");
+            ended++;
+        }
+        if (looks % 20 != 10 || looks >= 20 * POOLS) continue;
+        mill_stop(mill);
+        mill = answering(counter.seen, "10000", "retry_factor", "2");
+    }
+    assert_int_equal(ended, JOBS);
+    mill_stop(mill);
+    counter_close(&counter);
+}
+
 /* More than a look may go through: nobody can tell, so nothing is said. */
 static void among_very_many_retries_no_end_is_guessed(void **state)
 {
@@ -333,6 +364,31 @@ static void another_groups_end_is_none(void **state)
     wait_for(mill_stat(mill, "jobs", "dead") == 1);
     came_to(wait_one(&counter, 0), "open");
     mill_stop(mill);
+    counter_close(&counter);
+}
+
+/* Both streams are open to everybody. */
+static void records_that_are_none_are_passed_over(void **state)
+{
+    struct counter counter = counter_open(*state);
+    struct redis *redis = &counter.seen->scene->redis;
+    char longer[200], zero[400];
+    publish(&counter, "1");
+    snprintf(longer, sizeof longer, "%s%0100d", counter.desk->receipt.id, 1);
+    snprintf(zero, sizeof zero, "{\"group\": \"g\", \"original_id\": \"%s\\u0000%0100d\"}", counter.desk->receipt.id, 1);
+    redis_ask(redis, "XADD", "jobs:g:completed", "*", "what", "is this");
+    redis_ask(redis, "XADD", "jobs:g:completed", "*", "id", longer);
+    redis_ask(redis, "XADD", "jobs:g:completed", "*", "id", "", "retries", "-1");
+    redis_ask(redis, "XADD", "jobs:failed", "*", "data", "no JSON");
+    redis_ask(redis, "XADD", "jobs:failed", "*", "data", "[]");
+    redis_ask(redis, "XADD", "jobs:failed", "*", "data", "{\"group\": 7, \"original_id\": {}}");
+    redis_ask(redis, "XADD", "jobs:failed", "*", "data", zero);
+    came_to(wait_one(&counter, 0), "open");
+    snprintf(zero, sizeof zero,
+             "{\"group\": \"g\", \"original_id\": \"%s\", \"retries\": 99999999999999999999, \"error\": 1.5}",
+             counter.desk->receipt.id);
+    redis_ask(redis, "XADD", "jobs:failed", "*", "data", zero);
+    came_to(wait_one(&counter, 0), "dead");
     counter_close(&counter);
 }
 
@@ -404,6 +460,31 @@ static void a_server_that_is_gone_is_said_when_the_time_is_over(void **state)
     counter_close(&counter);
 }
 
+static void a_user_with_the_rights_that_are_named_may_wait_and_a_missing_one_is_named(void **state)
+{
+    static const char *const rights[] = {"-@all",  "~jobs*", "+xread",    "+eval",           "+evalsha",   "+hexists",
+                                         "+hscan", "+xinfo", "+xpending", "+xrange",         "+xrevrange", "+exists",
+                                         "+type",  "+time",  "+info",     "+client|setname", "+client|id"};
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    struct desk *desk = desk_open(seen->scene, NULL);
+    char url[160];
+    redis_ask(redis, "ACL", "SETUSER", "waiter", "on", ">sesame", "resetkeys");
+    for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) redis_ask(redis, "ACL", "SETUSER", "waiter", rights[i]);
+    snprintf(url, sizeof url, "unix://waiter:sesame@%s", redis->socket);
+    seen_set(seen, "redis", url);
+    seen_group(redis);
+    assert_int_equal(PUBLISH(desk, "1", .delay_ms = 60000), QUERN_OK);
+    quern_waiter *waiter = quern_waiter_open(seen->config, &seen->error);
+    came_to(seen_row(seen_take(seen, quern_waiter_wait(waiter, &desk->receipt, 1, 0, &seen->error)), 0), "open");
+    redis_ask(redis, "DEL", "jobs:scheduled:jobs");
+    came_to(seen_row(seen_take(seen, quern_waiter_wait(waiter, &desk->receipt, 1, 0, &seen->error)), 0), "unknown");
+    redis_ask(redis, "ACL", "SETUSER", "waiter", "-xread");
+    seen_refused(seen, quern_waiter_wait(waiter, &desk->receipt, 1, 0, &seen->error), QUERN_E_AUTH, "xread");
+    quern_waiter_close(waiter);
+    desk_close(desk);
+}
+
 static void waiting_changes_nothing(void **state)
 {
     struct counter counter = counter_open(*state);
@@ -431,12 +512,15 @@ int main(void)
         SEEN(without_a_log_it_is_said_that_it_has_ended_and_why_no_more_is_known),
         SEEN(a_record_that_was_trimmed_before_it_was_read_is_said),
         SEEN(a_job_that_is_anywhere_before_the_group_has_not_ended),
+        SEEN(no_job_is_taken_for_ended_while_it_goes_from_place_to_place),
         SEEN(among_very_many_retries_no_end_is_guessed),
         SEEN(what_is_run_at_most_once_is_not_taken_for_ended),
         SEEN(another_groups_end_is_none),
+        SEEN(records_that_are_none_are_passed_over),
         SEEN(a_wait_goes_on_through_lost_connections),
         SEEN(what_is_wrong_is_refused),
         SEEN(a_server_that_is_gone_is_said_when_the_time_is_over),
+        SEEN(a_user_with_the_rights_that_are_named_may_wait_and_a_missing_one_is_named),
         SEEN(waiting_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
