@@ -387,7 +387,8 @@ QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeo
  * dead letters: a waiter has a connection of its own. One call at a time. */
 
 /* Notes where both end now: open it before you publish, and nothing that ends between the two is missed. Reads the keys redis,
- * stream, group, dead_letter_stream, connect_ms, backoff_ms, backoff_max_ms, unique_ms and delivery. Waits at most connect_ms for the
+ * stream, group, queues (of which stream then names one), dead_letter_stream, connect_ms, backoff_ms, backoff_max_ms, unique_ms and
+ * delivery. Waits at most connect_ms for the
  * connection (0: five seconds). Errors as those of looks (below). Gives; NULL: see error. */
 QUERN_PUBLIC quern_waiter *quern_waiter_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 

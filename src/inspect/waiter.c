@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "config/queues.h"
 #include "inspect/look.h"
 #include "inspect/outcome.h"
 #include "inspect/show.h"
@@ -40,8 +41,8 @@ enum {
 };
 
 struct quern_waiter {
-    quern_config *config;
-    struct look look; /* its conn NULL: the connection was lost */
+    quern_config *config; /* of the one queue that was published to */
+    struct look look;     /* its conn NULL: the connection was lost */
     int64_t opened_ms;
     struct entry_id completed, dead; /* where both ended when it was opened */
 };
@@ -82,7 +83,7 @@ static int note_end(struct look *look, const char *stream, struct entry_id *end,
 static int waiter_fill(struct quern_waiter *waiter, const quern_config *config, quern_error *err)
 {
     if (!config) return err_set(err, QUERN_E_ARGUMENT, "no configuration was given");
-    if (!(waiter->config = config_copy(config))) return err_set(err, QUERN_E_MEMORY, "no memory for a waiter");
+    if (!(waiter->config = served_one(config, err))) return err->code;
     int code = connect_anew(waiter, err);
     if (!code) code = note_end(&waiter->look, waiter->look.source.completed, &waiter->completed, err);
     if (!code) code = note_end(&waiter->look, waiter->look.source.dead, &waiter->dead, err);

@@ -205,6 +205,23 @@ static void an_idle_wait_hardly_asks(void **state)
     counter_close(&counter);
 }
 
+/* Of several queues stream names the one that is published to, and that one's group is waited for. */
+static void of_several_queues_the_one_that_was_published_to_is_waited_for(void **state)
+{
+    static const char queues[] = "[\"other\", {\"stream\": \"jobs\", \"group\": \"h\", \"completed_max\": 10}]";
+    struct seen *seen = *state;
+    seen_set(seen, "group", "elsewhere");
+    seen_set(seen, "queues", queues);
+    struct counter counter = counter_open(seen);
+    struct mill *mill = answering(seen, "10", "queues", queues);
+    publish(&counter, "1");
+    came_to(wait_one(&counter, PATIENCE_MS), "done");
+    publish(&counter, "\"dead\"");
+    came_to(wait_one(&counter, PATIENCE_MS), "dead");
+    mill_stop(mill);
+    counter_close(&counter);
+}
+
 /* ── duplicates ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void of_a_duplicate_the_job_that_opened_its_window_is_told(void **state)
@@ -508,6 +525,7 @@ int main(void)
         SEEN(many_jobs_are_told_in_the_order_of_their_receipts),
         SEEN(a_job_that_has_not_ended_in_time_is_open),
         SEEN(an_idle_wait_hardly_asks),
+        SEEN(of_several_queues_the_one_that_was_published_to_is_waited_for),
         SEEN(of_a_duplicate_the_job_that_opened_its_window_is_told),
         SEEN(without_a_log_it_is_said_that_it_has_ended_and_why_no_more_is_known),
         SEEN(a_record_that_was_trimmed_before_it_was_read_is_said),
