@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* inspect/outcome: what a job came to, as one who waits for it is told.
- * Idea       a record of the completed log and a dead letter become an object with the same members: what the one does not know is
- *            null.
+ * Idea       a record of the completed log and a dead letter become an object with the same members: what the one does not know
+ *            is null.
  * Threads    any; nothing is shared. */
 #ifndef QUERN_INSPECT_OUTCOME_H
 #define QUERN_INSPECT_OUTCOME_H

@@ -11,8 +11,8 @@
  *                └────────────────────────────────────────────────yes─────┘
  *
  * Idea       what ends is written in the step that ends it, so reading both streams from a place noted before publishing misses
- *            nothing. A group that keeps no log leaves no record: then the one sign of an end is that the job is nowhere any more,
- *            which is looked for now and then, less and less often.
+ *            nothing. A group that keeps no log leaves no record: then the one sign of an end is that the job is nowhere any
+ *            more, which is looked for now and then, less and less often.
  * Invariant  what is nowhere had its record, if it ever gets one, before it was looked for. */
 #include <poll.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/examples.sh BUILD: the examples in C below config/examples, built against an installed quern by whoever has nothing else of
-# this tree, and run: each does what its first lines say.
+# tests/install/examples.sh BUILD: the examples in C below config/examples, built against an installed quern by whoever has
+# nothing else of this tree, and run: each does what its first lines say.
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 umask 022 # a module that others may write is refused
@@ -59,7 +59,8 @@ the_event_loop_publishes_and_runs_each_line() {
     build_example event-loop loop
     seq 5000 >lines
     printf 'no newline' >>lines
-    QUERN_REDIS=$url QUERN_COMPLETED_MAX=10000 QUERN_PUBLISH_QUEUE_MAX=100 timeout 30 ./loop <lines >out 2>err || fail "loop: $(<err)"
+    QUERN_REDIS=$url QUERN_COMPLETED_MAX=10000 QUERN_PUBLISH_QUEUE_MAX=100 timeout 30 ./loop <lines >out 2>err ||
+        fail "loop: $(<err)"
     equal "$(<out)" "5001 published, 0 not, 5001 ended"
     completed_is 5001 || fail "$(completed) in the log"
     completed_field result | grep -qxF "$(fnv 'no newline')" || fail "the last line is not there"

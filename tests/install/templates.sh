@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/templates.sh BUILD: the files for containers below config/examples say nothing that is not there: each key, option, verb, file,
-# package and module that they name exists, each configuration is taken, and each grace is longer than the drain. Whether YAML is well
-# formed is looked at by tests/install/yaml.sh, where something that reads it is installed; here only what is wrong at sight.
+# tests/install/templates.sh BUILD: the files for containers below config/examples say nothing that is not there: each key,
+# option, verb, file, package and module that they name exists, each configuration is taken, and each grace is longer than the
+# drain. Whether YAML is well formed is looked at by tests/install/yaml.sh, where something that reads it is installed; here
+# only what is wrong at sight.
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 
 readonly examples=$tree/config/examples
+readonly worker=$examples/kubernetes/worker.yaml
 readonly nowhere=unix:///nowhere/at/all
 mapfile -t files < <(find "$examples/docker" "$examples/kubernetes" -type f | sort)
 mapfile -t yaml < <(printf '%s\n' "${files[@]}" | grep '\.yaml$')
@@ -30,7 +32,10 @@ every_file_is_plain_text_with_a_licence_and_yaml_is_indented_by_two() {
             { block = 0 }
             at % 2 { print file ":" FNR ": indented by " at; wrong = 1 }
             at > last + 4 { print file ":" FNR ": indented by " at " below " last; wrong = 1 }
-            !/^ *(- )*([A-Za-z0-9_.\/-]+|"[^"]*"): *[^ ]?|^ *- [^ ]|^---$/ { print file ":" FNR ": no key, no item: " $0; wrong = 1 }
+            !/^ *(- )*([A-Za-z0-9_.\/-]+|"[^"]*"): *[^ ]?|^ *- [^ ]|^---$/ {
+                print file ":" FNR ": no key, no item: " $0
+                wrong = 1
+            }
             { last = at }
             /[|]$/ { block = 1; depth = at }
             END { exit wrong }' "$file" || fail "$file"
@@ -103,12 +108,12 @@ every_secret_volume_and_config_is_there() {
     for name in $(grep -hA 3 'secretKeyRef:\|secretTargetRef:' "${yaml[@]}" | grep -oP '\bkey: \K\S+' | sort -u); do
         grep -qE "^  $name: " "$examples/kubernetes/config.yaml" || fail "the Secret has no $name"
     done
-    for name in $(awk '/volumeMounts:/ { in_mounts = 1; next } in_mounts && /- name:/ { print $3; next } !/mountPath|readOnly/ { in_mounts = 0 }' \
-        "$examples/kubernetes/worker.yaml"); do
-        sed -n '/^      volumes:/,$p' "$examples/kubernetes/worker.yaml" | grep -qE "^        - name: $name$" || fail "no volume $name"
+    sed -n '/^      volumes:/,$p' "$worker" >volumes
+    for name in $(sed -n '/volumeMounts:/,/^      [a-z]/p' "$worker" | grep -oP -- '- name: \K\S+'); do
+        grep -qE "^        - name: $name$" volumes || fail "there is no volume $name"
     done
-    grep -q 'readOnlyRootFilesystem: true' "$examples/kubernetes/worker.yaml" || fail "the root may be written"
-    grep -q 'runAsNonRoot: true' "$examples/kubernetes/worker.yaml" || fail "it may run as root"
+    grep -q 'readOnlyRootFilesystem: true' "$worker" || fail "the root may be written"
+    grep -q 'runAsNonRoot: true' "$worker" || fail "it may run as root"
 }
 
 # What the program and its modules link is in the packages of the second stage, by the names of the Debian that it is built on.
@@ -129,7 +134,7 @@ the_image_has_the_libraries_that_are_linked() {
 a_process_without_rights_keeps_its_journals_in_a_volume_of_roots() {
     local state
     ((EUID == 0)) && command -v setpriv >/dev/null || { echo "# not looked at: only root can be somebody else" && return 0; }
-    state=$(grep -A 1 'name: STATE_DIRECTORY' "$examples/kubernetes/worker.yaml" | grep -oP 'value: /var/lib/quern\K.*')
+    state=$(grep -A 1 'name: STATE_DIRECTORY' "$worker" | grep -oP 'value: /var/lib/quern\K.*')
     redis_start --unixsocketperm 777
     chmod 755 "$scratch" "$here"
     install -m 755 "$quern" program

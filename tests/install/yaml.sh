@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/yaml.sh: the YAML below config/examples is read by a parser, if Python's is installed. Exit status 77: it is not, so nothing
-# was looked at (ctest: Skipped).
+# tests/install/yaml.sh: the YAML below config/examples is read by a parser, if Python's is installed. Exit status 77: it is
+# not, so nothing was looked at (ctest: Skipped).
 set -euo pipefail
 export LC_ALL=C
 

@@ -8,10 +8,10 @@
  *              poll():  quern_publisher_fd ──▶ dispatch          observer ──▶ eventfd ──▶ on_news()
  *
  * Idea       what comes from quern's threads is only counted there, and an eventfd wakes the loop: all of the host's own state
- *            belongs to one thread. When the publisher's queue is full, the loop stops reading until answers have come: that is how
- *            backpressure reaches whoever writes the lines.
- * Ends       with its input, once each job that it has published has ended (if it is the only process of its group), or on SIGTERM
- *            or SIGINT: it stops the pool, and goes on serving the loop until the pool has told that it has stopped.
+ *            belongs to one thread. When the publisher's queue is full, the loop stops reading until answers have come: that is
+ *            how backpressure reaches whoever writes the lines.
+ * Ends       with its input, once each job that it has published has ended (if it is the only process of its group), or on
+ *            SIGTERM or SIGINT: it stops the pool, and goes on serving the loop until the pool has told that it has stopped.
  * Needs      QUERN_REDIS; further QUERN_… as ever. */
 #include <errno.h>
 #include <poll.h>

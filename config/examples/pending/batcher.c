@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A handler that says QUERN_PENDING, and a thread that finishes its jobs together: lines are appended to a file, sixteen at a time.
+/* A handler that says QUERN_PENDING, and a thread that finishes its jobs together: lines are appended to a file, sixteen at a
+ * time.
  *
  *      workers: line_append() ──ticket, line──▶ [list] ──16, or 20 ms since the first──▶ batcher: write, fsync, finish each
  *
- * Idea       what costs the same for one as for many (an fsync, a call to a database, a run of a model on a GPU) is done once for
- *            all that has come. A job's data is lent until it is finished, so nothing is copied; its lease is renewed meanwhile; and
- *            a job counts as done only after its line is on the disk. Who is killed in between has acknowledged nothing: the jobs
- *            come again, and a line may then be there twice, as at-least-once says.
+ * Idea       what costs the same for one as for many (an fsync, a call to a database, a run of a model on a GPU) is done once
+ *            for all that has come. A job's data is lent until it is finished, so nothing is copied; its lease is renewed
+ *            meanwhile; and a job counts as done only after its line is on the disk. Who is killed in between has acknowledged
+ *            nothing: the jobs come again, and a line may then be there twice, as at-least-once says.
  * Threads    the list: workers and the batcher, under lock · the file: the batcher.
  * Ends       on SIGTERM or SIGINT: the pool waits for its pending jobs, so the batcher goes on until the pool has been joined.
  * Needs      QUERN_REDIS, and the name of the file as its argument. */

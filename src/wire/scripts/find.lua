@@ -1,10 +1,10 @@
 #!lua flags=no-writes
 -- SPDX-License-Identifier: MIT
--- find: is a job still anywhere before the group, all its places looked at in one moment: between two looks it could go from the one
--- that is looked at last to the one that was looked at first. Writes nothing.
+-- find: is a job still anywhere before the group, all its places looked at in one moment: between two looks it could go from
+-- the one that is looked at last to the one that was looked at first. Writes nothing.
 -- KEYS  the stream, the retry stream, the stream of jobs that run alone, the delayed jobs, the scheduled jobs
--- ARGV  group, how many entries and bytes may be looked through, then per job: id, its first entry ('': not known), not before when
---       that came (Unix ms)
+-- ARGV  group, how many entries and bytes may be looked through, then per job: id, its first entry ('': not known), not before
+--       when that came (Unix ms)
 -- Returns one letter per job: n nowhere: the group is through with it, h it is here, or that cannot be told within those bounds.
 local stream, group, entries, bytes = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(KEYS[2], 'stream', 'the retry stream') or
@@ -39,8 +39,8 @@ local function may_take(text)
   return entries >= 0 and bytes >= 0
 end
 
--- Of a job that was published for later: where it came into the stream. nil: it did not, or it is not there any more; false: over the
--- bounds.
+-- Of a job that was published for later: where it came into the stream. nil: it did not, or it is not there any more; false:
+-- over the bounds.
 local function entry_of(id, from)
   while true do
     local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 8)
@@ -54,8 +54,8 @@ local function entry_of(id, from)
   end
 end
 
--- All that the group's private places hold, in one text. A job lies there with its id, as a field, in an object, or packed. nil: over
--- the bounds.
+-- All that the group's private places hold, in one text. A job lies there with its id, as a field, in an object, or packed.
+-- nil: over the bounds.
 local private
 local function private_text()
   local texts, cursor = {}, '0'
