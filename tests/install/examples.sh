@@ -77,6 +77,16 @@ fnv() {
     printf '%016x\n' "$hash"
 }
 
+# The rest that has no newline finds the queue full, too.
+a_queue_of_one_loses_the_event_loop_no_line() {
+    redis_start
+    build_example event-loop loop
+    seq 300 >lines
+    printf 'no newline' >>lines
+    QUERN_REDIS=$url QUERN_PUBLISH_QUEUE_MAX=1 timeout 30 ./loop <lines >out 2>err || fail "loop: $(<err)"
+    equal "$(<out)" "301 published, 0 not, 301 ended"
+}
+
 a_signal_ends_the_event_loop_gracefully() {
     redis_start
     build_example event-loop loop
@@ -136,6 +146,7 @@ install_quern
 run_all the_module_counts_words_whichever_way_it_was_built \
     what_is_wrong_with_a_text_or_an_option_is_said \
     the_event_loop_publishes_and_runs_each_line \
+    a_queue_of_one_loses_the_event_loop_no_line \
     a_signal_ends_the_event_loop_gracefully \
     the_batcher_writes_many_lines_at_a_time_and_loses_none \
     a_line_that_cannot_be_written_is_tried_again

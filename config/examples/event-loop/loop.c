@@ -3,15 +3,17 @@
 /* A host with an event loop of its own, poll(2), that publishes jobs and runs them, and never waits anywhere else.
  *
  *      standard input ──a line──▶ quern_publish_async ──▶ Redis ──▶ the pool's threads ──▶ hash_line()
- *                                       │ answered                        │ a job has ended
+ *                                       │ answered                        │ counted
  *                                       ▼                                 ▼
- *              poll():  quern_publisher_fd ──▶ dispatch          observer ──▶ eventfd ──▶ on_news()
+ *              poll():  quern_publisher_fd ──▶ dispatch                eventfd ──▶ on_news()
  *
  * Idea       what comes from quern's threads is only counted there, and an eventfd wakes the loop: all of the host's own state
  *            belongs to one thread. When the publisher's queue is full, the loop stops reading until answers have come: that is
  *            how backpressure reaches whoever writes the lines.
  * Ends       with its input, once each job that it has published has ended (if it is the only process of its group), or on
  *            SIGTERM or SIGINT: it stops the pool, and goes on serving the loop until the pool has told that it has stopped.
+ * Counts     in the handler: a notice of each job would be dropped where they come faster than they are told (QUERN_NOTICE_JOB
+ *            is for looking on). That the pool has stopped comes as a notice, with none to crowd it out.
  * Needs      QUERN_REDIS; further QUERN_… as ever. */
 #include <errno.h>
 #include <poll.h>
@@ -36,33 +38,39 @@ struct host {
     int has_input, is_stopping, is_full;
     size_t len;
     char line[65536];
-    /* written by quern's notices thread */
+    /* written by quern's threads */
     _Atomic long ended;
     _Atomic int has_stopped;
 };
 
 /* ── on quern's threads ──────────────────────────────────────────────────────────────────────────────────────────── */
 
+static void wake(struct host *host)
+{
+    const uint64_t one = 1;
+    if (write(host->at[AT_NEWS].fd, &one, sizeof one) < 0) return; /* it is full: the loop is awake already */
+}
+
 static quern_verdict hash_line(quern_job *job, void *thread, void *user)
 {
+    struct host *host = user;
     quern_bytes line = quern_job_data(job);
     uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a: stands for whatever costs CPU */
     char text[32];
-    (void)thread, (void)user;
+    (void)thread;
     for (size_t i = 0; i < line.len; i++) hash = (hash ^ (unsigned char)line.at[i]) * UINT64_C(1099511628211);
     int len = snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
-    return quern_job_result(job, text, (size_t)len) ? QUERN_RETRY : QUERN_DONE;
+    if (quern_job_result(job, text, (size_t)len)) return QUERN_RETRY;
+    atomic_fetch_add(&host->ended, 1); /* a stop waits until it is settled, too */
+    wake(host);
+    return QUERN_DONE;
 }
 
 static void observe(void *user, const quern_notice *notice)
 {
     struct host *host = user;
-    const uint64_t one = 1;
-    if (notice->what == QUERN_NOTICE_STOPPED)
-        atomic_store(&host->has_stopped, 1);
-    else if (notice->outcome != QUERN_RETRY)
-        atomic_fetch_add(&host->ended, 1);
-    if (write(host->at[AT_NEWS].fd, &one, sizeof one) < 0) return; /* it is full: the loop is awake already */
+    if (notice->what == QUERN_NOTICE_STOPPED) atomic_store(&host->has_stopped, 1);
+    wake(host);
 }
 
 /* ── on the loop's thread ────────────────────────────────────────────────────────────────────────────────────────── */
@@ -103,6 +111,7 @@ static int publish(struct host *host, const char *line, size_t len)
 static void publish_lines(struct host *host)
 {
     char *from = host->line, *end = host->line + host->len, *newline;
+    host->is_full = 0; /* until it says so again */
     while ((newline = memchr(from, '\n', (size_t)(end - from))) && publish(host, from, (size_t)(newline - from)))
         from = newline + 1;
     int is_too_long = from == host->line && !newline && host->len == sizeof host->line;
@@ -173,11 +182,11 @@ static int open_descriptors(struct host *host)
 
 static int open_quern(struct host *host, quern_config *config, quern_error *error)
 {
-    quern_handler handler = {.size = sizeof handler, .event = "line.hash", .run = hash_line};
+    quern_handler handler = {.size = sizeof handler, .event = "line.hash", .run = hash_line, .user = host};
     int code = quern_config_environment(config, error);
     if (!code) code = quern_config_on(config, &handler, error);
     if (code) return code;
-    quern_config_observe(config, QUERN_NOTICE_JOB | QUERN_NOTICE_STOPPED, observe, host);
+    quern_config_observe(config, QUERN_NOTICE_STOPPED, observe, host);
     if (!(host->publisher = quern_publisher_open(config, error))) return error->code;
     host->at[AT_ANSWERS].fd = quern_publisher_fd(host->publisher);
     host->pool = quern_pool_start(config, error);
