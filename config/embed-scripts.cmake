@@ -6,13 +6,13 @@ set(code "/* Made from the files in src/wire/scripts. */\n#include \"wire/script
 file(READ ${SOURCE}/owner.lua owner)
 file(READ ${SOURCE}/moved.lua moved)
 foreach(name publish enqueue ack done retry dead renew adopt heal due reclaim alone blame trim sweep
-    replay skip purge remove raze cancel)
+    replay skip purge remove raze cancel find)
   file(READ ${SOURCE}/${name}.lua text)
   set(shared "")
   if(name MATCHES "^(enqueue|done|retry|dead|renew|adopt|heal|due|reclaim|alone|blame)$")
     string(APPEND shared "${owner}")
   endif()
-  if(name MATCHES "^(replay|skip|purge|remove|raze|cancel)$") # what repairs
+  if(name MATCHES "^(replay|skip|purge|remove|raze|cancel|find)$") # what repairs or looks
     string(APPEND shared "${owner}")
   endif()
   if(name MATCHES "^(enqueue|retry|due|reclaim|alone|blame)$")

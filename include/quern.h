@@ -48,6 +48,7 @@ typedef struct quern_config quern_config;
 typedef struct quern_pool quern_pool;
 typedef struct quern_job quern_job;
 typedef struct quern_publisher quern_publisher;
+typedef struct quern_waiter quern_waiter;
 
 /* Bytes that belong to somebody else. Those of a job are lent until its handler returns (QUERN_PENDING: until it is
  * finished), and a NUL stands behind their last byte, not counted in len. at is NULL where there is nothing. */
@@ -380,6 +381,36 @@ QUERN_PUBLIC size_t quern_publisher_dispatch(quern_publisher *publisher);
  * as long as it takes). QUERN_E_TIMEOUT: some is not yet; QUERN_E_BUSY: answers wait for quern_publisher_dispatch();
  * QUERN_E_ARGUMENT: called in done. */
 QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeout_ms, quern_error *error) QUERN_MUST_USE;
+
+/* ── Waiting for what was published ────────────────────────────────────────────────────────────────────────────────
+ * What jobs came to is read in Redis, from the group's completed log (completed_max must be set where its jobs run) and from the
+ * dead letters: a waiter has a connection of its own. One call at a time. */
+
+/* Notes where both end now: open it before you publish, and nothing that ends between the two is missed. Reads the keys redis,
+ * stream, group, queues (of which stream then names one), dead_letter_stream, connect_ms, backoff_ms, backoff_max_ms, unique_ms and
+ * delivery. Waits at most connect_ms for the
+ * connection (0: five seconds). Errors as those of looks (below). Gives; NULL: see error. */
+QUERN_PUBLIC quern_waiter *quern_waiter_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
+
+/* Waits until each of these jobs has ended, however often it is retried and also if it waits for its time; at most timeout_ms (0: looks;
+ * -1: for as long as it takes), through lost connections. A list of objects in the order of the receipts: id, outcome, event, retries,
+ * result, reason, error, consumer, letter (its entry in the dead letters), wait_ms, run_ms, finished_at; null where that is not known.
+ * Texts that are no UTF-8 are null, and in hex under their name and "_hex". outcome:
+ *   "done"     with its result, as the completed log has it
+ *   "dead"     with reason, error and letter
+ *   "unknown"  it is nowhere before the group any more, and has no record: error says why; the group keeps no log, most often. That is
+ *              seen by a look at all its places, 0.25 to 5 s apart, and not for a job among more than a thousand that wait for retries,
+ *              nor with delivery "at-most-once"
+ *   "open"     it had not ended in time; ask again: nothing is forgotten
+ * A duplicate's receipt (is_duplicate) names the job that opened its window: what that came to is told, also if it is long past, while
+ * the log still has it. Each call reads from where the waiter was opened: open another one for later jobs. Rights as for looks, and
+ * +xread +eval +evalsha +hexists +hscan. NULL: QUERN_E_ARGUMENT: a receipt of what was not published; QUERN_E_CONNECT and
+ * others as those of looks: also when the time was over. Gives. */
+QUERN_PUBLIC char *quern_waiter_wait(quern_waiter *waiter, const quern_receipt *receipts, size_t n, int64_t timeout_ms,
+                                     quern_error *error) QUERN_MUST_USE;
+
+/* NULL is allowed. */
+QUERN_PUBLIC void quern_waiter_close(quern_waiter *waiter);
 
 /* ── Looking into a queue ──────────────────────────────────────────────────────────────────────────────────────────
  * What Redis knows of a stream and a group, whoever works for it. Each call reads the keys redis, stream, group, queues (of which

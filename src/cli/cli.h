@@ -59,7 +59,7 @@ int option_switch(const struct verb_option *option, const char *value); /* into 
 int option_number(const struct verb_option *option, const char *value); /* into an int64_t, from min to max */
 int option_text(const struct verb_option *option, const char *value);   /* into a const char *, lent; not empty */
 
-enum { OWN_MAX = 8 };
+enum { OWN_MAX = 12 };
 struct verb_options {
     const struct verb_option *own; /* at most OWN_MAX; NULL: none */
     bool may_mix;                  /* options may also stand between the verb's words and behind them */

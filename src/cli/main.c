@@ -34,11 +34,16 @@ static const struct verb table[] = {
      "  --delay_ms N       not before N milliseconds are over          --at_ms N   not before then (Unix milliseconds)\n"
      "  --expire_at_ms N   dead if no thread has taken it until then   --key TEXT  its field \"key\"\n"
      "  --raw              the data is bytes, not JSON (module digest takes them; a handler sees data_type \"bytes\")\n"
-     "  --unique KEY       published once while its window is open, unique_ms; prints the id of the job that is there\n\n"
+     "  --unique KEY       published once while its window is open, unique_ms; prints the id of the job that is there\n"
+     "  --wait             waits until it has ended in --group, however often it is retried, and prints its result instead of its\n"
+     "                     id: as it is, or with - a line of JSON for each job. Exit status 1: it is dead (its error is said), or it\n"
+     "                     had not ended after --wait_ms N (default: no limit; stands for --wait, too), or that is all that can be\n"
+     "                     told, for results are kept with completed_max only. Ctrl-C ends the wait, not the job\n\n"
      "  quern publish mail.send '{\"to\": \"a@example.org\"}'\n"
      "  quern publish image.resize @job.json\n"
      "  quern publish log.parse - < lines.jsonl\n"
-     "  quern publish report.make --unique monthly-7 --delay_ms 60000\n"},
+     "  quern publish report.make --unique monthly-7 --delay_ms 60000\n"
+     "  sum=$(quern publish digest.file '{\"path\": \"/etc/hosts\"}' --wait_ms 10000) || exit\n"},
     {"stats", "[--KEY VALUE ...] [--sample_ms N] [--json]", "say how many jobs wait, run and are dead, and how fast they go",
      verb_stats,
      "Looks at the stream and the group in Redis, whoever works for them, and changes nothing. What is done per second is\n"

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/input.h"
+#include "cli/waiting.h"
 #include "config/config.h"
 #include "embed/embed.h"
 
@@ -18,6 +19,7 @@ struct publish {
     quern_publisher *publisher;
     quern_message like; /* what each message has, but for its data */
     bool is_raw;
+    struct waiting waiting;
 };
 
 static quern_message message_of(const struct publish *publish, const char *data, size_t len)
@@ -27,13 +29,13 @@ static quern_message message_of(const struct publish *publish, const char *data,
     return message;
 }
 
-/* The server and the publisher. EXIT_DONE, or the reason has been said. */
+/* The server, the publisher and, before anything is published, who waits. EXIT_DONE, or the reason has been said. */
 static int publisher_open(struct publish *publish)
 {
     quern_error err;
     int code = server_open(publish->config, false, &publish->embed);
     if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
-    if ((publish->publisher = quern_publisher_open(publish->config, &err))) return EXIT_DONE;
+    if ((publish->publisher = quern_publisher_open(publish->config, &err))) return waiting_open(&publish->waiting, publish->config);
     say("%s", err.text);
     return err.code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
 }
@@ -72,6 +74,7 @@ static int publish_one(struct publish *publish, const char *data, size_t len)
     }
     if (receipt.is_duplicate) say("not published once more: its window is open, this is the job that opened it");
     if (receipt.dropped) say("%d older made room for it: they are dead letters (dropped)", receipt.dropped);
+    if (publish->waiting.waiter) return waiting_show_result(&publish->waiting, &receipt);
     if (printf("%s\n", receipt.id) > 0 && fflush(stdout) == 0) return EXIT_DONE;
     say("published as %s, but standard output: %s", receipt.id, strerror(errno));
     return EXIT_FAILED;
@@ -153,6 +156,7 @@ static int send_lines(struct lines *lines, size_t count)
         lines->published += receipt->code == QUERN_OK && !receipt->is_duplicate;
         lines->duplicates += receipt->code == QUERN_OK && receipt->is_duplicate;
         lines->dropped += (uint64_t)receipt->dropped;
+        if (receipt->code == QUERN_OK) waiting_add(&lines->publish->waiting, receipt);
     }
     if (!code) return QUERN_OK;
     say("line %llu is the first that was not confirmed: %s", (unsigned long long)first_open(lines, count), err.text);
@@ -209,7 +213,8 @@ static int publish_lines(struct publish *publish)
     for (size_t i = 0; lines && i < LINES; i++) free(lines->text[i]);
     if (lines) input_close(&lines->input);
     free(lines);
-    return code ? EXIT_FAILED : EXIT_DONE;
+    status = publish->waiting.waiter ? waiting_show_all(&publish->waiting) : EXIT_DONE;
+    return code ? EXIT_FAILED : status;
 }
 
 /* ── the verb ────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -243,6 +248,8 @@ static int publish_all(struct publish *publish, int argc, char **argv)
                                       {"unique", .take = take_text, .into = &publish->like.unique},
                                       {"key", .take = take_text, .into = &publish->like.key},
                                       {"raw", true, option_switch, &publish->is_raw, 0, 0},
+                                      {"wait", true, option_switch, &publish->waiting.is_asked, 0, 0},
+                                      {"wait_ms", .take = waiting_take_ms, .into = &publish->waiting, .max = INT64_MAX},
                                       {NULL}};
     int rest, code = options_read(publish->config, &(struct verb_options){.own = own, .may_mix = true}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
@@ -262,12 +269,13 @@ static int publish_all(struct publish *publish, int argc, char **argv)
 
 int verb_publish(int argc, char **argv)
 {
-    struct publish publish = {.config = quern_config_new(), .like = {.size = sizeof(quern_message)}};
+    struct publish publish = {.config = quern_config_new(), .like = {.size = sizeof(quern_message)}, .waiting = {.ms = -1}};
     if (!publish.config) {
         say("no memory");
         return EXIT_FAILED;
     }
     int status = publish_all(&publish, argc, argv);
+    waiting_close(&publish.waiting);
     quern_publisher_close(publish.publisher);
     embed_close(publish.embed);
     quern_config_free(publish.config);
