@@ -162,6 +162,7 @@ typedef struct {
     unsigned retries;
     int64_t wait_us, run_us; /* from fetched to started, and from started to ended */
     const char *text;
+    int64_t cpu_us; /* that the handler's thread took for the job; -1: not measured, see quern_pool_stats() */
 } quern_notice;
 
 /* Who is told of notices (kinds: which, the bits of enum quern_what together) and of log lines. Both are called on the pool's
@@ -213,7 +214,9 @@ QUERN_PUBLIC int quern_pool_resume(quern_pool *pool);
  * QUERN_E_GONE: the pool is stopping; QUERN_E_MEMORY: no memory, or no thread to be had. */
 QUERN_PUBLIC int quern_pool_reload(quern_pool *pool, const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
-/* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits. */
+/* The pool's statistics as a JSON object; its fields are in the README. Gives; NULL: no memory. Never waits.
+ * Among them the bill: how long the jobs of each event waited and ran, and how much CPU they took. Jobs of an event that takes less
+ * than 50 us are measured together, not one by one; threads and processes that a handler starts, and threads that pull jobs, are not. */
 QUERN_PUBLIC char *quern_pool_stats(quern_pool *pool);
 
 /* ── For programs that want nothing but a pool ─────────────────────────────────────────────────────────────────────

@@ -18,6 +18,11 @@ int64_t clock_now_ns(void)
     return read_clock(CLOCK_BOOTTIME);
 }
 
+int64_t clock_thread_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t clock_unix_ms(void)
 {
     return read_clock(CLOCK_REALTIME) / NS_PER_MS;

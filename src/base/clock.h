@@ -18,6 +18,9 @@
 /* Nanoseconds since boot, suspended time included. */
 int64_t clock_now_ns(void);
 
+/* CPU that the calling thread has taken. A system call, where the others are none. */
+int64_t clock_thread_ns(void);
+
 /* Unix time in milliseconds. */
 int64_t clock_unix_ms(void);
 

@@ -3,6 +3,11 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
+#include "job/bill.h"
+
+enum { REAL_DIGITS = 12 }; /* else 0.1 is told as 0.10000000000000001 */
+
 /* One number and its name; the order is that of the text. */
 struct number {
     const char *name;
@@ -95,6 +100,30 @@ static bool put_queues(json_t *root, const struct stats *stats)
     return json_object_set_new(root, "queues", list) == 0;
 }
 
+static json_t *times(const struct histogram_sums *sums)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "p50", (double)sums->p50_us / 1000, "p90", (double)sums->p90_us / 1000,
+                     "p99", (double)sums->p99_us / 1000, "p999", (double)sums->p999_us / 1000, "max",
+                     (double)sums->max_us / 1000, "mean", sums->mean_us / 1000);
+}
+
+static bool put_event(void *list, const struct bill_sums *sums)
+{
+    json_t *event =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "event", sums->event, "jobs", (json_int_t)sums->jobs, "done",
+                  (json_int_t)sums->done, "retry", (json_int_t)sums->retry, "dead", (json_int_t)sums->dead, "cpu_s",
+                  (double)sums->cpu_ns / (double)NS_PER_S, "wait_ms", times(&sums->wait), "run_ms", times(&sums->run));
+    return event && !json_array_append_new(list, event);
+}
+
+static bool put_events(json_t *root, const struct stats *stats)
+{
+    json_t *events = json_array();
+    if (bill_each(stats->bill, put_event, events)) return !json_object_set_new(root, "events", events);
+    json_decref(events);
+    return false;
+}
+
 char *stats_text(const struct stats *stats)
 {
     json_t *root =
@@ -111,8 +140,9 @@ char *stats_text(const struct stats *stats)
                                                         {"reply_bytes", stats->reply_bytes},
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
-                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) && put_queues(root, stats);
-    char *text = is_whole ? json_dumps(root, JSON_COMPACT) : NULL;
+                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) &&
+                    put_queues(root, stats) && put_events(root, stats);
+    char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
     json_decref(root);
     return text;
 }

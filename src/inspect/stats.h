@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bill;
+
 /* One of the pool's queues. */
 struct stats_queue {
     const char *stream, *group;
@@ -35,6 +37,7 @@ struct stats {
     /* redis */
     int64_t outages, reads, settles;
     int64_t last_fetch_ms, last_settle_ms, last_renewal_ms; /* ago; -1: never */
+    const struct bill *bill; /* what each event cost */
 };
 
 /* Gives; NULL: no memory. */

@@ -30,7 +30,7 @@ static void lose(const struct dispatcher_needs *needs, const char *entry)
     counter_add(&needs->counters->lost, 1);
     log_event(needs->log, LOG_WARNING, "lease_lost", LOG_TEXT("entry", entry),
               LOG_TEXT("why", "Redis has given its id to another job: what the old one comes to changes nothing"));
-    notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_LOST, .id = bytes_of(entry)});
+    notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_LOST, .id = bytes_of(entry), .cpu_us = -1});
 }
 
 /* Is this very job held already? Then its slot has the new lease. */

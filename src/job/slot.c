@@ -131,6 +131,8 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     job->delay_ms = 0;
     job->cap = NULL;
     assert(!atomic_load_explicit(&job->key, memory_order_relaxed)); /* who ends a job leaves its key */
+    job->line = NULL;
+    job->cpu_ns = -1;
     if (admission->is_unpended) atomic_fetch_or_explicit(&job->word, SLOT_GONE, memory_order_relaxed);
 }
 
@@ -289,6 +291,8 @@ struct quern_job *slots_ghost(struct slots *slots, struct quern_job *job)
     ghost->admitted_ns = job->admitted_ns;
     ghost->started_ns = job->started_ns;
     ghost->policy = job->policy;
+    ghost->line = job->line;
+    ghost->cpu_ns = -1;
     ghost->retry_after_ms = -1;
     atomic_fetch_add(&slots->ghosts, 1);
     if (!message_read(&ghost->message, &entry, message->is_private, UINT32_MAX / 2, NULL) && message_detach(&ghost->message))

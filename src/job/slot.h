@@ -96,6 +96,8 @@ struct quern_job {
     struct quern_job *next_offered; /* run/pull's */
     struct quern_job *next_parked;  /* run/caps' */
     struct cap *cap;                /* the same: it counts as running there; NULL: nowhere */
+    struct bill_line *line;         /* its handler's, from when it was found; NULL: no handler has had it */
+    int64_t cpu_ns;                 /* that its handler took; -1: not measured */
     struct keys *keys;              /* queue/keys', as is the rest; under its lock, but for a look at key */
     _Atomic uint64_t key;           /* 0: none, or it is not at large, nor waits to be, any more */
     struct quern_job *next_at_large, *next_behind, *last_behind;

@@ -74,7 +74,7 @@ static void lose(struct heartbeat *heartbeat, const struct lease *lease)
     counter_add(&needs->counters->lost, 1);
     entry_id_text(lease->entry, entry);
     log_event(needs->log, LOG_WARNING, "lease_lost", LOG_TEXT("entry", entry), LOG_TEXT("then", "its handler is told"));
-    notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_LOST, .id = bytes_of(entry)});
+    notices_post(needs->notices, &(quern_notice){.what = QUERN_NOTICE_LOST, .id = bytes_of(entry), .cpu_us = -1});
 }
 
 /* Nobody can take it from us any more: it goes on, and what it comes to is recorded without a lease. */

@@ -317,6 +317,7 @@ char *quern_pool_stats(quern_pool *pool)
         .reply_bytes = chunk_pool_used_bytes(pool->chunks),
         .outages = atomic_load(&pool->outage.count),
         .notices_dropped = (int64_t)notices_dropped(pool->notices),
+        .bill = pool->bill,
     };
     read_counters(pool, &stats);
     return stats_text(&stats);

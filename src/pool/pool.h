@@ -18,6 +18,7 @@
  *   heals         any thread's link → dispatcher                  owed_until_ns  dispatcher → settler
  *   counters      each its own thread → inspect                registry       reload → workers (RCU)
  *   drain_ms      reload → stop                                gate           reaper, workers, settler: one job runs alone
+ *   bill          settler, workers (CPU) → inspect
  *   journal       workers, finishers → another process         alone_waits    reaper → dispatcher
  *
  * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
@@ -33,6 +34,7 @@
 #include "blame/journal.h"
 #include "intake/dispatcher.h"
 #include "intake/order.h"
+#include "job/bill.h"
 #include "keep/heartbeat.h"
 #include "queue/gate.h"
 #include "queue/keys.h"
@@ -71,6 +73,7 @@ struct quern_pool {
     struct caps *caps;
     struct keys *keys;
     struct orders *orders;
+    struct bill *bill;
     struct journal *journal; /* NULL: none is kept */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
@@ -105,9 +108,10 @@ int pool_check(const quern_config *config, quern_error *err) QUERN_MUST_USE;
 
 /* pool/rooms: names, queues, tables. rooms_close() takes what is half-built, and frees the pool; no thread may run. */
 int rooms_open(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
-/* Calls use() with what the registry is made of: the handlers of config, their policies and caps, which hold once it has succeeded. */
-int rooms_registry(struct caps *caps, const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
-                   quern_error *err) QUERN_MUST_USE;
+/* Calls use() with what the registry is made of: the handlers of config, their lines of the bill, and their policies and caps, which
+ * hold once it has succeeded. */
+int rooms_registry(struct caps *caps, struct bill *bill, const quern_config *config,
+                   bool (*use)(void *user, const struct registry_setup *setup), void *user, quern_error *err) QUERN_MUST_USE;
 /* The workers, once there is a journal, or is none. */
 int rooms_crew(quern_pool *pool, quern_error *err) QUERN_MUST_USE;
 void rooms_close(quern_pool *pool);

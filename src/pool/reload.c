@@ -25,7 +25,7 @@ static int change(quern_pool *pool, const quern_config *config, quern_error *err
     crew_read(pool->crew, &sums);
     uint32_t before = sums.threads, threads = config->threads ? config->threads : cores_usable();
     int code = threads > before ? crew_set(pool->crew, threads, err) : QUERN_OK;
-    if (!code) code = rooms_registry(pool->caps, config, replace, pool->registry, err);
+    if (!code) code = rooms_registry(pool->caps, pool->bill, config, replace, pool->registry, err);
     uint32_t after = code ? before : threads;
     int leaving = code || threads < before ? crew_set(pool->crew, after, NULL) : QUERN_OK;
     (void)leaving;

@@ -71,6 +71,14 @@ static void set_caps(struct caps *caps, const struct registry_setup *setup)
         caps_set(caps, setup->handlers[i].handler->event, (uint32_t)setup->handlers[i].policies[0].max_running);
 }
 
+/* false: no memory. */
+static bool setup_lines(struct bill *bill, struct handler_setup *setups, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(setups[i].line = bill_line(bill, setups[i].handler->event))) return false;
+    return true;
+}
+
 /* A policy per queue. */
 static int read_policies(const struct served *served, const char *own, struct policy *policies, quern_error *err)
 {
@@ -94,8 +102,8 @@ static int setup_registry(struct caps *caps, const struct config_handlers *handl
     return code;
 }
 
-int rooms_registry(struct caps *caps, const quern_config *config, bool (*use)(void *user, const struct registry_setup *setup), void *user,
-                   quern_error *err)
+int rooms_registry(struct caps *caps, struct bill *bill, const quern_config *config,
+                   bool (*use)(void *user, const struct registry_setup *setup), void *user, quern_error *err)
 {
     const struct config_handlers *handlers = &config->handlers;
     struct served served;
@@ -109,6 +117,7 @@ int rooms_registry(struct caps *caps, const quern_config *config, bool (*use)(vo
     bool has_room = setups && policies && unhandled;
     if (has_room) setup.policies = policies + handlers->count * queues;
     code = has_room ? setup_registry(caps, handlers, &served, setups, policies, unhandled, err) : QUERN_E_MEMORY;
+    if (!code && !setup_lines(bill, setups, handlers->count)) code = err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
     bool is_used = !code && use(user, &setup);
     if (is_used) set_caps(caps, &setup);
     free(setups);
@@ -150,12 +159,14 @@ static int open_queues(quern_pool *pool, quern_error *err)
     pool->ready = ready_open(slots, &pool->dispatcher_waker);
     pool->done = done_open();
     pool->orders = orders_open(pool->source_count);
+    pool->bill = bill_open();
     if (pool->ready && pool->done) pool->caps = caps_open(pool->ready, pool->done);
     if (pool->ready && pool->done) pool->keys = keys_open(slots, pool->ready, pool->done);
-    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps || !pool->keys || !pool->orders)
+    if (!pool->chunks || !pool->slots || !pool->ready || !pool->done || !pool->caps || !pool->keys || !pool->orders ||
+        !pool->bill)
         return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
     slots_set_owner(pool->slots, pool->consumer, pool->sources, pool->config->depth_max);
-    return rooms_registry(pool->caps, pool->config, open_registry, pool, err);
+    return rooms_registry(pool->caps, pool->bill, pool->config, open_registry, pool, err);
 }
 
 int rooms_crew(quern_pool *pool, quern_error *err)
@@ -195,6 +206,7 @@ void rooms_close(quern_pool *pool)
     caps_free(pool->caps);
     keys_free(pool->keys);
     orders_free(pool->orders);
+    bill_free(pool->bill);
     journal_close(pool->journal);
     crew_free(pool->crew);
     registry_close(pool->registry);

@@ -36,15 +36,27 @@ static void has_ended(void *given)
     waker_wake(&pool->ended_waker);
 }
 
+/* What each event cost, for whoever reads the log of a run. */
+static bool say_bill(void *given, const struct bill_sums *sums)
+{
+    quern_pool *pool = given;
+    log_event(pool->log, LOG_INFO, "bill", LOG_TEXT("job_event", sums->event), LOG_INT("jobs", sums->jobs),
+              LOG_INT("done", sums->done), LOG_INT("cpu_ms", sums->cpu_ns / NS_PER_MS),
+              LOG_INT("wait_p99_us", sums->wait.p99_us), LOG_INT("run_p50_us", sums->run.p50_us),
+              LOG_INT("run_p99_us", sums->run.p99_us));
+    return true;
+}
+
 static void run_heartbeat(void *given)
 {
     quern_pool *pool = given;
     heartbeat_run(&(struct heartbeat_start){&pool->heartbeat_needs, pool->conns[CONN_HEARTBEAT]});
     const struct settle_counters *counters = &pool->settle_counters;
+    bill_each(pool->bill, say_bill, pool);
     log_event(pool->log, LOG_INFO, "stopped", LOG_INT("done", counter_read(&counters->done)),
               LOG_INT("retry", counter_read(&counters->retry)), LOG_INT("dead", counter_read(&counters->dead)),
               LOG_INT("released", counter_read(&counters->released)), LOG_INT("left_pending", counter_read(&counters->left)));
-    notices_post(pool->notices, &(quern_notice){.what = QUERN_NOTICE_STOPPED});
+    notices_post(pool->notices, &(quern_notice){.what = QUERN_NOTICE_STOPPED, .cpu_us = -1});
     notices_finish(pool->notices, has_ended, pool);
 }
 
@@ -135,6 +147,7 @@ static void fill_settler(quern_pool *pool)
         .log = pool->log,
         .notices = pool->notices,
         .counters = &pool->settle_counters,
+        .bill = pool->bill,
         .drain_ns = &pool->drain_ns,
         .owed_until_ns = &pool->owed_until_ns,
         .refill = &pool->dispatcher_waker,

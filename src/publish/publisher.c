@@ -359,7 +359,8 @@ static void tell(const quern_config *config, const struct parcel *parcel, int64_
                                                                 .event = event,
                                                                 .id = bytes_of(receipt->id),
                                                                 .run_us = took_ns / NS_PER_US,
-                                                                .text = receipt->code ? why : NULL});
+                                                                .text = receipt->code ? why : NULL,
+                                                                .cpu_us = -1});
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -66,7 +67,7 @@ struct crew *crew_open(const struct worker_needs *needs)
 static struct worker *worker_open(struct crew *crew, uint32_t number)
 {
     struct worker *worker = aligned_alloc(64, sizeof *worker);
-    if (worker) *worker = (struct worker){.needs = &crew->needs, .number = number};
+    if (worker) *worker = (struct worker){.needs = &crew->needs, .number = number, .meter = {.cpu_ns = clock_thread_ns}};
     return worker;
 }
 

@@ -35,7 +35,8 @@ static void tell(const struct overdue_needs *needs, const struct quern_job *ghos
                                                  .id = ghost->message.id,
                                                  .retries = ghost->message.retries,
                                                  .run_us = (ghost->ended_ns - ghost->started_ns) / NS_PER_US,
-                                                 .text = given_up});
+                                                 .text = given_up,
+                                                 .cpu_us = -1});
 }
 
 static void seize(const struct overdue_needs *needs, struct quern_job *job, uint32_t generation, int64_t now_ns)

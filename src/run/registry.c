@@ -62,6 +62,7 @@ static bool table_fill(struct table *table, const struct handler_setup *setups, 
         handler->index = i;
         handler->policies = fill_row(table, i, setups[i].policies);
         handler->cap = setups[i].cap;
+        handler->line = setups[i].line;
         atomic_init(&handler->mean_ns, 0);
         table->count = i + 1;
         if (!handler->is.event) return false;

@@ -150,6 +150,7 @@ static int64_t end_job(struct worker *worker, struct handler *handler, quern_job
     counter_add(&worker->jobs, 1);
     counter_add(&worker->run_ns, ended_ns - started_ns);
     hook_leave();
+    job->cpu_ns = meter_end(&worker->meter, handler->line, ended_ns - started_ns, ended_ns);
     enum slot_end end = slot_end(job, verdict == QUERN_PENDING);
     if (end == END_OURS) {
         job->ended_ns = ended_ns;
@@ -171,6 +172,7 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
     job->started_ns = worker->started_ns = now_ns;
     open_record(worker, job);
     if (job->policy.timeout_ms) set_deadline(worker, job, now_ns);
+    meter_begin(&worker->meter, atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), now_ns);
     quern_verdict verdict = call_handler(worker, handler, job);
     if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
         quern_job_error(job, "the handler said pending, but took no ticket: nobody could ever finish it");
@@ -232,6 +234,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
     if (message_detach(&job->message)) span_release(&job->span);
     worker->job = job;
     job->started_ns = now_ns;
+    meter_close(&worker->meter);
     bool is_promised = pull_promise(worker->needs->pull, leaves_pull, worker);
     worker->job = NULL;
     worker->started_ns = now_ns; /* how long somebody had to be waited for is what a job takes here */
@@ -310,6 +313,7 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     enum slot_outcome ordered = orders_concern(worker->needs->orders) ? ordered_outcome(worker, job) : OUTCOME_NONE;
     if (ordered != OUTCOME_NONE) return end_unrun(worker, job, ordered, now_ns);
     struct handler *handler = table_find(worker->table, job->message.event);
+    if (handler) job->line = handler->line;
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
     job->policy = handler->policies[job_queue(job)];
@@ -339,6 +343,7 @@ static bool may_leave(struct worker *worker)
 
 static void leave(struct worker *worker)
 {
+    meter_close(&worker->meter);
     if (worker->table) contexts_close(worker, worker->table);
     registry_drop(worker->table);
     worker->table = NULL;
@@ -370,6 +375,7 @@ static void take_jobs(struct worker *worker)
         if ((at_ns = worker_step(worker, at_ns))) continue;
         if (ready_is_closed(ready) && ready_length(ready) == 0 && may_leave(worker)) break;
         if (worker->table) table_refresh(worker); /* so that what the old handlers opened is closed without a next job */
+        meter_close(&worker->meter);
         ready_sleep(ready, is_called, worker);
     }
 }

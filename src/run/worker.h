@@ -16,6 +16,7 @@
 #include "job/slot.h"
 #include "queue/done.h"
 #include "queue/ready.h"
+#include "run/meter.h"
 #include "run/registry.h"
 
 struct log;
@@ -57,6 +58,7 @@ struct worker {
     quern_job *job;
     int64_t started_ns;
     void *signal_stack;
+    struct meter meter;
     struct context *contexts;    /* what it has opened for each handler of table */
     struct counter jobs, run_ns; /* handlers that have returned, and their time */
 } __attribute__((aligned(64)));

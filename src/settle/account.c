@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "job/bill.h"
 #include "settle/batch.h"
 #include "tell/notices.h"
 
@@ -58,6 +59,27 @@ static int64_t wait_us(const struct quern_job *job)
     return ns > 0 ? ns / NS_PER_US : 0;
 }
 
+static int64_t run_us(const struct quern_job *job)
+{
+    return (job->ended_ns - job->started_ns) / NS_PER_US;
+}
+
+/* What went back is not over: it will be on the bill of whoever ends it. */
+static void bill(const struct settler_needs *needs, const struct quern_job *job, enum bill_end end)
+{
+    bool has_run = job->line && job->outcome != OUTCOME_EXPIRED;
+    if (job->outcome == OUTCOME_RELEASED || job->outcome == OUTCOME_POSTPONED) return;
+    bill_add(needs->bill, job->line, &(struct bill_item){end, wait_us(job), has_run ? run_us(job) : -1});
+}
+
+static enum bill_end end_of(const struct quern_job *job, char answer)
+{
+    if (answer == ANSWER_MOVED) return BILL_RETRY;
+    if (answer == ANSWER_BURIED) return BILL_DEAD;
+    bool is_done = answer != ANSWER_LOST && answer != ANSWER_STUCK && job->outcome == OUTCOME_DONE;
+    return is_done ? BILL_DONE : BILL_OTHER;
+}
+
 static void tell(const struct settler_needs *needs, const struct quern_job *job, int what, quern_verdict verdict)
 {
     if (!notices_wants(needs->notices, what)) return;
@@ -68,8 +90,9 @@ static void tell(const struct settler_needs *needs, const struct quern_job *job,
                                      .id = job->message.id,
                                      .retries = job->message.retries,
                                      .wait_us = wait_us(job),
-                                     .run_us = (job->ended_ns - job->started_ns) / NS_PER_US,
+                                     .run_us = run_us(job),
                                      .text = verdict == QUERN_DONE ? job->error : error_of(job),
+                                     .cpu_us = job->cpu_ns < 0 ? -1 : job->cpu_ns / NS_PER_US,
                                  });
 }
 
@@ -130,6 +153,7 @@ static void finished(const struct settler_needs *needs, const struct quern_job *
 
 void account_settled(const struct settler_needs *needs, const struct quern_job *job, char answer)
 {
+    bill(needs, job, end_of(job, answer));
     if (answer == ANSWER_LOST) {
         lose(needs, job);
         return;
@@ -148,6 +172,7 @@ void account_settled(const struct settler_needs *needs, const struct quern_job *
 
 void account_left(const struct settler_needs *needs, const struct quern_job *job)
 {
+    bill(needs, job, BILL_OTHER);
     count_outcome(needs, job);
     counter_add(&needs->counters->left, 1);
     say(needs, job, "job_left", "it stays pending");

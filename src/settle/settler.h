@@ -24,6 +24,7 @@
 #include "wire/link.h"
 
 struct log;
+struct bill;
 struct notices;
 struct gate;
 
@@ -53,6 +54,7 @@ struct settler_needs {
     struct log *log;
     struct notices *notices;
     struct settle_counters *counters;
+    struct bill *bill;
     _Atomic int64_t *drain_ns; /* past it, what cannot be told to Redis is left */
     _Atomic int64_t *owed_until_ns; /* till then, what has lost its lease with its group is about to get a new one, and waits for it */
     struct waker *refill;      /* the dispatcher's: woken when it waits for slots */

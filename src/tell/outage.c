@@ -14,7 +14,7 @@ void outage_down(void *given, const quern_error *why)
     atomic_store(&outage->since_ns, clock_now_ns());
     log_event(outage->log, LOG_WARNING, "redis_lost", LOG_TEXT("why", why->text),
               LOG_TEXT("then", "trying again until it answers"));
-    notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_OUTAGE, .text = why->text});
+    notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_OUTAGE, .text = why->text, .cpu_us = -1});
 }
 
 bool outage_is_known(void *given, int64_t opened_ns)
@@ -33,5 +33,5 @@ void outage_up(void *given)
     if (atomic_fetch_sub(&outage->links_down, 1) > 1) return;
     int64_t away_ms = (clock_now_ns() - atomic_load(&outage->since_ns)) / NS_PER_MS;
     log_event(outage->log, LOG_INFO, "redis_back", LOG_INT("away_ms", away_ms));
-    notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_BACK});
+    notices_post(outage->notices, &(quern_notice){.what = QUERN_NOTICE_BACK, .cpu_us = -1});
 }

@@ -10,7 +10,7 @@ each_text_line_is_time_level_event_and_keys() {
     redis_start
     run_quern 0 publish --redis "$url" exit
     run_quern 0 run --redis "$url" --until-empty --log_level debug exit -- sh -c 'echo why it failed >&2; exit 3'
-    equal "$(grep -cvE '^time=[-0-9T:.+]+ level=(error|warning|info|debug) event=[a-z_]+( [a-z_]+=("[^"]*"|[^ "]*))*$' err)" 0 \
+    equal "$(grep -cvE '^time=[-0-9T:.+]+ level=(error|warning|info|debug) event=[a-z_]+( [a-z0-9_]+=("[^"]*"|[^ "]*))*$' err)" 0 \
         "lines of another shape"
     has err "why it failed"
 }
