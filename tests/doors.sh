@@ -15,7 +15,7 @@ readonly EDGES='
 base:
 config:    base
 wire:      base
-job:       base wire config
+job:       base wire config run/forked.h
 queue:     base job
 run:       base job queue config blame tell
 keep:      base wire job tell
@@ -25,7 +25,7 @@ upkeep:    base wire job queue keep config blame intake/admit.h tell
 blame:     base wire job config
 publish:   base wire job config
 tell:      base
-inspect:   base wire job config
+inspect:   base wire job config blame/journal.h
 repair:    base wire job config inspect
 embed:     base
 supervise: base wire job config blame

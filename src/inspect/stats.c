@@ -3,6 +3,10 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
+#include "inspect/running.h"
+#include "job/slot.h"
+
 /* One number and its name; the order is that of the text. */
 struct number {
     const char *name;
@@ -94,6 +98,18 @@ static bool put_queues(json_t *root, const struct stats *stats)
     return json_object_set_new(root, "queues", list) == 0;
 }
 
+/* Each by itself: jobs start and end meanwhile. */
+static bool put_running(json_t *root, struct slots *table)
+{
+    struct board_row row;
+    json_t *list = json_array();
+    bool is_whole = list && !json_object_set_new(root, "running_jobs", list);
+    for (uint32_t i = 0; is_whole && i < slots_count(table); i++)
+        if (slot_runs(slots_at(table, i), &row))
+            is_whole = !json_array_append_new(list, running_object(&row, clock_now_ns(), board_cpu_ns(&row.thread)));
+    return is_whole;
+}
+
 char *stats_text(const struct stats *stats)
 {
     json_t *root =
@@ -110,8 +126,9 @@ char *stats_text(const struct stats *stats)
                                                         {"reply_bytes", stats->reply_bytes},
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
-                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) && put_queues(root, stats);
-    char *text = is_whole ? json_dumps(root, JSON_COMPACT) : NULL;
+                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) && put_queues(root, stats) &&
+                    put_running(root, stats->table);
+    char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return text;
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct slots;
+
 /* One of the pool's queues. */
 struct stats_queue {
     const char *stream, *group;
@@ -17,6 +19,7 @@ struct stats_queue {
 };
 
 struct stats {
+    struct slots *table; /* lent: what runs is read there */
     const struct stats_queue *queues;
     size_t queue_count;
     const char *stream, *group, *consumer;
