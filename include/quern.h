@@ -406,7 +406,7 @@ QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeo
  * more, Redis cannot tell, or there is no group), waiting_at_least; running (processes hold them); delayed (retries that wait for
  * their time), next_due_ms (null: none); scheduled (jobs of the stream that were published for later); alone (jobs that may have ended a process: each runs with nothing else beside it); dead,
  * completed, length (entries of those streams); done_per_s (settled jobs, whatever became of them, between two looks that are
- * sample_ms apart; null: one look, or Redis has lost count); oldest_waiting_ms,
+ * sample_ms apart; null: one look, or Redis has lost count), published_per_s (entries that came into the stream meanwhile; likewise); oldest_waiting_ms,
  * oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of {consumer, held, idle_ms}.
  * sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
 QUERN_PUBLIC char *quern_queue_stats(const quern_config *config, int64_t sample_ms, quern_error *error) QUERN_MUST_USE;
