@@ -36,7 +36,7 @@ static int64_t thread_cpu_ns(pid_t pid, int32_t thread)
 
 static bool add_job(json_t *jobs, pid_t pid, const struct board_row *row)
 {
-    int64_t cpu_ns = thread_cpu_ns(pid, row->thread.number);
+    int64_t cpu_ns = thread_cpu_ns(pid, row->is.thread.number);
     json_t *job = running_object(row, clock_now_ns(), cpu_ns);
     if (job && show_number_or_null(job, "thread_cpu_ms", cpu_ns / NS_PER_MS, cpu_ns >= 0)) return !json_array_append_new(jobs, job);
     json_decref(job);

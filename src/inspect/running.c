@@ -12,17 +12,17 @@ static bool show_percent(json_t *object, int tenths)
 json_t *running_object(const struct board_row *row, int64_t now_ns, int64_t cpu_ns)
 {
     json_t *object = json_object();
-    int64_t elapsed_ns = now_ns > row->started_ns ? now_ns - row->started_ns : 0, used_ns = cpu_ns - row->thread.cpu_ns;
-    bool has_used = row->thread.number && cpu_ns >= 0 && row->thread.cpu_ns >= 0;
+    int64_t elapsed_ns = now_ns > row->is.started_ns ? now_ns - row->is.started_ns : 0, used_ns = cpu_ns - row->is.thread.cpu_ns;
+    bool has_used = row->is.thread.number && cpu_ns >= 0 && row->is.thread.cpu_ns >= 0;
     if (used_ns > elapsed_ns) used_ns = elapsed_ns; /* it is not known to the nanosecond when the thread came to this job */
-    bool is_whole = object && show_bytes(object, "id", (quern_bytes){row->id, row->id_len}) &&
-                    show_bytes(object, "event", (quern_bytes){row->event, row->event_len}) && show_id(object, "entry", row->entry) &&
-                    show_number_or_null(object, "thread", row->thread.number, row->thread.number != 0) &&
+    bool is_whole = object && show_bytes(object, "id", board_id(row)) &&
+                    show_bytes(object, "event", board_event(row)) && show_id(object, "entry", row->is.entry) &&
+                    show_number_or_null(object, "thread", row->is.thread.number, row->is.thread.number != 0) &&
                     show_number(object, "elapsed_ms", elapsed_ns / NS_PER_MS) &&
                     show_number_or_null(object, "cpu_ms", used_ns > 0 ? used_ns / NS_PER_MS : 0, has_used) &&
-                    show_percent(object, row->tenths) && show_bytes(object, "note", (quern_bytes){row->note, row->note_len}) &&
-                    show_number(object, "retries", row->retries) &&
-                    !json_object_set_new(object, "is_pending", json_boolean(row->is_pending));
+                    show_percent(object, row->is.tenths) && show_bytes(object, "note", board_note(row)) &&
+                    show_number(object, "retries", row->is.retries) &&
+                    !json_object_set_new(object, "is_pending", json_boolean(row->is.is_pending));
     if (is_whole) return object;
     json_decref(object);
     return NULL;

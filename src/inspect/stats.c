@@ -106,7 +106,7 @@ static bool put_running(json_t *root, struct slots *table)
     bool is_whole = list && !json_object_set_new(root, "running_jobs", list);
     for (uint32_t i = 0; is_whole && i < slots_count(table); i++)
         if (slot_runs(slots_at(table, i), &row))
-            is_whole = !json_array_append_new(list, running_object(&row, clock_now_ns(), board_cpu_ns(&row.thread)));
+            is_whole = !json_array_append_new(list, running_object(&row, clock_now_ns(), board_cpu_ns(&row.is.thread)));
     return is_whole;
 }
 

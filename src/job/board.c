@@ -14,7 +14,6 @@
 #include "run/forked.h"
 
 enum { WORD = sizeof(uint64_t), LINE = 64, TRIES = 1000 };
-static const size_t head_bytes = offsetof(struct board_row, event);
 
 struct board_place *board_open(uint32_t count)
 {
@@ -42,20 +41,14 @@ void board_here(struct board_thread *thread)
 
 /* ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* offset: in the row, at a word; what is left of the last word becomes 0. */
+/* offset: in the row, at a word; len: bytes there are at from, up to a whole word. */
 static void put(struct board_place *place, size_t offset, const void *from, size_t len)
 {
-    const char *at = from;
-    _Atomic uint64_t *word = &place->words[offset / WORD];
-    for (; len >= WORD; len -= WORD, at += WORD) {
+    for (size_t i = 0; i < (len + WORD - 1) / WORD; i++) {
         uint64_t value;
-        memcpy(&value, at, WORD);
-        atomic_store_explicit(word++, value, memory_order_release);
+        memcpy(&value, (const char *)from + i * WORD, WORD);
+        atomic_store_explicit(&place->words[offset / WORD + i], value, memory_order_release);
     }
-    if (!len) return;
-    uint64_t value = 0;
-    memcpy(&value, at, len);
-    atomic_store_explicit(word, value, memory_order_release);
 }
 
 static void get(const struct board_place *place, void *into, size_t len)
@@ -80,49 +73,49 @@ static void end(struct board_place *place)
     atomic_store_explicit(&place->turn, turn + 1, memory_order_release);
 }
 
-/* The place is still that job's, and what stands there of fixed size is in row. A child that a handler has forked shares a journal with
+/* The place is still that job's, and what stands there of fixed size is in head. A child that a handler has forked shares a journal with
  * its parent: what is told there is told to nobody. */
-static bool begin_for(struct board_place *place, uint32_t generation, struct board_row *row)
+static bool begin_for(struct board_place *place, uint32_t generation, struct board_head *head)
 {
     if (is_forked() || !try_begin(place)) return false;
-    get(place, row, head_bytes);
-    if (row->generation == generation) return true;
+    get(place, head, sizeof *head);
+    if (head->generation == generation) return true;
     end(place);
     return false;
 }
 
-void board_start(struct board_place *place, const struct board_row *row, quern_bytes event, quern_bytes id)
+void board_start(struct board_place *place, struct board_head *head, quern_bytes event, quern_bytes id)
 {
-    struct board_row head;
-    memcpy(&head, row, head_bytes);
-    head.tenths = BOARD_UNKNOWN;
-    head.is_pending = false;
-    head.event_len = (uint8_t)bytes_cut(event, BOARD_TEXT);
-    head.id_len = (uint8_t)bytes_cut(id, BOARD_TEXT);
-    head.note_len = 0;
+    char name[2 * BOARD_TEXT] = {0}; /* what is behind the last letter of a word is seen, too */
+    head->tenths = BOARD_UNKNOWN;
+    head->is_pending = false;
+    head->event_len = (uint8_t)bytes_cut(event, BOARD_TEXT);
+    head->id_len = (uint8_t)bytes_cut(id, BOARD_TEXT);
+    head->note_len = 0;
+    if (head->event_len) memcpy(name, event.at, head->event_len);
+    if (head->id_len) memcpy(name + head->event_len, id.at, head->id_len);
     while (!try_begin(place)) sched_yield();
-    put(place, 0, &head, head_bytes);
-    put(place, offsetof(struct board_row, event), event.at, head.event_len);
-    put(place, offsetof(struct board_row, id), id.at, head.id_len);
+    put(place, 0, head, sizeof *head);
+    put(place, offsetof(struct board_row, name), name, head->event_len + head->id_len);
     end(place);
 }
 
 void board_part(struct board_place *place, uint32_t generation)
 {
-    struct board_row row;
-    if (!begin_for(place, generation, &row)) return;
-    row.is_pending = true;
-    row.thread = (struct board_thread){0};
-    put(place, 0, &row, head_bytes);
+    struct board_head head;
+    if (!begin_for(place, generation, &head)) return;
+    head.is_pending = true;
+    head.thread = (struct board_thread){0};
+    put(place, 0, &head, sizeof head);
     end(place);
 }
 
 void board_hand(struct board_place *place, uint32_t generation, const struct board_thread *thread)
 {
-    struct board_row row;
-    if (!begin_for(place, generation, &row)) return;
-    row.thread = *thread;
-    put(place, 0, &row, head_bytes);
+    struct board_head head;
+    if (!begin_for(place, generation, &head)) return;
+    head.thread = *thread;
+    put(place, 0, &head, sizeof head);
     end(place);
 }
 
@@ -155,13 +148,13 @@ static uint8_t write_note(char text[BOARD_TEXT], const char *note)
 
 void board_tell(struct board_place *place, uint32_t generation, double percent, const char *note)
 {
-    struct board_row row;
-    char text[BOARD_TEXT];
+    struct board_head head;
+    char text[BOARD_TEXT] = {0};
     uint8_t len = note ? write_note(text, note) : 0; /* before it is begun: a handler's memory may fault */
-    if (!begin_for(place, generation, &row)) return;
-    row.tenths = tenths_of(percent);
-    if (note) row.note_len = len;
-    put(place, 0, &row, head_bytes);
+    if (!begin_for(place, generation, &head)) return;
+    head.tenths = tenths_of(percent);
+    if (note) head.note_len = len;
+    put(place, 0, &head, sizeof head);
     if (note) put(place, offsetof(struct board_row, note), text, len);
     end(place);
 }
@@ -177,7 +170,7 @@ bool board_read(const struct board_place *place, struct board_row *row)
         get(place, row, sizeof *row);
         if (atomic_load_explicit(&place->turn, memory_order_relaxed) != turn) continue;
         /* A file may hold anything. */
-        return row->generation && row->event_len <= BOARD_TEXT && row->id_len <= BOARD_TEXT && row->note_len <= BOARD_TEXT;
+        return row->is.generation && row->is.event_len <= BOARD_TEXT && row->is.id_len <= BOARD_TEXT && row->is.note_len <= BOARD_TEXT;
     }
     return false;
 }

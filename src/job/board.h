@@ -30,7 +30,7 @@ struct board_thread {
     int64_t cpu_ns; /* what that had come to */
 };
 
-struct board_row {
+struct board_head {
     int64_t started_ns; /* CLOCK_BOOTTIME */
     struct board_thread thread; /* cpu_ns: when it started */
     struct entry_id entry;
@@ -39,7 +39,13 @@ struct board_row {
     int16_t tenths; /* of a percent; BOARD_UNKNOWN */
     bool is_pending; /* its handler has returned: it will be finished by its ticket */
     uint8_t event_len, id_len, note_len, unused[2];
-    char event[BOARD_TEXT], id[BOARD_TEXT], note[BOARD_TEXT]; /* cut, at a whole character; no NUL behind them */
+};
+
+/* Texts are cut at a whole character, and have no NUL behind them. As little as can be is written for a job: it may take a microsecond. */
+struct board_row {
+    struct board_head is;
+    char name[2 * BOARD_TEXT]; /* the event and, right behind it, the id */
+    char note[BOARD_TEXT];
 };
 
 enum { BOARD_WORDS = sizeof(struct board_row) / sizeof(uint64_t) };
@@ -58,8 +64,8 @@ void board_here(struct board_thread *thread);
 /* What a thread of this process has used by now; -1: it has ended, or there is none. */
 int64_t board_cpu_ns(const struct board_thread *thread);
 
-/* A job starts: row, but for its texts and what it has told, which are given beside it, or begin empty. */
-void board_start(struct board_place *place, const struct board_row *row, quern_bytes event, quern_bytes id);
+/* A job starts. Of head what it tells and how long its texts are is set here. */
+void board_start(struct board_place *place, struct board_head *head, quern_bytes event, quern_bytes id);
 /* It goes on without its thread, or on another. Nothing happens if the place is another job's by now. */
 void board_part(struct board_place *place, uint32_t generation);
 void board_hand(struct board_place *place, uint32_t generation, const struct board_thread *thread);
@@ -68,5 +74,20 @@ void board_tell(struct board_place *place, uint32_t generation, double percent, 
 
 /* false: nothing was written here, or somebody has not come to the end of his writing. */
 bool board_read(const struct board_place *place, struct board_row *row);
+
+static inline quern_bytes board_event(const struct board_row *row)
+{
+    return (quern_bytes){row->name, row->is.event_len};
+}
+
+static inline quern_bytes board_id(const struct board_row *row)
+{
+    return (quern_bytes){row->name + row->is.event_len, row->is.id_len};
+}
+
+static inline quern_bytes board_note(const struct board_row *row)
+{
+    return (quern_bytes){row->note, row->is.note_len};
+}
 
 #endif

@@ -190,7 +190,7 @@ bool slot_runs(struct quern_job *job, struct board_row *row)
 {
     if (!job->board || !board_read(job->board, row)) return false;
     uint64_t word = atomic_load_explicit(&job->word, memory_order_acquire);
-    return generation_of(word) == row->generation && (state_of(word) == SLOT_RUNNING || state_of(word) == SLOT_PENDING);
+    return generation_of(word) == row->is.generation && (state_of(word) == SLOT_RUNNING || state_of(word) == SLOT_PENDING);
 }
 
 struct quern_job *slots_named(struct slots *slots, uint64_t ticket)

@@ -146,12 +146,12 @@ static const struct board_thread *thread_at(struct worker *worker, int64_t now_n
 /* For those who look on. thread NULL: whoever pulls it will say. */
 static void chalk_up(const quern_job *job, const struct board_thread *thread, int64_t now_ns)
 {
-    const struct board_row row = {.started_ns = now_ns,
-                                  .thread = thread ? *thread : (struct board_thread){0},
-                                  .entry = job->message.entry,
-                                  .generation = slot_generation(job),
-                                  .retries = job->message.retries};
-    if (job->board) board_start(job->board, &row, job->message.event, job->message.id);
+    struct board_head head = {.started_ns = now_ns,
+                              .thread = thread ? *thread : (struct board_thread){0},
+                              .entry = job->message.entry,
+                              .generation = slot_generation(job),
+                              .retries = job->message.retries};
+    if (job->board) board_start(job->board, &head, job->message.event, job->message.id);
 }
 
 static void open_record(struct worker *worker, const quern_job *job)

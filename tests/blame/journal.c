@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "blame/journal.h"
 
 static char dir[] = "/tmp/quern-journal-XXXXXX";
@@ -39,7 +40,7 @@ static char *left_behind(void)
         struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
         if (!journal) _exit(1);
         journal_start(journal, 1, 0, (struct entry_id){10, 1}, 1);
-        board_start(&journal->records[7].board, &(struct board_row){.generation = 3, .started_ns = 5}, (quern_bytes){"sum", 3}, (quern_bytes){"id-7", 4});
+        board_start(&journal->records[7].board, &(struct board_head){.generation = 3, .started_ns = 5}, (quern_bytes){"sum", 3}, (quern_bytes){"id-7", 4});
         journal_start(journal, 7, 1, (struct entry_id){11, 2}, 4);
         journal_start(journal, 2, 0, (struct entry_id){12, 3}, 1);
         journal_end(journal, 2);
@@ -73,7 +74,7 @@ static void what_ran_is_read_when_the_process_is_gone(void **state)
     assert_int_equal(journal->records[7].deliveries, 4);
     struct board_row row;
     assert_true(journal_runs(&journal->records[7], &row));
-    assert_true(row.generation == 3 && row.event_len == 3 && !memcmp(row.event, "sum", 3) && row.id_len == 4);
+    assert_true(row.is.generation == 3 && bytes_is(board_event(&row), "sum") && bytes_is(board_id(&row), "id-7"));
     assert_false(journal_runs(&journal->records[1], &row)); /* nobody has chalked it up */
     assert_false(journal_runs(&journal->records[2], &row));
     journal_drop(journal);
@@ -105,8 +106,8 @@ static int seen_elsewhere(const char *path, uint32_t index, const char *note)
         struct board_row row;
         struct journal *journal = journal_read(path, false);
         bool is_seen = journal && journal_runs(&journal->records[index], &row);
-        bool is_right = is_seen && journal_pid(strrchr(path, '/') + 1) == getppid() && row.note_len == strlen(note) &&
-                        !memcmp(row.note, note, row.note_len);
+        bool is_right = is_seen && journal_pid(strrchr(path, '/') + 1) == getppid() &&
+                        bytes_is(board_note(&row), note);
         _exit(!journal ? 9 : is_right ? 1 : is_seen ? 2 : 0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -121,7 +122,7 @@ static void others_look_on_while_a_job_runs(void **state)
     assert_non_null(journal);
     assert_int_equal(journal_pid(strrchr(journal->path, '/') + 1), 0); /* ours is not for us to open again */
     assert_int_equal(seen_elsewhere(journal->path, 3, ""), 0);
-    board_start(&journal->records[3].board, &(struct board_row){.generation = 1}, (quern_bytes){"sum", 3}, (quern_bytes){"a", 1});
+    board_start(&journal->records[3].board, &(struct board_head){.generation = 1}, (quern_bytes){"sum", 3}, (quern_bytes){"a", 1});
     assert_int_equal(seen_elsewhere(journal->path, 3, ""), 0);
     journal_start(journal, 3, 0, (struct entry_id){10, 1}, 1);
     assert_int_equal(seen_elsewhere(journal->path, 3, ""), 1);
@@ -142,7 +143,7 @@ static void what_is_not_whole_is_not_shown(void **state)
     struct board_row row;
     struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
     struct board_place *board = &journal->records[0].board;
-    board_start(board, &(struct board_row){.generation = 1}, (quern_bytes){"sum", 3}, (quern_bytes){"a", 1});
+    board_start(board, &(struct board_head){.generation = 1}, (quern_bytes){"sum", 3}, (quern_bytes){"a", 1});
     journal_start(journal, 0, 0, (struct entry_id){10, 1}, 1);
     assert_true(journal_runs(&journal->records[0], &row));
     atomic_fetch_add(&board->turn, 1);

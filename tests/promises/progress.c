@@ -287,7 +287,10 @@ static quern_verdict tell_id(quern_job *job, void *thread, void *user)
     char id[40] = "";
     (void)thread;
     memcpy(id, quern_job_id(job).at, quern_job_id(job).len < 39 ? quern_job_id(job).len : 39);
-    for (int i = 0; i <= 100; i += 50) quern_job_progress(job, i, id);
+    for (int i = 0; i <= 100; i += 50) {
+        quern_job_progress(job, i, id);
+        burn_us(20);
+    }
     atomic_fetch_add(&mill->ended, 1);
     return QUERN_DONE;
 }
@@ -299,8 +302,8 @@ static void what_is_seen_is_of_one_job_while_jobs_start_and_end(void **state)
     struct mill *mill = mill_new(scene, "threads", "4", "prefetch_max", "1", NULL); /* few slots: each is used often */
     size_t rows = 0;
     mill_on(mill, &(quern_handler){.event = "*", .run = tell_id});
-    mill_start(mill);
     scene_publish(scene, 0, JOBS);
+    mill_start(mill);
     while (mill->ended < JOBS) {
         json_t *jobs = seen_of(mill), *job;
         size_t i;
