@@ -13,13 +13,11 @@
 #include "base/clock.h"
 #include "run/forked.h"
 
-enum { WORD = sizeof(uint64_t), LINE = 64, TRIES = 1000 };
+enum { WORD = sizeof(uint64_t), TRIES = 1000 };
 
 struct board_place *board_open(uint32_t count)
 {
-    size_t bytes = (count * sizeof(struct board_place) + LINE - 1) / LINE * LINE;
-    struct board_place *places = aligned_alloc(LINE, bytes);
-    return places ? memset(places, 0, bytes) : NULL;
+    return calloc(count, sizeof(struct board_place));
 }
 
 /* ── threads ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
