@@ -63,6 +63,14 @@ static bool note_is(struct mill *mill, const char *note)
     return it_is;
 }
 
+static bool is_pending(struct mill *mill)
+{
+    json_t *job = only_one(mill), *is = json_object_get(job, "is_pending");
+    bool it_is = json_is_true(is);
+    json_decref(job);
+    return it_is;
+}
+
 /* ── a handler that tells ────────────────────────────────────────────────────────────────────────────────────────── */
 
 static struct {
@@ -238,11 +246,10 @@ static void a_pending_job_is_told_of_by_its_ticket(void **state)
     assert_true(note_is(mill, "before it returned"));
     atomic_store(&told.verdict, QUERN_PENDING);
     atomic_store(&mill->is_shut, false);
-    json_t *job;
-    for (bool is_pending = false; !is_pending; json_decref(job)) is_pending = json_is_true(json_object_get(job = only_one(mill), "is_pending"));
+    wait_for(is_pending(mill));
     assert_int_equal(quern_pool_progress(mill->pool, ticket, 70, "sent"), QUERN_OK);
     assert_true(percent_is(mill, 70) && note_is(mill, "sent"));
-    job = only_one(mill);
+    json_t *job = only_one(mill);
     assert_true(json_is_null(json_object_get(job, "thread")) && json_is_null(json_object_get(job, "cpu_ms")));
     json_decref(job);
     assert_int_equal(quern_pool_progress(mill->pool, ticket + 1, 70, NULL), QUERN_E_GONE);
