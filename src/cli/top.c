@@ -11,6 +11,7 @@
 #include "cli/top_screen.h"
 #include "cli/view.h"
 #include "config/config.h"
+#include "config/queues.h"
 
 enum { EVERY_MS = 1000, EVERY_MIN_MS = 50, EVERY_MAX_MS = 3600000 };
 
@@ -25,12 +26,12 @@ static char *server_of(const char *url)
 }
 
 /* Two looks, every_ms apart; Redis takes the same time between its own two. */
-static void look_twice(const struct view *view, struct sight *sight)
+static void look_twice(const struct view *view, const quern_config *queue, struct sight *sight)
 {
     quern_error err;
     sight_of_machine(sight, view->config);
     int64_t end_ns = clock_deadline_ns(clock_now_ns(), view->every_ms);
-    char *text = quern_queue_stats(view->config, view->every_ms, &err);
+    char *text = quern_queue_stats(queue, view->every_ms, &err);
     sight_of_queue(sight, text, &err);
     while (clock_now_ns() < end_ns) poll(NULL, 0, clock_poll_ms(end_ns)); /* Redis did not answer */
     sight_of_machine(sight, view->config);
@@ -46,12 +47,14 @@ static void print_json(const struct sight *sight)
     json_decref(object);
 }
 
-static int show_once(const struct view *view, struct page page)
+static int show_once(const struct view *view, const quern_config *queue, struct page page)
 {
     struct sight sight = {0};
     setlocale(LC_CTYPE, "");
-    look_twice(view, &sight);
+    look_twice(view, queue, &sight);
     page.sight = &sight;
+    page.stream = queue->stream;
+    page.group = queue->group;
     if (view->is_json)
         print_json(&sight);
     else
@@ -74,19 +77,23 @@ static const char *why_not(const struct view *view)
     return is_once(view) ? NULL : screen_why_not();
 }
 
-static int run(const struct view *view)
+static int show(const struct view *view, struct served *served)
 {
-    quern_error err;
-    if (journals_set(view->config, &err)) {
-        say("%s", err.text);
-        return EXIT_USAGE;
-    }
     char *server = server_of(view->config->redis);
-    const struct page page = {.stream = view->config->stream, .group = view->config->group, .server = server ? server : "",
-                              .state = "", .width = PAGE_WIDTH_MAX};
-    int status = is_once(view) ? show_once(view, page) : live_view(view->config, view->every_ms, page);
+    const struct page page = {.server = server ? server : "", .state = "", .width = PAGE_WIDTH_MAX};
+    int status = is_once(view) ? show_once(view, served->at[0], page) : live_view(view->config, served, view->every_ms, page);
+    if (is_once(view)) served_close(served);
     free(server);
     return status;
+}
+
+static int run(const struct view *view)
+{
+    struct served served;
+    quern_error err;
+    if (!journals_set(view->config, &err) && !served_open(view->config, &served, &err)) return show(view, &served);
+    say("%s", err.text);
+    return EXIT_USAGE;
 }
 
 int verb_top(int argc, char **argv)

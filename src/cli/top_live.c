@@ -77,6 +77,8 @@ static void draw(struct live *live)
     live->room = (size_t)(height - PAGE_HEADER - 2);
     live->page.width = width < PAGE_WIDTH_MAX ? width : PAGE_WIDTH_MAX;
     live->page.sight = &live->sight;
+    live->page.stream = watch_queue(live->watch)->stream;
+    live->page.group = watch_queue(live->watch)->group;
     live->page.state = live->state;
     for (int line = 0; line < PAGE_HEADER; line++) put_line(line, page_header(&live->page, line), line ? LOOK_PLAIN : LOOK_BOLD);
     put_line(PAGE_HEADER, page_titles(&live->page), LOOK_TITLE);
@@ -104,10 +106,18 @@ static void scroll_up(struct live *live, size_t rows)
     live->first = live->first > rows ? live->first - rows : 0;
 }
 
+/* Until its numbers are there, there are none. */
+static void show_next(struct live *live)
+{
+    watch_next(live->watch);
+    sight_of_no_queue(&live->sight);
+}
+
 static void obey(struct live *live, enum screen_key key)
 {
     if (key == PRESSED_QUIT) live->is_over = true;
     if (key == PRESSED_PAUSE) live->is_paused = !live->is_paused;
+    if (key == PRESSED_NEXT) show_next(live);
     if (key == PRESSED_SORT) live->page.order = (live->page.order + 1) % PAGE_ORDERS;
     if (key == PRESSED_UP) scroll_up(live, 1);
     if (key == PRESSED_PAGE_UP) scroll_up(live, live->room);
@@ -146,21 +156,22 @@ static int open_signals(void)
 }
 
 /* false: err says why it could not begin. */
-static bool begin(struct live *live, quern_error *err)
+static bool begin(struct live *live, const struct served *served, quern_error *err)
 {
     live->signals = open_signals();
+    if (!(live->watch = watch_start(served, live->every_ms, err))) return false;
     if (live->signals < 0) snprintf(err->text, sizeof err->text, "signalfd: %s", strerror(errno));
-    if (live->signals < 0 || !(live->watch = watch_start(live->config, live->every_ms, err))) return false;
+    if (live->signals < 0) return false;
     if (screen_open()) return true;
     snprintf(err->text, sizeof err->text, "the terminal could not be opened; without one: --once");
     return false;
 }
 
-int live_view(const quern_config *config, int64_t every_ms, struct page page)
+int live_view(const quern_config *config, const struct served *served, int64_t every_ms, struct page page)
 {
     struct live live = {.config = config, .every_ms = every_ms, .page = page};
     quern_error err;
-    bool has_begun = begin(&live, &err);
+    bool has_begun = begin(&live, served, &err);
     if (has_begun) sight_of_machine(&live.sight, config);
     live.next_ns = clock_deadline_ns(clock_now_ns(), every_ms);
     while (has_begun && !live.is_over) step(&live);

@@ -6,8 +6,9 @@
 #define QUERN_CLI_TOP_LIVE_H
 
 #include "cli/top_page.h"
+#include "config/queues.h"
 
-/* Returns the exit status. page: sight and width are set here; page->state too. */
-int live_view(const quern_config *config, int64_t every_ms, struct page page);
+/* Takes what served holds: the queues, of which one is shown. page tells the server and the order. Returns the exit status. */
+int live_view(const quern_config *config, const struct served *served, int64_t every_ms, struct page page);
 
 #endif

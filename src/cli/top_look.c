@@ -11,12 +11,19 @@ static void take_reason(char *why, size_t size, const quern_error *err)
     snprintf(why, size, "%s", err->text);
 }
 
-void sight_of_queue(struct sight *sight, const char *answer, const quern_error *err)
+void sight_of_no_queue(struct sight *sight)
 {
     json_decref(sight->queue);
+    sight->queue = NULL;
     sight->why[0] = 0;
-    sight->queue = answer ? json_loads(answer, 0, NULL) : NULL;
-    if (!answer) take_reason(sight->why, sizeof sight->why, err);
+}
+
+void sight_of_queue(struct sight *sight, const char *answer, const quern_error *err)
+{
+    sight_of_no_queue(sight);
+    if (answer)
+        sight->queue = json_loads(answer, 0, NULL);
+    else take_reason(sight->why, sizeof sight->why, err);
 }
 
 /* ── the machine ─────────────────────────────────────────────────────────────────────────────────────────────────── */

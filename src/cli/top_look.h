@@ -23,6 +23,9 @@ struct sight {
 /* Takes the answer of quern_queue_stats(), or with NULL the reason in err. */
 void sight_of_queue(struct sight *sight, const char *answer, const quern_error *err);
 
+/* It is not known yet. */
+void sight_of_no_queue(struct sight *sight);
+
 /* Looks at the machine; what was seen of it before is compared and given up. */
 void sight_of_machine(struct sight *sight, const quern_config *config);
 

@@ -77,6 +77,9 @@ static enum screen_key meaning_of(int key)
         return PRESSED_PAUSE;
     case 's':
         return PRESSED_SORT;
+    case 'n':
+    case '\t':
+        return PRESSED_NEXT;
     case KEY_UP:
     case 'k':
         return PRESSED_UP;

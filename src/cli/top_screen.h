@@ -17,6 +17,7 @@ enum screen_key {
     PRESSED_QUIT,
     PRESSED_PAUSE,
     PRESSED_SORT,
+    PRESSED_NEXT,
     PRESSED_UP,
     PRESSED_DOWN,
     PRESSED_PAGE_UP,

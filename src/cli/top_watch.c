@@ -10,15 +10,15 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/thread.h"
-#include "config/config.h"
 
 struct watch {
-    quern_config *config;
+    struct served served;
     int64_t every_ms;
     int fd;
     pthread_mutex_t lock; /* guards what follows */
     int users;            /* main and the thread: the last one frees it */
-    bool has_news;
+    size_t wanted;        /* which of them is asked for */
+    bool has_news;        /* about that one */
     char *text;
     quern_error err;
 };
@@ -31,19 +31,27 @@ static void release(struct watch *watch)
     if (!is_last) return;
     if (watch->fd >= 0) close(watch->fd);
     pthread_mutex_destroy(&watch->lock);
-    quern_config_free(watch->config);
+    served_close(&watch->served);
     quern_free(watch->text);
     free(watch);
 }
 
-/* false: nobody wants it. */
-static bool put(struct watch *watch, char *text, const quern_error *err)
+static size_t read_wanted(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    size_t wanted = watch->wanted;
+    pthread_mutex_unlock(&watch->lock);
+    return wanted;
+}
+
+/* An answer about that queue. false: nobody wants any more. */
+static bool put(struct watch *watch, size_t which, char *text, const quern_error *err)
 {
     pthread_mutex_lock(&watch->lock);
     quern_free(watch->text);
     watch->text = text;
     if (!text) watch->err = *err;
-    watch->has_news = true;
+    watch->has_news = watch->wanted == which;
     bool is_wanted = watch->users > 1;
     pthread_mutex_unlock(&watch->lock);
     eventfd_write(watch->fd, 1);
@@ -53,36 +61,58 @@ static bool put(struct watch *watch, char *text, const quern_error *err)
 static void watch_run(void *given)
 {
     struct watch *watch = given;
-    int64_t sample_ms = 0; /* the first look is shown at once, without rates */
+    size_t before = SIZE_MAX;
     for (;;) {
         quern_error err;
-        char *text = quern_queue_stats(watch->config, sample_ms, &err);
-        sample_ms = watch->every_ms;
-        if (!put(watch, text, &err)) break;
-        if (!text) poll(NULL, 0, (int)watch->every_ms);
+        size_t which = read_wanted(watch);
+        int64_t sample_ms = which == before ? watch->every_ms : 0; /* the first look is shown at once, without rates */
+        char *text = quern_queue_stats(watch->served.at[which], sample_ms, &err);
+        bool has_failed = !text;
+        if (!put(watch, which, text, &err)) break;
+        if (has_failed) poll(NULL, 0, (int)watch->every_ms);
+        before = which;
     }
     release(watch);
 }
 
-struct watch *watch_start(const quern_config *config, int64_t every_ms, quern_error *err)
+struct watch *watch_start(const struct served *served, int64_t every_ms, quern_error *err)
 {
     pthread_t thread;
+    struct served taken = *served;
     struct watch *watch = calloc(1, sizeof *watch);
-    if (!watch) return err_set(err, QUERN_E_MEMORY, "no memory to watch the queue"), NULL;
+    if (!watch) {
+        err_set(err, QUERN_E_MEMORY, "no memory to watch the queue");
+        served_close(&taken);
+        return NULL;
+    }
+    watch->served = taken;
     pthread_mutex_init(&watch->lock, NULL);
     watch->users = 2;
     watch->every_ms = every_ms;
     watch->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    watch->config = config_copy(config);
-    bool is_started = watch->fd >= 0 && watch->config && !thread_start(&thread, ROLE_HOST, "quern-watch", watch_run, watch);
+    bool is_started = watch->fd >= 0 && !thread_start(&thread, ROLE_HOST, "quern-watch", watch_run, watch);
     if (is_started) {
         pthread_detach(thread);
         return watch;
     }
     watch->users = 1;
     release(watch);
-    err_set(err, QUERN_E_MEMORY, "no memory, descriptor or thread to watch the queue");
+    err_set(err, QUERN_E_MEMORY, "no descriptor or thread to watch the queue");
     return NULL;
+}
+
+/* Only main writes it. */
+const quern_config *watch_queue(const struct watch *watch)
+{
+    return watch->served.at[watch->wanted];
+}
+
+void watch_next(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->wanted = (watch->wanted + 1) % watch->served.count;
+    watch->has_news = false;
+    pthread_mutex_unlock(&watch->lock);
 }
 
 int watch_fd(const struct watch *watch)
@@ -98,7 +128,7 @@ bool watch_take(struct watch *watch, char **text, quern_error *err)
     eventfd_read(watch->fd, &count);
     if (has_news) *text = watch->text;
     if (has_news) *err = watch->err;
-    watch->text = NULL;
+    if (has_news) watch->text = NULL;
     watch->has_news = false;
     pthread_mutex_unlock(&watch->lock);
     return has_news;

@@ -34,10 +34,15 @@ static int64_t thread_cpu_ns(pid_t pid, int32_t thread)
     return (int64_t)(user + system) * (NS_PER_S / sysconf(_SC_CLK_TCK));
 }
 
-static bool add_job(json_t *jobs, pid_t pid, const struct board_row *row)
+static const char *stream_of(const struct journal_head *head, const struct board_row *row)
+{
+    return row->is.queue < head->source_count ? head->sources[row->is.queue].stream : NULL;
+}
+
+static bool add_job(json_t *jobs, pid_t pid, const struct journal_head *head, const struct board_row *row)
 {
     int64_t cpu_ns = thread_cpu_ns(pid, row->is.thread.number);
-    json_t *job = running_object(row, clock_now_ns(), cpu_ns);
+    json_t *job = running_object(row, stream_of(head, row), clock_now_ns(), cpu_ns);
     if (job && show_number_or_null(job, "thread_cpu_ms", cpu_ns / NS_PER_MS, cpu_ns >= 0)) return !json_array_append_new(jobs, job);
     json_decref(job);
     return false;
@@ -50,7 +55,7 @@ static json_t *process_object(pid_t pid, const struct journal *journal)
     json_t *jobs = json_array();
     bool is_whole = jobs != NULL;
     for (uint32_t i = 0; is_whole && i < head->count; i++)
-        if (journal_runs(&journal->records[i], &row)) is_whole = add_job(jobs, pid, &row);
+        if (journal_runs(&journal->records[i], &row)) is_whole = add_job(jobs, pid, head, &row);
     json_t *process = is_whole ? json_pack("{s:i, s:b}", "pid", (int)pid, "stopping", atomic_load(&head->state) != JOURNAL_RUNS) : NULL;
     if (process && show_bytes(process, "consumer", (quern_bytes){head->consumer, strnlen(head->consumer, sizeof head->consumer)}) &&
         !json_object_set(process, "jobs", jobs)) {

@@ -98,15 +98,22 @@ static bool put_queues(json_t *root, const struct stats *stats)
     return json_object_set_new(root, "queues", list) == 0;
 }
 
-/* Each by itself: jobs start and end meanwhile. */
-static bool put_running(json_t *root, struct slots *table)
+static const char *stream_of(const struct stats *stats, const struct board_row *row)
 {
+    return row->is.queue < stats->queue_count ? stats->queues[row->is.queue].stream : NULL;
+}
+
+/* Each by itself: jobs start and end meanwhile. */
+static bool put_running(json_t *root, const struct stats *stats)
+{
+    struct slots *table = stats->table;
     struct board_row row;
     json_t *list = json_array();
     bool is_whole = list && !json_object_set_new(root, "running_jobs", list);
     for (uint32_t i = 0; is_whole && i < slots_count(table); i++)
         if (slot_runs(slots_at(table, i), &row))
-            is_whole = !json_array_append_new(list, running_object(&row, clock_now_ns(), board_cpu_ns(&row.is.thread)));
+            is_whole = !json_array_append_new(list, running_object(&row, stream_of(stats, &row), clock_now_ns(),
+                                                                   board_cpu_ns(&row.is.thread)));
     return is_whole;
 }
 
@@ -127,7 +134,7 @@ char *stats_text(const struct stats *stats)
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
                     put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) && put_queues(root, stats) &&
-                    put_running(root, stats->table);
+                    put_running(root, stats);
     char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return text;

@@ -38,7 +38,8 @@ struct board_head {
     uint32_t retries;
     int16_t tenths; /* of a percent; BOARD_UNKNOWN */
     bool is_pending; /* its handler has returned: it will be finished by its ticket */
-    uint8_t event_len, id_len, note_len, unused[2];
+    uint8_t event_len, id_len, note_len;
+    uint16_t queue; /* which of its pool's */
 };
 
 /* Texts are cut at a whole character, and have no NUL behind them. As little as can be is written for a job: it may take a microsecond. */

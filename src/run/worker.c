@@ -150,6 +150,7 @@ static void chalk_up(const quern_job *job, const struct board_thread *thread, in
                               .thread = thread ? *thread : (struct board_thread){0},
                               .entry = job->message.entry,
                               .generation = slot_generation(job),
+                              .queue = (uint16_t)job_queue(job),
                               .retries = job->message.retries};
     if (job->board) board_start(job->board, &head, job->message.event, job->message.id);
 }

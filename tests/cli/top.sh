@@ -229,6 +229,32 @@ end 0
 .
 }
 
+of_several_queues_one_is_shown_at_a_time() {
+    redis_start
+    redis XGROUP CREATE urgent app.workers 0 MKSTREAM >/dev/null
+    redis XGROUP CREATE bulk app.workers 0 MKSTREAM >/dev/null
+    redis XADD bulk 1-0 id 1 event e data '{}' >/dev/null
+    echo '{"queues": [{"stream": "urgent"}, {"stream": "bulk"}]}' >two.json
+    on_screen -c two.json <<'.'
+see quern top  urgent  app.workers
+see waiting 0
+type n
+see quern top  bulk  app.workers
+see waiting 1
+type n
+see quern top  urgent
+see waiting 0
+type q
+end 0
+.
+    top 0 "$url" -c two.json --once --every 50
+    has out "quern top  urgent"
+    top 0 "$url" -c two.json --once --every 50 --stream bulk
+    has out "waiting 1"
+    run_quern 2 top --redis "$url" --once -c two.json --stream strange
+    has err strange
+}
+
 signals_give_the_terminal_back() {
     redis_start
     for number in 15 1 3; do printf '%s\n' 'see q quit' "signal $number" 'end 0' | on_screen; done
@@ -267,5 +293,6 @@ run_all \
     the_view_is_live_in_80_by_24_and_quits_on_q \
     what_is_seen_is_seen_anew \
     long_lists_are_scrolled \
+    of_several_queues_one_is_shown_at_a_time \
     signals_give_the_terminal_back \
     redis_out_of_reach_is_said_in_the_view_which_stays

@@ -134,6 +134,7 @@ static void looks_right(struct mill *mill)
 {
     json_t *job = only_one(mill);
     text_is(job, "event", "job");
+    text_is(job, "stream", "jobs");
     text_is(job, "note", "");
     assert_true(json_is_null(json_object_get(job, "percent")));
     assert_int_equal(json_string_length(json_object_get(job, "id")), 36);
