@@ -160,7 +160,8 @@ static quern_verdict burn_payload(quern_job *job, struct burn plan)
  * hide a key's letters, so such data is parsed. */
 static bool is_idle(quern_bytes data)
 {
-    static const char *const keys[] = {"\"us\"", "\"sleep_us\"", "\"fail_times\"", "\"dead\"", "\"crash\"", "\"echo\"", "\"note\"", "\\"};
+    static const char *const keys[] = {"\"us\"", "\"sleep_us\"", "\"fail_times\"", "\"dead\"",
+                                       "\"crash\"", "\"echo\"", "\"note\"", "\\"};
     if (data.len == 0) return true;
     if (data.at[0] != '{' || data.at[data.len - 1] != '}') return false;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

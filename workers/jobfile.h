@@ -24,7 +24,8 @@ struct jobfile {
 quern_verdict jobfile_open(quern_job *job, const json_t *data, struct jobfile *file);
 void jobfile_close(struct jobfile *file);
 
-/* Up to size bytes, 0 at the end; tells how far the job is. -1: cancelled, or it cannot be read; the job's error says which: return QUERN_RETRY. */
+/* Up to size bytes, 0 at the end; tells how far the job is. -1: cancelled, or it cannot be read; the job's error says which:
+ * return QUERN_RETRY. */
 ssize_t jobfile_read(quern_job *job, struct jobfile *file, void *buffer, size_t size);
 
 /* Records result (takes it; NULL: there was no memory to make it) as JSON and returns the job's verdict. */

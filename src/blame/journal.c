@@ -52,7 +52,8 @@ bool journal_is_orphan(const char *name)
 {
     int pid;
     unsigned long long ticks;
-    return read_name(name, &pid, &ticks) && started_ticks(pid) != ticks; /* of our own number, too: in a container every process has it */
+    /* of our own number, too: in a container every process has it */
+    return read_name(name, &pid, &ticks) && started_ticks(pid) != ticks;
 }
 
 pid_t journal_pid(const char *name)

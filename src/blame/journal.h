@@ -111,8 +111,8 @@ static inline void journal_end(struct journal *journal, uint32_t index)
 char *journal_path(const char *dir);
 /* Is the process that a file of this name belongs to gone, as far as its name tells? false also: it is no journal's name. */
 bool journal_is_orphan(const char *name);
-/* Which process a file of this name belongs to, if that one lives and is not the calling one; 0: none. Closing a file of our own would
- * give up the lock on it. */
+/* Which process a file of this name belongs to, if that one lives and is not the calling one; 0: none. Closing a file of our own
+ * would give up the lock on it. */
 pid_t journal_pid(const char *name);
 
 /* Maps a file for reading; waits for nothing. takes_lock: only if nobody holds it. Gives; NULL: it is not there, not whole, or held. */

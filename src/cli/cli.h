@@ -70,8 +70,8 @@ struct verb_options {
  * for and given. */
 int options_read(quern_config *config, const struct verb_options *options, int argc, char **argv, int *rest);
 
-/* Sets journal_dir, where it is not set, to the folder below the state folder in which this program keeps its journals. QUERN_OK, or err
- * says why there is none. */
+/* Sets journal_dir, where it is not set, to the folder below the state folder in which this program keeps its journals. QUERN_OK,
+ * or err says why there is none. */
 int journals_set(quern_config *config, quern_error *err) QUERN_MUST_USE;
 
 /* The server that config names: a URL is left as it is; none, or embedded:[folder], opens the private server (said in one line, unless is_quiet) and sets

@@ -20,9 +20,8 @@ static char *server_of(const char *url)
 {
     const char *name = strstr(url, "://"), *at = name ? strchr(name + 3, '@') : NULL;
     char *shown = NULL;
-    bool has_user = at && strncmp(url, "unix:", 5) != 0;
-    if (asprintf(&shown, "%.*s%s", has_user ? (int)(name + 3 - url) : 0, url, has_user ? strrchr(url, '@') + 1 : url) < 0) return NULL;
-    return shown;
+    if (!at || strncmp(url, "unix:", 5) == 0) return strdup(url);
+    return asprintf(&shown, "%.*s%s", (int)(name + 3 - url), url, strrchr(url, '@') + 1) < 0 ? NULL : shown;
 }
 
 /* Two looks, every_ms apart; Redis takes the same time between its own two. */

@@ -43,7 +43,8 @@ static bool add_job(const struct sight *before, struct sight *now, const json_t 
     const json_t *pid = json_object_get(process, "pid"), *used = json_object_get(job, "thread_cpu_ms");
     snprintf(thread, sizeof thread, "%lld:%lld", (long long)json_integer_value(pid),
              (long long)json_integer_value(json_object_get(job, "thread")));
-    return !json_object_set(job, "pid", (json_t *)pid) && !json_object_set(job, "consumer", json_object_get(process, "consumer")) &&
+    return !json_object_set(job, "pid", (json_t *)pid) &&
+           !json_object_set(job, "consumer", json_object_get(process, "consumer")) &&
            !json_object_set_new(job, "cpu_percent", cpu_percent(before, now, thread, used)) &&
            (!json_is_integer(used) || !json_object_set(now->used, thread, (json_t *)used)) && !json_array_append(now->jobs, job);
 }

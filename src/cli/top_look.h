@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* cli/top_look: what quern top has seen at one moment.
- * Idea       the queue is asked of Redis, this machine of its processes' journals (both are the library's): either may fail, and the
- *            other is shown all the same. What a thread uses is seen between two looks at the machine.
+ * Idea       the queue is asked of Redis, this machine of its processes' journals (both are the library's): either may fail, and
+ *            the other is shown all the same. What a thread uses is seen between two looks at the machine.
  * Threads    main; the queue's text may come from another. */
 #ifndef QUERN_CLI_TOP_LOOK_H
 #define QUERN_CLI_TOP_LOOK_H

@@ -132,8 +132,8 @@ char *page_header(const struct page *page, int line)
     case 2:
         return line_of(page->width, "delayed %s  scheduled %s  alone %s  dead %s  |  here: processes %zu  jobs %zu",
                        value_of(page, "delayed", CELL_NUMBER), value_of(page, "scheduled", CELL_NUMBER),
-                       value_of(page, "alone", CELL_NUMBER), value_of(page, "dead", CELL_NUMBER), json_array_size(sight->processes),
-                       json_array_size(sight->jobs));
+                       value_of(page, "alone", CELL_NUMBER), value_of(page, "dead", CELL_NUMBER),
+                       json_array_size(sight->processes), json_array_size(sight->jobs));
     default:
         return reason_line(page);
     }
@@ -141,8 +141,8 @@ char *page_header(const struct page *page, int line)
 
 char *page_footer(const struct page *page, size_t first, size_t shown, size_t count)
 {
-    return line_of(page->width, "q quit  p pause  s sort: %s  arrows, pages: scroll  %zu-%zu of %zu", page_order_name(page->order),
-                   count ? first + 1 : 0, first + shown, count);
+    return line_of(page->width, "q quit  p pause  s sort: %s  arrows, pages: scroll  %zu-%zu of %zu",
+                   page_order_name(page->order), count ? first + 1 : 0, first + shown, count);
 }
 
 /* ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -212,11 +212,16 @@ const char *page_order_name(enum page_order order)
     return names[order];
 }
 
+static double number_or_less(const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+    return json_is_number(value) ? json_number_value(value) : -1;
+}
+
 /* Larger ones first; what is not known last. */
 static int compare_numbers(const json_t *a, const json_t *b, const char *member)
 {
-    const json_t *one = json_object_get(a, member), *other = json_object_get(b, member);
-    double left = json_is_number(one) ? json_number_value(one) : -1, right = json_is_number(other) ? json_number_value(other) : -1;
+    double left = number_or_less(a, member), right = number_or_less(b, member);
     return (left < right) - (left > right);
 }
 

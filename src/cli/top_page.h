@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* cli/top_page: what quern top has seen, as lines of a given width.
- * Idea       every text goes through cli/print, which shows what would steer a terminal instead of sending it, and is then cut to its
- *            column, by what its characters take there. What the locale cannot show is a '?'.
+ * Idea       every text goes through cli/print, which shows what would steer a terminal instead of sending it, and is then cut to
+ *            its column, by what its characters take there. What the locale cannot show is a '?'.
  * Threads    main. */
 #ifndef QUERN_CLI_TOP_PAGE_H
 #define QUERN_CLI_TOP_PAGE_H

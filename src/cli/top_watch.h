@@ -14,7 +14,8 @@
 
 struct watch;
 
-/* Takes what served holds, also if it fails. Looks every_ms apart, the first time at once, at the first queue. Gives; NULL: see err. */
+/* Takes what served holds, also if it fails. Looks every_ms apart, the first time at once, at the first queue. Gives; NULL: see
+ * err. */
 struct watch *watch_start(const struct served *served, int64_t every_ms, quern_error *err);
 
 /* From now on the next queue, the first behind the last. Answers about another are not given any more. */
@@ -25,7 +26,8 @@ const quern_config *watch_queue(const struct watch *watch);
 /* Readable while an answer waits. */
 int watch_fd(const struct watch *watch);
 
-/* The newest answer of quern_queue_stats(), if there is one since the last call; *text NULL: err says why. Gives *text. Never waits. */
+/* The newest answer of quern_queue_stats(), if there is one since the last call; *text NULL: err says why. Gives *text. Never
+ * waits. */
 bool watch_take(struct watch *watch, char **text, quern_error *err);
 
 /* Frees it, now or when its thread comes back. NULL is allowed. */

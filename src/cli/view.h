@@ -20,8 +20,10 @@ struct view {
     char **words; /* behind the options */
     int count;
     bool (*is_well)(const char *text); /* does the answer say so? else the status is EXIT_FAILED; NULL: it says nothing of it */
-    const char *(*why_not)(const struct view *view); /* before any server is asked: why it cannot be done here; NULL: it can. Else NULL */
-    int (*run)(const struct view *view); /* for more than one question and answer: instead of the verb's own; returns the exit status */
+    /* Either may be NULL. Before any server is asked: why it cannot be done here, NULL: it can. For more than one question and
+     * answer, instead of the verb's own: returns the exit status. */
+    const char *(*why_not)(const struct view *view);
+    int (*run)(const struct view *view);
 };
 
 struct view_verb {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* inspect/machine: what runs in other processes of this machine.
- * Idea       each keeps a crash journal in a folder that it shares with the others, and its board is in there: it is read as it is, while
- *            they write. What their threads have used, the kernel says.
+ * Idea       each keeps a crash journal in a folder that it shares with the others, and its board is in there: it is read as it
+ *            is, while they write. What their threads have used, the kernel says.
  * Invariant  our own journal is left alone: to open and close it would give up our lock on it. */
 #include <dirent.h>
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "blame/journal.h"
@@ -43,9 +44,9 @@ static bool add_job(json_t *jobs, pid_t pid, const struct journal_head *head, co
 {
     int64_t cpu_ns = thread_cpu_ns(pid, row->is.thread.number);
     json_t *job = running_object(row, stream_of(head, row), clock_now_ns(), cpu_ns);
-    if (job && show_number_or_null(job, "thread_cpu_ms", cpu_ns / NS_PER_MS, cpu_ns >= 0)) return !json_array_append_new(jobs, job);
+    bool is_whole = job && show_number_or_null(job, "thread_cpu_ms", cpu_ns / NS_PER_MS, cpu_ns >= 0) && !json_array_append(jobs, job);
     json_decref(job);
-    return false;
+    return is_whole;
 }
 
 static json_t *process_object(pid_t pid, const struct journal *journal)
@@ -56,14 +57,12 @@ static json_t *process_object(pid_t pid, const struct journal *journal)
     bool is_whole = jobs != NULL;
     for (uint32_t i = 0; is_whole && i < head->count; i++)
         if (journal_runs(&journal->records[i], &row)) is_whole = add_job(jobs, pid, head, &row);
-    json_t *process = is_whole ? json_pack("{s:i, s:b}", "pid", (int)pid, "stopping", atomic_load(&head->state) != JOURNAL_RUNS) : NULL;
-    if (process && show_bytes(process, "consumer", (quern_bytes){head->consumer, strnlen(head->consumer, sizeof head->consumer)}) &&
-        !json_object_set(process, "jobs", jobs)) {
-        json_decref(jobs);
-        return process;
-    }
-    json_decref(process);
+    bool is_stopping = atomic_load(&head->state) != JOURNAL_RUNS;
+    json_t *process = is_whole ? json_pack("{s:i, s:b, s:O}", "pid", (int)pid, "stopping", is_stopping, "jobs", jobs) : NULL;
+    is_whole = process && show_bytes(process, "consumer", bytes_of(head->consumer));
     json_decref(jobs);
+    if (is_whole) return process;
+    json_decref(process);
     return NULL;
 }
 

@@ -133,8 +133,8 @@ char *stats_text(const struct stats *stats)
                                                         {"reply_bytes", stats->reply_bytes},
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
-                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) && put_queues(root, stats) &&
-                    put_running(root, stats);
+                    put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) &&
+                    put_queues(root, stats) && put_running(root, stats);
     char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);
     return text;

@@ -71,8 +71,8 @@ static void end(struct board_place *place)
     atomic_store_explicit(&place->turn, turn + 1, memory_order_release);
 }
 
-/* The place is still that job's, and what stands there of fixed size is in head. A child that a handler has forked shares a journal with
- * its parent: what is told there is told to nobody. */
+/* The place is still that job's, and what stands there of fixed size is in head. A child that a handler has forked shares a
+ * journal with its parent: what is told there is told to nobody. */
 static bool begin_for(struct board_place *place, uint32_t generation, struct board_head *head)
 {
     if (is_forked() || !try_begin(place)) return false;
@@ -168,7 +168,8 @@ bool board_read(const struct board_place *place, struct board_row *row)
         get(place, row, sizeof *row);
         if (atomic_load_explicit(&place->turn, memory_order_relaxed) != turn) continue;
         /* A file may hold anything. */
-        return row->is.generation && row->is.event_len <= BOARD_TEXT && row->is.id_len <= BOARD_TEXT && row->is.note_len <= BOARD_TEXT;
+        const struct board_head *head = &row->is;
+        return head->generation && head->event_len <= BOARD_TEXT && head->id_len <= BOARD_TEXT && head->note_len <= BOARD_TEXT;
     }
     return false;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /* job/board: what runs here, and how far it is, where others can read it.
- * Idea       a place for every slot, apart from the job: whoever runs a job chalks up a copy of what it is, for the message itself is
- *            gone when its owner is done with it. The places lie in memory or, where a crash journal is kept, in its records: then other
- *            processes read them, too.
- * Invariant  turn is odd while somebody writes, and changes with each writing. Who reads copies all words between two looks at it, and
- *            begins anew if they differ: what was read is what one writer left. Every word is written after turn has become odd, and
- *            read before turn is looked at again: hence release and acquire on each, which cost nothing on x86.
- * Threads    start: the worker that is about to run the job · part, hand: likewise, or who takes it over · tell: whoever has the job ·
- *            read: any, in any process. Readers change nothing, so no writer ever waits for one. Two writers can meet only where one
- *            is too late: who starts a job waits for it (a few stores), the others give way.
+ * Idea       a place for every slot, apart from the job: whoever runs a job chalks up a copy of what it is, for the message
+ *            itself is gone when its owner is done with it. The places lie in memory or, where a crash journal is kept, in its
+ *            records: then other processes read them, too.
+ * Invariant  turn is odd while somebody writes, and changes with each writing. Who reads copies all words between two looks at
+ *            it, and begins anew if they differ: what was read is what one writer left. Every word is written after turn has
+ *            become odd, and read before turn is looked at again: hence release and acquire on each, which cost nothing on x86.
+ * Threads    start: the worker that is about to run the job · part, hand: likewise, or who takes it over · tell: whoever has the
+ *            job · read: any, in any process. Readers change nothing, so no writer ever waits for one. Two writers can meet only
+ *            where one is too late: who starts a job waits for it (a few stores), the others give way.
  * Never      takes memory, holds data of a job. */
 #ifndef QUERN_JOB_BOARD_H
 #define QUERN_JOB_BOARD_H
@@ -42,7 +42,8 @@ struct board_head {
     uint16_t queue; /* which of its pool's */
 };
 
-/* Texts are cut at a whole character, and have no NUL behind them. As little as can be is written for a job: it may take a microsecond. */
+/* Texts are cut at a whole character, and have no NUL behind them. As little as can be is written for a job: it may take a
+ * microsecond. */
 struct board_row {
     struct board_head is;
     char name[2 * BOARD_TEXT]; /* the event and, right behind it, the id */

@@ -148,7 +148,8 @@ struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns);
  * their JSON may be.
  * Before there are threads. */
 void slots_set_owner(struct slots *slots, const char *consumer, const struct source *sources, int64_t depth_max);
-/* Where each of them is seen: the place of the first, and how far apart they are. Lent for as long as the table is open. Likewise. */
+/* Where each of them is seen: the place of the first, and how far apart they are. Lent for as long as the table is open.
+ * Likewise. */
 void slots_set_board(struct slots *slots, struct board_place *first, size_t stride);
 /* Every slot must be free. */
 void slots_close(struct slots *slots);

@@ -132,8 +132,8 @@ static void set_deadline(struct worker *worker, quern_job *job, int64_t now_ns)
     atomic_store_explicit(&job->overdue_ns, clock_deadline_ns(deadline_ns, job->policy.timeout_grace_ms), memory_order_release);
 }
 
-/* What the thread had used when a job started is a system call to know: of jobs that take less than a millisecond, some are charged with
- * what has run in that millisecond before them. */
+/* What the thread had used when a job started is a system call to know: of jobs that take less than a millisecond, some are
+ * charged with what has run in that millisecond before them. */
 static const struct board_thread *thread_at(struct worker *worker, int64_t now_ns)
 {
     static const int64_t exact_ns = NS_PER_MS;

@@ -40,7 +40,7 @@ static char *left_behind(void)
         struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
         if (!journal) _exit(1);
         journal_start(journal, 1, 0, (struct entry_id){10, 1}, 1);
-        board_start(&journal->records[7].board, &(struct board_head){.generation = 3, .started_ns = 5}, (quern_bytes){"sum", 3}, (quern_bytes){"id-7", 4});
+        board_start(&journal->records[7].board, &(struct board_head){.generation = 3}, bytes_of("sum"), bytes_of("id-7"));
         journal_start(journal, 7, 1, (struct entry_id){11, 2}, 4);
         journal_start(journal, 2, 0, (struct entry_id){12, 3}, 1);
         journal_end(journal, 2);
@@ -122,7 +122,7 @@ static void others_look_on_while_a_job_runs(void **state)
     assert_non_null(journal);
     assert_int_equal(journal_pid(strrchr(journal->path, '/') + 1), 0); /* ours is not for us to open again */
     assert_int_equal(seen_elsewhere(journal->path, 3, ""), 0);
-    board_start(&journal->records[3].board, &(struct board_head){.generation = 1}, (quern_bytes){"sum", 3}, (quern_bytes){"a", 1});
+    board_start(&journal->records[3].board, &(struct board_head){.generation = 1}, bytes_of("sum"), bytes_of("a"));
     assert_int_equal(seen_elsewhere(journal->path, 3, ""), 0);
     journal_start(journal, 3, 0, (struct entry_id){10, 1}, 1);
     assert_int_equal(seen_elsewhere(journal->path, 3, ""), 1);
@@ -143,7 +143,7 @@ static void what_is_not_whole_is_not_shown(void **state)
     struct board_row row;
     struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
     struct board_place *board = &journal->records[0].board;
-    board_start(board, &(struct board_head){.generation = 1}, (quern_bytes){"sum", 3}, (quern_bytes){"a", 1});
+    board_start(board, &(struct board_head){.generation = 1}, bytes_of("sum"), bytes_of("a"));
     journal_start(journal, 0, 0, (struct entry_id){10, 1}, 1);
     assert_true(journal_runs(&journal->records[0], &row));
     atomic_fetch_add(&board->turn, 1);

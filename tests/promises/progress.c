@@ -179,7 +179,8 @@ static void percent_is_kept_within_its_bounds(void **state)
     struct mill *mill = telling(*state, NULL);
     static const struct {
         double told, seen;
-    } rows[] = {{0, 0}, {100, 100}, {100.1, 100}, {INFINITY, 100}, {1e300, 100}, {-0.1, -1}, {NAN, -1}, {-INFINITY, -1}, {0.04, 0}};
+    } rows[] = {{0, 0}, {100, 100}, {100.1, 100}, {INFINITY, 100}, {1e300, 100}, {-0.1, -1}, {NAN, -1},
+                {-INFINITY, -1}, {0.04, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tell(rows[i].told, NULL);
         if (!percent_is(mill, rows[i].seen)) fail_msg("%f is not seen as %f", rows[i].told, rows[i].seen);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* tests/support/screen: a terminal for a program, and somebody who looks at it and types.
- * Idea       a pseudo terminal of 24 lines and 80 columns, and as much of an xterm behind it as ncurses asks for: what the program has
- *            written is a screen here, not a stream. What is to be seen and typed comes as lines on standard input:
+ * Idea       a pseudo terminal of 24 lines and 80 columns, and as much of an xterm behind it as ncurses asks for: what the
+ *            program has written is a screen here, not a stream. What is to be seen and typed comes as lines on standard input:
  *                see TEXT        waits until the screen shows it             lack TEXT   until it does not
  *                type KEYS       \r, \e and \xHH are as in C                 size H W    another size
  *                signal NUMBER                                               show        prints the screen
@@ -268,7 +268,8 @@ static void wait_end(int wanted)
     listen_to(0);
     snprintf(text, sizeof text, "%d", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
     if (atoi(text) != wanted) fail("it ended with ", text);
-    if (tcgetattr(slave, &after) || after.c_lflag != before.c_lflag || after.c_iflag != before.c_iflag || after.c_oflag != before.c_oflag)
+    bool is_read = tcgetattr(slave, &after) == 0;
+    if (!is_read || after.c_lflag != before.c_lflag || after.c_iflag != before.c_iflag || after.c_oflag != before.c_oflag)
         fail("the terminal's modes are not what they were", "");
     if (screen.is_alternate || screen.is_hidden) fail("the screen or the cursor was not given back", "");
 }
