@@ -286,12 +286,23 @@ QUERN_PUBLIC void quern_job_retry_after(quern_job *job, int64_t ms);
 /* What it produced, for the completed log. Copied; the last call counts. QUERN_E_FULL: over 64 KiB, nothing was kept. */
 QUERN_PUBLIC int quern_job_result(quern_job *job, const void *bytes, size_t len);
 
+/* How far it is, for those who look on: quern_pool_stats() and, where a journal is kept, other processes (quern top). percent: 0
+ * to 100 (more counts as 100); negative or NaN: not known, as before the first call. note: a few words, NULL: the last ones stay.
+ * The first 60 bytes are kept, whole characters; control characters and what is no UTF-8 become '?'. About a tenth of a
+ * microsecond: no system call, no memory, and no reader holds it up. Also for a job that was pulled, until it is finished; of one
+ * that is QUERN_PENDING quern_pool_progress() tells. In a child that a handler has forked nothing happens. */
+QUERN_PUBLIC void quern_job_progress(quern_job *job, double percent, const char *note);
+
 /* A name for the job by which any thread can finish it after the handler has returned QUERN_PENDING. */
 QUERN_PUBLIC uint64_t quern_job_ticket(quern_job *job);
 
 /* Finishes a pending job. Once, from any thread, also before its handler has returned. verdict: not QUERN_PENDING.
  * error (may be NULL) is copied. QUERN_E_GONE: it was finished before, or the ticket names no job of this pool. */
 QUERN_PUBLIC int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, const char *error);
+
+/* quern_job_progress() by ticket, from any thread, also before the handler has returned. Of two calls at the same moment one may
+ * be lost. QUERN_E_GONE: it was finished, or its time is over, or the ticket names no job of this pool. */
+QUERN_PUBLIC int quern_pool_progress(quern_pool *pool, uint64_t ticket, double percent, const char *note);
 
 /* For hosts with threads of their own. A handler whose run is quern_pulled (it is never called) makes the jobs of its event wait for
  * quern_pull(): as many as the pool has threads are held at most, one by each, and the rest stays for other processes. */
@@ -429,10 +440,9 @@ QUERN_PUBLIC void quern_waiter_close(quern_waiter *waiter);
  * more, Redis cannot tell, or there is no group), waiting_at_least; running (processes hold them); delayed (retries that wait for
  * their time), next_due_ms (null: none); scheduled (jobs of the stream that were published for later); alone (jobs that may have ended a process: each runs with nothing else beside it); dead,
  * completed, length (entries of those streams); done_per_s (settled jobs, whatever became of them, between two looks that are
- * sample_ms apart; null: one look, or Redis has lost count); oldest_waiting_ms,
- * oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of {consumer, held, idle_ms}; paused: events
- * that quern_queue_pause() has paused ("*": all).
- * sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
+ * sample_ms apart; null: one look, or Redis has lost count), published_per_s (entries that came into the stream meanwhile;
+ * likewise); oldest_waiting_ms, oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of
+ * {consumer, held, idle_ms}; paused: events that quern_queue_pause() has paused ("*": all). sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
 QUERN_PUBLIC char *quern_queue_stats(const quern_config *config, int64_t sample_ms, quern_error *error) QUERN_MUST_USE;
 
 /* A list of the jobs that processes hold, oldest entries first, at most max: {entry, stream (the key it lies in), consumer, idle_ms
@@ -476,6 +486,12 @@ QUERN_PUBLIC char *quern_queue_doctor(const quern_config *config, quern_error *e
  * maxmemory_bytes (0: no bound), each null where it is not told; clock_ahead_ms (its clock before this machine's), round_trip_us (the
  * median of up to 200 short questions, half a second at most). */
 QUERN_PUBLIC char *quern_server_facts(const quern_config *config, quern_error *error);
+
+/* What runs on this machine, whatever queue it is of, as the crash journals in journal_dir say: those of other processes of the
+ * same user that live (of the calling one quern_pool_stats() knows). Asks no Redis, never waits. A list of {pid, consumer,
+ * stopping, jobs: a list of running_jobs as in quern_pool_stats(), each also with thread_cpu_ms (all that its thread has used;
+ * null: not known)}. A folder that is not there holds none. QUERN_E_CONFIG: journal_dir is not set, or cannot be read. */
+QUERN_PUBLIC char *quern_machine_jobs(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* ── Repairing a queue ─────────────────────────────────────────────────────────────────────────────────────────────
  * What an operator does, from outside, while pools work: never to a job that runs (is pending). As above: the same keys, a

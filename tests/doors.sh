@@ -15,7 +15,7 @@ readonly EDGES='
 base:
 config:    base
 wire:      base
-job:       base wire config
+job:       base wire config run/forked.h
 queue:     base job
 run:       base job queue config blame tell
 keep:      base wire job tell
@@ -25,7 +25,7 @@ upkeep:    base wire job queue keep config blame intake/admit.h tell
 blame:     base wire job config
 publish:   base wire job config
 tell:      base
-inspect:   base wire job config
+inspect:   base wire job config blame/journal.h
 repair:    base wire job config inspect
 embed:     base
 supervise: base wire job config blame
@@ -38,6 +38,7 @@ pool:      base config wire job queue run keep intake settle upkeep blame publis
 readonly HIREDIS='src/wire/*'
 readonly URCU='src/queue/* src/run/*'
 readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/repair/* src/cli/*'
+readonly NCURSES='src/cli/top_screen*'
 # may end the process, take signals, write to its outputs: the program; the hook that a host asks for; the end of a child that a
 # handler has forked; the signals of quern_run(), which is there for that
 readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/forked* src/pool/signals*'
@@ -45,6 +46,7 @@ readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/
 readonly THIRD_PARTY_HIREDIS='hiredis/|redisReply|redisReader|redisContext|redisFormat'
 readonly THIRD_PARTY_URCU='<urcu|cds_[a-z]'
 readonly THIRD_PARTY_JANSSON='<jansson\.h>|json_[a-su-z]|json_t[a-z]' # struct json_t may be named, not looked into
+readonly THIRD_PARTY_NCURSES='<(n?curses|term)\.h>|stdscr|setupterm'
 readonly CALLS='(abort|exit|_exit|_Exit|quick_exit|signal|sigaction|printf|vprintf|puts|putchar|perror) *\(|stdout|stderr'
 readonly SUPPRESSIONS='called_from_lib:liburcu-cds.so called_from_lib:liburcu-common.so called_from_lib:liburcu-memb.so'
 
@@ -191,6 +193,7 @@ check() {
     check_guests
     check_word hiredis "$THIRD_PARTY_HIREDIS" "$HIREDIS"
     check_word liburcu "$THIRD_PARTY_URCU" "$URCU"
+    check_word ncurses "$THIRD_PARTY_NCURSES" "$NCURSES"
     check_word jansson "$THIRD_PARTY_JANSSON" "$JANSSON"
     check_word "ending the process, signals and output" "$CALLS" "$PROCESS"
     check_marks
@@ -240,6 +243,8 @@ self_test() {
     planted src/keep/planted.c '#include <urcu/uatomic.h>'
     planted src/keep/planted.h 'struct cds_wfcq_node;'
     planted src/settle/planted.c '#include <jansson.h>'
+    planted src/cli/planted.c '#include <curses.h>'
+    planted src/inspect/planted.c '#include "blame/blame.h"'
     planted src/settle/planted.c 'static void f(void) { json_decref(0); }'
     planted src/run/planted.c 'static void f(void) { /* a */ abort(); }'
     planted src/run/planted.c 'static void f(void) { if (1) exit(1); }'

@@ -7,7 +7,8 @@
  *              crash       "segv", "abort" or "exit": takes the process with it; else
  *              dead        true: is dead; else
  *              fail_times  fails its first n tries; else
- *              echo        a text recorded as its result, and is done.
+ *              echo        a text recorded as its result, and is done; meanwhile
+ *              note        is what it tells of itself, and how much of its time is over.
  * Invariant  a payload without our keys costs no JSON parsing, and 0 µs no look at a clock: such a job measures quern, not burn. */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@
 struct burn {
     int64_t us, sleep_us, fail_times;
     bool dead;
-    const char *crash, *echo; /* lent by the payload or the options; NULL: none */
+    const char *crash, *echo, *note; /* lent by the payload or the options; NULL: none */
 };
 
 struct burn_user {
@@ -50,6 +51,7 @@ static int burn_read(const json_t *from, struct burn *plan, quern_error *error)
     if (code == QUERN_OK) code = options_flag(from, "dead", &plan->dead, error);
     if (code == QUERN_OK) code = crash_read(from, &plan->crash, error);
     if (code == QUERN_OK) code = options_text(from, "echo", &plan->echo, error);
+    if (code == QUERN_OK) code = options_text(from, "note", &plan->note, error);
     return code;
 }
 
@@ -70,13 +72,20 @@ static void burn_a_little(void)
     }
 }
 
-/* False: cancelled on the way; asked about each millisecond. */
-static bool burn_cpu(const quern_job *job, int64_t us)
+static void burn_tell(quern_job *job, const struct burn *plan, int64_t over_ns)
 {
+    quern_job_progress(job, 100.0 * (double)over_ns / (double)(NS_PER_US * (plan->us + plan->sleep_us)), NULL);
+}
+
+/* False: cancelled on the way; asked about each millisecond. */
+static bool burn_cpu(quern_job *job, const struct burn *plan)
+{
+    int64_t us = plan->us;
     int64_t now = now_ns(CLOCK_THREAD_CPUTIME_ID), end = now + us * NS_PER_US, ask = now + NS_PER_MS;
     for (; now < end; now = now_ns(CLOCK_THREAD_CPUTIME_ID)) {
         if (now >= ask) {
             if (quern_job_cancelled(job)) return false;
+            burn_tell(job, plan, us * NS_PER_US - (end - now));
             ask = now + NS_PER_MS;
         }
         burn_a_little();
@@ -85,11 +94,12 @@ static bool burn_cpu(const quern_job *job, int64_t us)
 }
 
 /* False: cancelled on the way; asked each ten milliseconds. */
-static bool burn_sleep(const quern_job *job, int64_t us)
+static bool burn_sleep(quern_job *job, const struct burn *plan)
 {
-    int64_t now = now_ns(CLOCK_MONOTONIC), end = now + us * NS_PER_US;
+    int64_t now = now_ns(CLOCK_MONOTONIC), end = now + plan->sleep_us * NS_PER_US;
     for (; now < end; now = now_ns(CLOCK_MONOTONIC)) {
         if (quern_job_cancelled(job)) return false;
+        burn_tell(job, plan, (plan->us + plan->sleep_us) * NS_PER_US - (end - now));
         int64_t until = end - now > 10 * NS_PER_MS ? now + 10 * NS_PER_MS : end;
         struct timespec at = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
@@ -126,7 +136,8 @@ static quern_verdict burn_end(quern_job *job, const struct burn *plan)
 
 static quern_verdict burn_do(quern_job *job, const struct burn *plan)
 {
-    if ((plan->us == 0 || burn_cpu(job, plan->us)) && (plan->sleep_us == 0 || burn_sleep(job, plan->sleep_us)))
+    if (plan->note) quern_job_progress(job, -1, plan->note);
+    if ((plan->us == 0 || burn_cpu(job, plan)) && (plan->sleep_us == 0 || burn_sleep(job, plan)))
         return burn_end(job, plan);
     quern_job_error(job, "cancelled");
     return QUERN_RETRY;
@@ -149,7 +160,8 @@ static quern_verdict burn_payload(quern_job *job, struct burn plan)
  * hide a key's letters, so such data is parsed. */
 static bool is_idle(quern_bytes data)
 {
-    static const char *const keys[] = {"\"us\"", "\"sleep_us\"", "\"fail_times\"", "\"dead\"", "\"crash\"", "\"echo\"", "\\"};
+    static const char *const keys[] = {"\"us\"", "\"sleep_us\"", "\"fail_times\"", "\"dead\"",
+                                       "\"crash\"", "\"echo\"", "\"note\"", "\\"};
     if (data.len == 0) return true;
     if (data.at[0] != '{' || data.at[data.len - 1] != '}') return false;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -176,7 +188,7 @@ static void burn_close(quern_handler *handler)
 
 static int burn_open(const char *options_json, quern_handler *handler, quern_error *error)
 {
-    static const char *const known[] = {"us", "sleep_us", "fail_times", "dead", "crash", "echo", NULL};
+    static const char *const known[] = {"us", "sleep_us", "fail_times", "dead", "crash", "echo", "note", NULL};
     struct burn_user *burn = calloc(1, sizeof *burn);
     if (!burn) return options_no_memory(error);
     handler->run = burn_run;

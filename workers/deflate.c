@@ -69,7 +69,7 @@ static bool deflate_chunk(struct deflater *deflater, size_t len, struct deflated
     return true;
 }
 
-static bool deflate_file(quern_job *job, struct deflater *deflater, const struct jobfile *file, struct deflated *seen)
+static bool deflate_file(quern_job *job, struct deflater *deflater, struct jobfile *file, struct deflated *seen)
 {
     deflateReset(&deflater->stream);
     bool is_hashed = EVP_DigestInit_ex(deflater->sha256, EVP_sha256(), NULL);

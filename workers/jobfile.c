@@ -80,7 +80,10 @@ quern_verdict jobfile_open(quern_job *job, const json_t *data, struct jobfile *f
         return is_passing(code) ? QUERN_RETRY : QUERN_DEAD;
     }
     struct stat found;
-    if (fstat(file->fd, &found) == 0 && S_ISREG(found.st_mode)) return 0;
+    bool is_regular = fstat(file->fd, &found) == 0 && S_ISREG(found.st_mode);
+    file->bytes = is_regular ? found.st_size : 0;
+    file->read = 0;
+    if (is_regular) return 0;
     quern_job_error(job, "%s %s: not a regular file", file->key, file->name);
     jobfile_close(file);
     return QUERN_DEAD;
@@ -92,7 +95,7 @@ void jobfile_close(struct jobfile *file)
     file->fd = -1;
 }
 
-ssize_t jobfile_read(quern_job *job, const struct jobfile *file, void *buffer, size_t size)
+ssize_t jobfile_read(quern_job *job, struct jobfile *file, void *buffer, size_t size)
 {
     ssize_t got;
     do {
@@ -103,6 +106,8 @@ ssize_t jobfile_read(quern_job *job, const struct jobfile *file, void *buffer, s
         got = read(file->fd, buffer, size);
     } while (got < 0 && errno == EINTR);
     if (got < 0) quern_job_error(job, "%s %s: %s", file->key, file->name, strerror(errno));
+    if (got > 0) file->read += got;
+    if (got > 0 && file->bytes) quern_job_progress(job, 100.0 * (double)file->read / (double)file->bytes, NULL);
     return got;
 }
 

@@ -16,6 +16,7 @@
 struct jobfile {
     int fd;
     const char *key, *name; /* as the job gave it: "path" or "path_bytes"; lent by the job */
+    int64_t bytes, read;    /* as large as it was when it was opened; of these, read by now */
 };
 
 /* Opens the file named by data, the job's JSON. 0: open. Else the verdict to return, its reason is the job's error:
@@ -23,8 +24,9 @@ struct jobfile {
 quern_verdict jobfile_open(quern_job *job, const json_t *data, struct jobfile *file);
 void jobfile_close(struct jobfile *file);
 
-/* Up to size bytes, 0 at the end. -1: cancelled, or it cannot be read; the job's error says which: return QUERN_RETRY. */
-ssize_t jobfile_read(quern_job *job, const struct jobfile *file, void *buffer, size_t size);
+/* Up to size bytes, 0 at the end; tells how far the job is. -1: cancelled, or it cannot be read; the job's error says which:
+ * return QUERN_RETRY. */
+ssize_t jobfile_read(quern_job *job, struct jobfile *file, void *buffer, size_t size);
 
 /* Records result (takes it; NULL: there was no memory to make it) as JSON and returns the job's verdict. */
 quern_verdict jobfile_record(quern_job *job, json_t *result);

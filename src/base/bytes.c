@@ -58,6 +58,19 @@ bool bytes_is_utf8(quern_bytes text)
     return true;
 }
 
+bool bytes_is_steering(uint32_t character)
+{
+    return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x200e || character == 0x200f ||
+           (character >= 0x2028 && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069) || character == 0xfeff;
+}
+
+size_t bytes_cut(quern_bytes text, size_t max)
+{
+    size_t len = text.len < max ? text.len : max;
+    while (len && len < text.len && (text.at[len] & 0xc0) == 0x80) len--;
+    return len;
+}
+
 char *bytes_copy(quern_bytes text)
 {
     char *copy = malloc(text.len + 1);

@@ -36,6 +36,12 @@ size_t bytes_character(quern_bytes text, uint32_t *character);
 /* Is it well-formed UTF-8? */
 bool bytes_is_utf8(quern_bytes text);
 
+/* Does it steer a terminal, or turn the direction of what follows? */
+bool bytes_is_steering(uint32_t character);
+
+/* How much of text fits max bytes, up to a whole character. */
+size_t bytes_cut(quern_bytes text, size_t max);
+
 /* malloc'd: two hexadecimal digits per byte, lower case; NULL: no memory. Gives. */
 char *bytes_hex(quern_bytes bytes);
 

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/uuid.h"
 
-enum { VERSION = 2, COUNT_MAX = 1 << 20 };
+enum { VERSION = 3, COUNT_MAX = 1 << 20 };
 static const char magic[8] = "quernjl";
 
 /* ── whose it is ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -42,12 +42,25 @@ char *journal_path(const char *dir)
     return asprintf(&path, "%s/%d-%llu-%s.journal", dir, (int)getpid(), started_ticks(getpid()), id) < 0 ? NULL : path;
 }
 
+static bool read_name(const char *name, int *pid, unsigned long long *ticks)
+{
+    int end = 0;
+    return sscanf(name, "%d-%llu-%*8[0-9a-f].journal%n", pid, ticks, &end) == 2 && end > 0 && !name[end];
+}
+
 bool journal_is_orphan(const char *name)
 {
-    int pid, end = 0;
+    int pid;
     unsigned long long ticks;
-    bool is_ours = sscanf(name, "%d-%llu-%*8[0-9a-f].journal%n", &pid, &ticks, &end) == 2 && end > 0 && !name[end];
-    return is_ours && started_ticks(pid) != ticks; /* of our own number, too: in a container every process has it */
+    /* of our own number, too: in a container every process has it */
+    return read_name(name, &pid, &ticks) && started_ticks(pid) != ticks;
+}
+
+pid_t journal_pid(const char *name)
+{
+    int pid;
+    unsigned long long ticks;
+    return read_name(name, &pid, &ticks) && pid != getpid() && started_ticks(pid) == ticks ? pid : 0;
 }
 
 /* Ends with the process, whatever its children do; a second one of ours would be granted, so nobody opens it twice. */
@@ -193,6 +206,13 @@ static bool is_whole(const struct journal *journal)
     return memcmp(head->magic, magic, sizeof magic) == 0 && head->version == VERSION && head->count <= COUNT_MAX &&
            journal->bytes >= trace_at(head->count) + JOURNAL_TRACE && is_text(head->redis, JOURNAL_WORD) &&
            is_text(head->consumer, JOURNAL_WORD) && has_sources(head);
+}
+
+/* The state behind the board, too: a job that has ended in between is not shown. */
+bool journal_runs(const struct record *record, struct board_row *row)
+{
+    return atomic_load_explicit(&record->state, memory_order_acquire) != RECORD_EMPTY && board_read(&record->board, row) &&
+           atomic_load_explicit(&record->state, memory_order_acquire) != RECORD_EMPTY;
 }
 
 struct journal *journal_read(const char *path, bool takes_lock)

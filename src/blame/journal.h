@@ -5,6 +5,7 @@
  *            after: a few plain stores, no system call. Whoever finds the file when the process is gone knows what ran in it.
  * Invariant  a process that lives holds a lock on its file, which a fork does not inherit; and its name says which process it is, for
  *            a handler may close our descriptors, and the lock with them.
+ *            While it lives, others of the same user may look on (journal_runs).
  * Threads    start, end: the worker that runs the job, or whoever finishes it · name: a signal handler, on any thread ·
  *            the rest: owner.
  * Never      holds a payload, or anything that is secret. */
@@ -16,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "job/board.h"
 #include "job/source.h"
 #include "quern.h"
 #include "wire/entry.h"
@@ -31,6 +33,7 @@ struct record {
     uint32_t origin, deliveries;
     int32_t signal; /* of a named one; negative: it called exit(-signal - 1) */
     struct entry_id entry;
+    struct board_place board __attribute__((aligned(64))); /* for those who look on while it runs */
 } __attribute__((aligned(64)));
 
 enum journal_state {
@@ -108,11 +111,16 @@ static inline void journal_end(struct journal *journal, uint32_t index)
 char *journal_path(const char *dir);
 /* Is the process that a file of this name belongs to gone, as far as its name tells? false also: it is no journal's name. */
 bool journal_is_orphan(const char *name);
+/* Which process a file of this name belongs to, if that one lives and is not the calling one; 0: none. Closing a file of our own
+ * would give up the lock on it. */
+pid_t journal_pid(const char *name);
 
 /* Maps a file for reading; waits for nothing. takes_lock: only if nobody holds it. Gives; NULL: it is not there, not whole, or held. */
 struct journal *journal_read(const char *path, bool takes_lock);
 /* Was it begun in this boot of the machine? What a file held when that went down need not be what was last written. */
 bool journal_is_of_this_boot(const struct journal *journal);
+/* What runs in a record of a process that lives; false: nothing. */
+bool journal_runs(const struct record *record, struct board_row *row);
 /* Only unmaps. */
 void journal_drop(struct journal *journal);
 

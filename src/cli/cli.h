@@ -21,6 +21,7 @@ int run_supervised(int argc, char **argv); /* as a child of a supervising parent
 int verb_publish(int argc, char **argv);
 int verb_stats(int argc, char **argv);
 int verb_pending(int argc, char **argv);
+int verb_top(int argc, char **argv);
 int verb_dead(int argc, char **argv);
 int verb_peek(int argc, char **argv);
 int verb_replay(int argc, char **argv);
@@ -70,6 +71,10 @@ struct verb_options {
  * that is no option. QUERN_OK; QUERN_E_CONFIG: everything that was wrong has been said (EXIT_USAGE); QUERN_E_GONE: help was asked
  * for and given. */
 int options_read(quern_config *config, const struct verb_options *options, int argc, char **argv, int *rest);
+
+/* Sets journal_dir, where it is not set, to the folder below the state folder in which this program keeps its journals. QUERN_OK,
+ * or err says why there is none. */
+int journals_set(quern_config *config, quern_error *err) QUERN_MUST_USE;
 
 /* The server that config names: a URL is left as it is; none, or embedded:[folder], opens the private server (said in one line, unless is_quiet) and sets
  * redis to its socket. QUERN_OK, or the reason has been said. */

@@ -55,6 +55,14 @@ static const struct verb table[] = {
      "IDLE: since it was handed out or its lease renewed; over lease_ms nobody looks after it any more. TRIES: how often\n"
      "Redis handed it out. AGE: since it was published. --limit: how many are shown at most (default 100).\n\n"
      "  quern pending --limit 20\n"},
+    {"top", "[--KEY VALUE ...] [--every MS] [--once] [--json]", "watch the queue, and what runs on this machine", verb_top,
+     "The queue's numbers, as quern stats has them, and the jobs of all processes of yours on this machine that keep a crash\n"
+     "journal (quern run does): how long they have run, what their threads use, how far they say they are. Anew each --every\n"
+     "milliseconds (default 1000). Keys: q quit, p pause, s sort, arrows and pages scroll; n the next queue, where there are\n"
+     "several (of \"queues\" the first is shown first, or the one that --stream names).\n\n"
+     "--once: as text, once, of two looks so far apart; --json: likewise, as JSON. Both exit with 1 if Redis does not answer.\n\n"
+     "  quern top --redis redis://10.0.0.5 --every 500\n"
+     "  quern top --json\n"},
     {"dead", "list | show ID [--KEY VALUE ...] [--limit N] [--json]", "list the dead letters, newest first, or show one whole",
      verb_dead,
      "The dead letters of all groups of the stream (dead_letter_stream). ID: where the letter lies in there, such as\n"

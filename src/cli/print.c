@@ -12,13 +12,6 @@
 
 /* ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Does it steer a terminal, or turn the direction of what follows? */
-static bool is_steering(uint32_t character)
-{
-    return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x200e || character == 0x200f ||
-           (character >= 0x2028 && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069) || character == 0xfeff;
-}
-
 static void put_escaped(FILE *to, quern_bytes text, bool keeps_lines)
 {
     uint32_t character;
@@ -28,7 +21,7 @@ static void put_escaped(FILE *to, quern_bytes text, bool keeps_lines)
         if (!n) {
             n = 1;
             fprintf(to, "\\x%02x", (unsigned char)*rest.at);
-        } else if (!is_steering(character) || (keeps_lines && character == '\n')) {
+        } else if (!bytes_is_steering(character) || (keeps_lines && character == '\n')) {
             fwrite(rest.at, 1, n, to);
         } else if (character == '\n' || character == '\t' || character == '\r') {
             fputs(character == '\n' ? "\\n" : character == '\t' ? "\\t" : "\\r", to);
@@ -58,8 +51,7 @@ static void put_ms(FILE *to, int64_t ms)
 static void put_cut(FILE *to, quern_bytes text)
 {
     enum { CUT = 60 };
-    size_t len = text.len < CUT ? text.len : CUT;
-    while (len && len < text.len && (text.at[len] & 0xc0) == 0x80) len--;
+    size_t len = bytes_cut(text, CUT);
     put_escaped(to, (quern_bytes){text.at, len}, false);
     if (len < text.len) fputs("\xe2\x80\xa6", to);
 }

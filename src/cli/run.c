@@ -16,12 +16,9 @@
 #include "cli/guests.h"
 #include "config/config.h"
 #include "embed/embed.h"
-#include "embed/place.h"
 #include "pool/leave.h"
 #include "supervise/child.h"
 #include "supervise/supervise.h"
-
-#define JOURNALS "/journals" /* below the state folder */
 
 enum { LOOK_MS = 1000, BROKEN_LOOK_MS = 10 };
 enum { ECHO_MS = 100, TRY_AGAIN_MS = 1000, BEYOND_DRAIN_MS = 500 };
@@ -137,16 +134,7 @@ static void add_ours(const struct run *run, quern_config *config)
     config->lanes = run->is_alone ? LANES_ALONE : run->is_child ? LANES_SHARED : LANES_ALL;
     config->alone_waits = tell_alone;
     if (run->is_alone) config->threads = 1;
-    if (config->journal_dir) return;
-    struct place place;
-    char path[sizeof place.dir + sizeof JOURNALS];
-    if (place_open(&place, config->state_dir, &err)) {
-        say("no crash journal: %s", err.text);
-        return;
-    }
-    snprintf(path, sizeof path, "%s" JOURNALS, place.dir);
-    place_close(&place);
-    if (quern_config_set(config, "journal_dir", path, &err)) say("%s", err.text);
+    if (journals_set(config, &err)) say("no crash journal: %s", err.text);
 }
 
 /* What named the private server, or no server, means the one that it meant at the start. */

@@ -17,6 +17,7 @@ static const struct column queue[] = {
     {"next is due in", "next_due_ms", CELL_MS},
     {"to run alone", "alone", CELL_NUMBER},
     {"dead", "dead", CELL_NUMBER},
+    {"published per second", "published_per_s", CELL_REAL},
     {"done per second", "done_per_s", CELL_REAL},
     {"oldest waits for", "oldest_waiting_ms", CELL_MS},
     {"oldest held for", "oldest_held_ms", CELL_MS},

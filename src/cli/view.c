@@ -93,9 +93,14 @@ static int view_all(struct view *view, const struct view_verb *verb, int argc, c
             say("%s: something is missing; right would be: quern %s", argv[0], verb->right);
         return EXIT_USAGE;
     }
+    const char *why = view->why_not ? view->why_not(view) : NULL;
+    if (why) {
+        say("%s: %s", argv[0], why);
+        return EXIT_USAGE;
+    }
     if (!may_look(view->config)) return EXIT_FAILED;
     if ((code = server_open(view->config, false, &embed))) return status_of(code);
-    int status = ask_and_show(view, verb);
+    int status = view->run ? view->run(view) : ask_and_show(view, verb);
     embed_close(embed);
     return status;
 }

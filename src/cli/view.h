@@ -14,12 +14,16 @@ enum { VIEW_LIMIT = 100, VIEW_LIMIT_MAX = 1000000 };
 
 struct view {
     quern_config *config;
-    bool is_json, is_dry_run, is_forced;
-    int64_t limit, sample_ms, per_s;
+    bool is_json, is_once, is_dry_run, is_forced;
+    int64_t limit, sample_ms, every_ms, per_s;
     const char *event, *reason;
     char **words; /* behind the options */
     int count;
     bool (*is_well)(const char *text); /* does the answer say so? else the status is EXIT_FAILED; NULL: it says nothing of it */
+    /* Either may be NULL. Before any server is asked: why it cannot be done here, NULL: it can. For more than one question and
+     * answer, instead of the verb's own: returns the exit status. */
+    const char *(*why_not)(const struct view *view);
+    int (*run)(const struct view *view);
 };
 
 struct view_verb {

@@ -18,12 +18,13 @@ static void take_group(const struct reply *group, struct backlog *backlog)
     backlog->lag = reply_number(reply_field(group, "lag"), -1);
     backlog->is_settled_known = entries_read >= 0;
     backlog->settled = entries_read - backlog->pending;
+    backlog->added = entries_read >= 0 && backlog->lag >= 0 ? entries_read + backlog->lag : -1;
 }
 
 int backlog_read(struct look *look, const char *stream, struct backlog *backlog, quern_error *err)
 {
     const struct reply *groups;
-    *backlog = (struct backlog){.is_settled_known = true};
+    *backlog = (struct backlog){.is_settled_known = true, .added = -1};
     conn_command(look->conn, "XINFO", "GROUPS", stream, NULL);
     int code = look_ask(look, &groups, err);
     if (code) return code;

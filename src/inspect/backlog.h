@@ -16,6 +16,7 @@ struct backlog {
     /* how many of what was handed out are settled; meaningful only between two looks */
     int64_t settled;
     bool is_settled_known;
+    int64_t added;        /* entries that have ever come into the stream; -1: Redis cannot tell; likewise */
     int64_t lag;          /* -1: Redis cannot tell */
     struct entry_id last; /* what was handed out last */
     /* backlog_count */

@@ -18,8 +18,8 @@ enum { SAMPLE_MAX_MS = 3600000 };
 /* What is seen, before it is shown. */
 struct sight {
     struct backlog stream, retry;
-    bool has_rate;
-    double done_per_s;
+    bool has_rate, has_published;
+    double done_per_s, published_per_s;
     int64_t delayed, scheduled, alone, dead, completed, length;
     bool has_due, has_held;
     int64_t next_due_ms, oldest_held_ms;
@@ -47,10 +47,14 @@ static int read_rate(struct look *look, int64_t sample_ms, struct sight *sight, 
     struct backlog stream = sight->stream, retry = sight->retry;
     wait_ms(sample_ms);
     if ((code = read_backlogs(look, sight, err))) return code;
+    double elapsed_ns = (double)(clock_now_ns() - began_ns);
     int64_t settled = sight->stream.settled - stream.settled + sight->retry.settled - retry.settled;
     sight->has_rate = sight->stream.has_group && stream.is_settled_known && retry.is_settled_known &&
                       sight->stream.is_settled_known && sight->retry.is_settled_known && settled >= 0;
-    sight->done_per_s = (double)settled * (double)NS_PER_S / (double)(clock_now_ns() - began_ns);
+    sight->done_per_s = (double)settled * (double)NS_PER_S / elapsed_ns;
+    int64_t published = sight->stream.added - stream.added;
+    sight->has_published = stream.added >= 0 && sight->stream.added >= 0 && published >= 0;
+    sight->published_per_s = (double)published * (double)NS_PER_S / elapsed_ns;
     return look_at_clock(look, err);
 }
 
@@ -151,6 +155,11 @@ static bool show_oldest(json_t *object, int64_t now_ms, const struct sight *sigh
            show_number_or_null(object, "oldest_held_ms", sight->oldest_held_ms, sight->has_held);
 }
 
+static bool show_rate(json_t *object, const char *name, double per_s, bool is_known)
+{
+    return !json_object_set_new(object, name, is_known ? json_real(per_s) : json_null());
+}
+
 static json_t *object_of(const struct look *look, const struct sight *sight)
 {
     json_t *object = json_pack("{s:s, s:s, s:b}", "stream", look->source.stream, "group", look->source.group, "has_group",
@@ -162,7 +171,8 @@ static json_t *object_of(const struct look *look, const struct sight *sight)
                     show_number(object, "scheduled", sight->scheduled) && show_number(object, "alone", sight->alone) &&
                     show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
                     show_number(object, "length", sight->length) &&
-                    !json_object_set_new(object, "done_per_s", sight->has_rate ? json_real(sight->done_per_s) : json_null()) &&
+                    show_rate(object, "published_per_s", sight->published_per_s, sight->has_published) &&
+                    show_rate(object, "done_per_s", sight->done_per_s, sight->has_rate) &&
                     show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes) &&
                     !json_object_set(object, "paused", sight->paused);
     if (is_whole) return object;

@@ -4,7 +4,9 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "inspect/running.h"
 #include "job/bill.h"
+#include "job/slot.h"
 
 enum { REAL_DIGITS = 12 }; /* else 0.1 is told as 0.10000000000000001 */
 
@@ -124,6 +126,25 @@ static bool put_events(json_t *root, const struct stats *stats)
     return false;
 }
 
+static const char *stream_of(const struct stats *stats, const struct board_row *row)
+{
+    return row->is.queue < stats->queue_count ? stats->queues[row->is.queue].stream : NULL;
+}
+
+/* Each by itself: jobs start and end meanwhile. */
+static bool put_running(json_t *root, const struct stats *stats)
+{
+    struct slots *table = stats->table;
+    struct board_row row;
+    json_t *list = json_array();
+    bool is_whole = list && !json_object_set_new(root, "running_jobs", list);
+    for (uint32_t i = 0; is_whole && i < slots_count(table); i++)
+        if (slot_runs(slots_at(table, i), &row))
+            is_whole = !json_array_append_new(list, running_object(&row, stream_of(stats, &row), clock_now_ns(),
+                                                                   board_cpu_ns(&row.is.thread)));
+    return is_whole;
+}
+
 char *stats_text(const struct stats *stats)
 {
     json_t *root =
@@ -141,7 +162,8 @@ char *stats_text(const struct stats *stats)
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
                     put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) &&
-                    put_queues(root, stats) && put_events(root, stats);
+                    put_queues(root, stats) && put_events(root, stats) &&
+                    put_running(root, stats);
     char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
     json_decref(root);
     return text;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct bill;
+struct slots;
 
 /* One of the pool's queues. */
 struct stats_queue {
@@ -19,6 +20,7 @@ struct stats_queue {
 };
 
 struct stats {
+    struct slots *table; /* lent: what runs is read there */
     const struct stats_queue *queues;
     size_t queue_count;
     const char *stream, *group, *consumer;

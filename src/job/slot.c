@@ -65,6 +65,11 @@ void slots_set_owner(struct slots *slots, const char *consumer, const struct sou
     }
 }
 
+void slots_set_board(struct slots *slots, struct board_place *first, size_t stride)
+{
+    for (uint32_t i = 0; i < slots->count; i++) slots->at[i].board = (struct board_place *)((char *)first + i * stride);
+}
+
 void slots_close(struct slots *slots)
 {
     if (!slots) return;
@@ -181,6 +186,24 @@ uint64_t slot_ticket(struct quern_job *job)
 {
     uint64_t word = atomic_fetch_or_explicit(&job->word, SLOT_TICKET, memory_order_acq_rel);
     return (uint64_t)generation_of(word) << 32 | (job->index + 1);
+}
+
+/* The board first: what it says was true of that generation, and the word then tells whether it is still there. */
+bool slot_runs(struct quern_job *job, struct board_row *row)
+{
+    if (!job->board || !board_read(job->board, row)) return false;
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_acquire);
+    return generation_of(word) == row->is.generation && (state_of(word) == SLOT_RUNNING || state_of(word) == SLOT_PENDING);
+}
+
+struct quern_job *slots_named(struct slots *slots, uint64_t ticket)
+{
+    uint32_t number = (uint32_t)ticket;
+    if (number == 0 || number > slots->count) return NULL;
+    struct quern_job *job = &slots->at[number - 1];
+    uint64_t word = atomic_load_explicit(&job->word, memory_order_acquire);
+    bool is_held = state_of(word) == SLOT_RUNNING || state_of(word) == SLOT_PENDING;
+    return generation_of(word) == ticket >> 32 && is_held && !(word & SLOT_CLAIMED) ? job : NULL;
 }
 
 struct quern_job *slots_claim(struct slots *slots, uint64_t ticket)

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "config/policy.h"
+#include "job/board.h"
 #include "job/message.h"
 #include "job/source.h"
 #include "quern.h"
@@ -82,6 +83,7 @@ struct quern_job {
     const char *consumer;        /* the pool's name in the group; lent; NULL: it has none */
     const struct source *sources; /* the pool's; lent; NULL: it has none */
     int64_t depth_max;           /* of data that is parsed as JSON; 0: as deep as the parser can */
+    struct board_place *board;   /* where others see what runs; NULL: nowhere, as for a ghost */
     void *runner;                /* the worker that runs it; written before overdue_ns */
 
     /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
@@ -131,6 +133,12 @@ static inline uint32_t job_queue(const struct quern_job *job)
     return atomic_load_explicit(&job->origin, memory_order_relaxed) / LANES;
 }
 
+/* Which job it is of those that its slot has held. Whoever holds it. */
+static inline uint32_t slot_generation(const struct quern_job *job)
+{
+    return (uint32_t)(atomic_load_explicit(&job->word, memory_order_relaxed) >> 32);
+}
+
 /* Is it to run with nothing else beside it? */
 static inline bool job_is_alone(const struct quern_job *job)
 {
@@ -145,6 +153,9 @@ struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns);
  * their JSON may be.
  * Before there are threads. */
 void slots_set_owner(struct slots *slots, const char *consumer, const struct source *sources, int64_t depth_max);
+/* Where each of them is seen: the place of the first, and how far apart they are. Lent for as long as the table is open.
+ * Likewise. */
+void slots_set_board(struct slots *slots, struct board_place *first, size_t stride);
 /* Every slot must be free. */
 void slots_close(struct slots *slots);
 uint32_t slots_count(const struct slots *slots);
@@ -196,6 +207,13 @@ struct quern_job *slots_claim(struct slots *slots, uint64_t ticket);
 bool slot_said(struct quern_job *job);
 /* The ticket's word becomes the job's; the handler has returned by then. Whoever was told that the slot is DONE, before the push. */
 void slot_merge(struct quern_job *job);
+
+/* What the board says of a job that runs, or is pending, at this moment; false: none does. Any thread. */
+bool slot_runs(struct quern_job *job, struct board_row *row);
+/* The job a ticket names, while no verdict counts yet; NULL: too late. Nothing is claimed: it may end at any time. Any thread. */
+struct quern_job *slots_named(struct slots *slots, uint64_t ticket);
+/* Chalks up how far the job of a ticket is (job/board); false: too late. Any thread. */
+bool slots_tell(struct slots *slots, uint64_t ticket, double percent, const char *note) QUERN_MUST_USE;
 
 /* For a job that a thread of the host's runs: it is PULLED from before that thread gets it, and RUNNING until slots_return(), which whoever
  * finishes it calls last: then slot_end() is due. NULL: the ticket names none, or it has returned before. */

@@ -193,9 +193,26 @@ int quern_pool_finish(quern_pool *pool, uint64_t ticket, quern_verdict verdict, 
     return code;
 }
 
+int quern_pool_progress(quern_pool *pool, uint64_t ticket, double percent, const char *note)
+{
+    if (!pool) return QUERN_E_ARGUMENT;
+    atomic_fetch_add(&pool->finishing, 1);
+    bool is_told = slots_tell(pool->slots, ticket, percent, note);
+    atomic_fetch_sub(&pool->finishing, 1);
+    return is_told ? QUERN_OK : QUERN_E_GONE;
+}
+
 static bool is_ending(void *given)
 {
     return atomic_load(&((quern_pool *)given)->is_stopping);
+}
+
+/* For those who look on: which thread has it. */
+static void chalk_up_self(quern_job *job)
+{
+    struct board_thread self;
+    board_here(&self);
+    if (job->board) board_hand(job->board, slot_generation(job), &self);
 }
 
 int quern_pull(quern_pool *pool, int64_t timeout_ms, quern_job **job, quern_error *err)
@@ -207,6 +224,7 @@ int quern_pull(quern_pool *pool, int64_t timeout_ms, quern_job **job, quern_erro
     bool is_over = !pulled && is_ending(pool);
     atomic_fetch_sub(&pool->finishing, 1);
     if (is_over) return err_set(err, QUERN_E_GONE, "the pool is stopping");
+    if (pulled) chalk_up_self(pulled);
     if (!pulled) return err_set(err, QUERN_E_TIMEOUT, "no job came within %lld ms", (long long)timeout_ms);
     *job = pulled;
     return QUERN_OK;
@@ -313,6 +331,7 @@ char *quern_pool_stats(quern_pool *pool)
         .run_us = crew.run_ns / NS_PER_US,
         .waiting = ready_length(pool->ready),
         .slots = slots_count(pool->slots),
+        .table = pool->slots,
         .held = slots_held_count(pool->slots),
         .reply_bytes = chunk_pool_used_bytes(pool->chunks),
         .outages = atomic_load(&pool->outage.count),

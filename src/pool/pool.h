@@ -19,6 +19,7 @@
  *   counters      each its own thread → inspect                registry       reload → workers (RCU)
  *   drain_ms      reload → stop                                gate           reaper, workers, settler: one job runs alone
  *   bill          settler, workers (CPU) → inspect
+ *   board         workers, finishers → inspect, another process (job/board)
  *   journal       workers, finishers → another process         alone_waits    reaper → dispatcher
  *
  * Starts from the drain to the tap: notices, settler, heartbeat, workers, reaper, dispatcher. Stops from the tap to the drain:
@@ -75,6 +76,7 @@ struct quern_pool {
     struct orders *orders;
     struct bill *bill;
     struct journal *journal; /* NULL: none is kept */
+    struct board_place *board; /* where there is no journal for it to lie in; else NULL */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
     _Atomic bool alone_waits; /* as far as is known */

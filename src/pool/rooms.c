@@ -169,8 +169,19 @@ static int open_queues(quern_pool *pool, quern_error *err)
     return rooms_registry(pool->caps, pool->bill, pool->config, open_registry, pool, err);
 }
 
+/* What runs is written where a journal is kept, else in memory. false: no memory. */
+static bool open_board(quern_pool *pool)
+{
+    struct journal *journal = pool->journal;
+    if (!journal && !(pool->board = board_open(slots_count(pool->slots)))) return false;
+    struct board_place *first = journal ? &journal->records->board : pool->board;
+    slots_set_board(pool->slots, first, journal ? sizeof *journal->records : sizeof *pool->board);
+    return true;
+}
+
 int rooms_crew(quern_pool *pool, quern_error *err)
 {
+    if (!open_board(pool)) return err_set(err, QUERN_E_MEMORY, "no memory for the jobs that run");
     pool->crew = crew_open(&(struct worker_needs){
         .ready = pool->ready,
         .done = pool->done,
@@ -213,6 +224,7 @@ void rooms_close(quern_pool *pool)
     ready_free(pool->ready);
     done_free(pool->done);
     slots_close(pool->slots);
+    free(pool->board);
     chunk_pool_close(pool->chunks);
     log_close(pool->log);
     waker_close(&pool->dispatcher_waker);

@@ -133,6 +133,29 @@ static void set_deadline(struct worker *worker, quern_job *job, int64_t now_ns)
     atomic_store_explicit(&job->overdue_ns, clock_deadline_ns(deadline_ns, job->policy.timeout_grace_ms), memory_order_release);
 }
 
+/* What the thread had used when a job started is a system call to know: of jobs that take less than a millisecond, some are
+ * charged with what has run in that millisecond before them. */
+static const struct board_thread *thread_at(struct worker *worker, int64_t now_ns)
+{
+    static const int64_t exact_ns = NS_PER_MS;
+    if (now_ns - worker->self_ns < exact_ns) return &worker->self;
+    worker->self.cpu_ns = board_cpu_ns(&worker->self);
+    worker->self_ns = now_ns;
+    return &worker->self;
+}
+
+/* For those who look on. thread NULL: whoever pulls it will say. */
+static void chalk_up(const quern_job *job, const struct board_thread *thread, int64_t now_ns)
+{
+    struct board_head head = {.started_ns = now_ns,
+                              .thread = thread ? *thread : (struct board_thread){0},
+                              .entry = job->message.entry,
+                              .generation = slot_generation(job),
+                              .queue = (uint16_t)job_queue(job),
+                              .retries = job->message.retries};
+    if (job->board) board_start(job->board, &head, job->message.event, job->message.id);
+}
+
 static void open_record(struct worker *worker, const quern_job *job)
 {
     struct journal *journal = worker->needs->journal;
@@ -151,6 +174,7 @@ static int64_t end_job(struct worker *worker, struct handler *handler, quern_job
     counter_add(&worker->run_ns, ended_ns - started_ns);
     hook_leave();
     job->cpu_ns = meter_end(&worker->meter, handler->line, ended_ns - started_ns, ended_ns);
+    if (verdict == QUERN_PENDING && job->board) board_part(job->board, slot_generation(job)); /* before it may be another's */
     enum slot_end end = slot_end(job, verdict == QUERN_PENDING);
     if (end == END_OURS) {
         job->ended_ns = ended_ns;
@@ -170,6 +194,7 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
 {
     if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
     job->started_ns = worker->started_ns = now_ns;
+    chalk_up(job, thread_at(worker, now_ns), now_ns);
     open_record(worker, job);
     if (job->policy.timeout_ms) set_deadline(worker, job, now_ns);
     meter_begin(&worker->meter, atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), now_ns);
@@ -240,6 +265,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
     worker->started_ns = now_ns; /* how long somebody had to be waited for is what a job takes here */
     job->started_ns = now_ns = clock_now_ns();
     if (!is_promised) return end_unrun(worker, job, is_expired(job) ? OUTCOME_EXPIRED : OUTCOME_RELEASED, now_ns);
+    chalk_up(job, NULL, now_ns);
     if (worker->needs->journal)
         journal_start(worker->needs->journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed), job->message.entry,
                       atomic_load_explicit(&job->deliveries, memory_order_relaxed));
@@ -386,6 +412,7 @@ void worker_run(void *given)
     ONLY(ROLE_WORKER);
     registry_thread_begin();
     if (worker->needs->hooks_crashes) worker->signal_stack = hook_thread_begin();
+    board_here(&worker->self);
     pthread_cleanup_push(was_ended, worker);
     take_jobs(worker);
     pthread_cleanup_pop(0);

@@ -59,6 +59,8 @@ struct worker {
     int64_t started_ns;
     void *signal_stack;
     struct meter meter;
+    struct board_thread self;    /* as it was at self_ns */
+    int64_t self_ns;
     struct context *contexts;    /* what it has opened for each handler of table */
     struct counter jobs, run_ns; /* handlers that have returned, and their time */
 } __attribute__((aligned(64)));

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "blame/journal.h"
 
 static char dir[] = "/tmp/quern-journal-XXXXXX";
@@ -39,6 +40,7 @@ static char *left_behind(void)
         struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
         if (!journal) _exit(1);
         journal_start(journal, 1, 0, (struct entry_id){10, 1}, 1);
+        board_start(&journal->records[7].board, &(struct board_head){.generation = 3}, bytes_of("sum"), bytes_of("id-7"));
         journal_start(journal, 7, 1, (struct entry_id){11, 2}, 4);
         journal_start(journal, 2, 0, (struct entry_id){12, 3}, 1);
         journal_end(journal, 2);
@@ -70,6 +72,11 @@ static void what_ran_is_read_when_the_process_is_gone(void **state)
     assert_int_equal(atomic_load(&journal->records[2].state), RECORD_EMPTY);
     assert_true(journal->records[7].entry.ms == 11 && journal->records[7].entry.seq == 2);
     assert_int_equal(journal->records[7].deliveries, 4);
+    struct board_row row;
+    assert_true(journal_runs(&journal->records[7], &row));
+    assert_true(row.is.generation == 3 && bytes_is(board_event(&row), "sum") && bytes_is(board_id(&row), "id-7"));
+    assert_false(journal_runs(&journal->records[1], &row)); /* nobody has chalked it up */
+    assert_false(journal_runs(&journal->records[2], &row));
     journal_drop(journal);
     unlink(path);
     free(path);
@@ -87,6 +94,64 @@ static void the_journal_of_a_process_that_lives_is_not_read_by_others(void **sta
     if (child == 0) _exit(journal_read(journal->path, true) ? 1 : journal_is_orphan(strrchr(journal->path, '/') + 1) ? 2 : 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(WEXITSTATUS(status), 0);
+    journal_close(journal);
+}
+
+/* Another process looks on while this one starts, tells and ends; what it reads it says by its exit status. */
+static int seen_elsewhere(const char *path, uint32_t index, const char *note)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct board_row row;
+        struct journal *journal = journal_read(path, false);
+        bool is_seen = journal && journal_runs(&journal->records[index], &row);
+        bool is_right = is_seen && journal_pid(strrchr(path, '/') + 1) == getppid() &&
+                        bytes_is(board_note(&row), note);
+        _exit(!journal ? 9 : is_right ? 1 : is_seen ? 2 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WEXITSTATUS(status);
+}
+
+static void others_look_on_while_a_job_runs(void **state)
+{
+    (void)state;
+    quern_error err;
+    struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
+    assert_non_null(journal);
+    assert_int_equal(journal_pid(strrchr(journal->path, '/') + 1), 0); /* ours is not for us to open again */
+    assert_int_equal(seen_elsewhere(journal->path, 3, ""), 0);
+    board_start(&journal->records[3].board, &(struct board_head){.generation = 1}, bytes_of("sum"), bytes_of("a"));
+    assert_int_equal(seen_elsewhere(journal->path, 3, ""), 0);
+    journal_start(journal, 3, 0, (struct entry_id){10, 1}, 1);
+    assert_int_equal(seen_elsewhere(journal->path, 3, ""), 1);
+    board_tell(&journal->records[3].board, 1, 50, "half");
+    assert_int_equal(seen_elsewhere(journal->path, 3, "half"), 1);
+    board_tell(&journal->records[3].board, 2, 60, "another's"); /* that job has not begun */
+    assert_int_equal(seen_elsewhere(journal->path, 3, "half"), 1);
+    journal_end(journal, 3);
+    assert_int_equal(seen_elsewhere(journal->path, 3, "half"), 0);
+    journal_close(journal);
+}
+
+/* As it is when a process is killed in the middle of writing, or has a file of nonsense. */
+static void what_is_not_whole_is_not_shown(void **state)
+{
+    (void)state;
+    quern_error err;
+    struct board_row row;
+    struct journal *journal = journal_open(dir, NULL, &words, 8, &err);
+    struct board_place *board = &journal->records[0].board;
+    board_start(board, &(struct board_head){.generation = 1}, bytes_of("sum"), bytes_of("a"));
+    journal_start(journal, 0, 0, (struct entry_id){10, 1}, 1);
+    assert_true(journal_runs(&journal->records[0], &row));
+    atomic_fetch_add(&board->turn, 1);
+    assert_false(journal_runs(&journal->records[0], &row));
+    board_tell(board, 1, 50, "somebody else writes"); /* does not wait */
+    atomic_fetch_add(&board->turn, 1);
+    for (size_t i = 0; i < BOARD_WORDS; i++) atomic_store(&board->words[i], UINT64_MAX);
+    assert_false(journal_runs(&journal->records[0], &row));
     journal_close(journal);
 }
 
@@ -143,6 +208,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_ran_is_read_when_the_process_is_gone),
         cmocka_unit_test(the_journal_of_a_process_that_lives_is_not_read_by_others),
+        cmocka_unit_test(others_look_on_while_a_job_runs),
+        cmocka_unit_test(what_is_not_whole_is_not_shown),
         cmocka_unit_test(one_that_was_closed_leaves_no_file),
         cmocka_unit_test(what_is_not_whole_is_not_believed),
         cmocka_unit_test(other_names_are_no_journals),

@@ -29,7 +29,7 @@ each_verb_has_help_and_there_is_a_version() {
     local verb
     run_quern 0 --version
     [[ $(<out) =~ ^quern\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "version: $(<out)"
-    for verb in run publish stats pending dead peek replay purge remove cancel pause resume doctor bench help; do
+    for verb in run publish stats pending top dead peek replay purge remove cancel pause resume doctor bench help; do
         run_quern 0 help
         has out "quern $verb"
         run_quern 0 help $verb
@@ -45,7 +45,7 @@ each_verb_has_help_and_there_is_a_version() {
 }
 
 a_wrong_command_line_is_one_line_and_status_2() {
-    refused_with "right would be run, publish, stats, pending, dead, peek, replay, purge, remove, cancel, doctor, bench, pause, resume or help"
+    refused_with "right would be run, publish, stats, pending, top, dead, peek, replay, purge, remove, cancel, doctor, bench, pause, resume or help"
     refused_with "no verb 'frobnicate'" frobnicate
     refused_with "no verb 'frobnicate'" help frobnicate
     refused_with "--leas: no such option" run --leas 5

@@ -293,7 +293,7 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
     assert_non_null(stats);
     has_exactly(stats, "stream group consumer healthy unhealthy_because stopping paused uptime_ms threads threads_stuck run_us slots reply_bytes "
                        "notices_dropped jobs leases "
-                       "upkeep redis queues events");
+                       "upkeep redis queues events running_jobs");
     has_exactly(json_object_get(stats, "jobs"),
                 "fetched adopted waiting running held done retry dead malformed too_large expired timeout poison cancelled unhandled parked postponed released "
                 "left_pending unsettled");

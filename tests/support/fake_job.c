@@ -94,6 +94,12 @@ void quern_job_error(quern_job *job, const char *format, ...)
     va_end(args);
 }
 
+void quern_job_progress(quern_job *job, double percent, const char *note)
+{
+    job->percent = percent;
+    if (note) job->note = note;
+}
+
 int quern_job_result(quern_job *job, const void *bytes, size_t len)
 {
     if (len > 64 * 1024) return QUERN_E_FULL;

@@ -22,6 +22,8 @@ struct quern_job {
     char error[1001];
     char *result; /* a NUL stands behind it; NULL: none */
     size_t result_len;
+    double percent;      /* as it was told last */
+    const char *note;    /* lent */
     unsigned json_asked, cancelled_asked;
     json_t *json;
 };

@@ -54,6 +54,16 @@ static void it_burns_the_cpu_time_it_is_told(void **state)
     assert_true(now_us(CLOCK_THREAD_CPUTIME_ID) - began >= 5000);
 }
 
+static void it_tells_how_far_it_is(void **state)
+{
+    (void)state;
+    quern_job job = fake_job("{\"us\":5000,\"sleep_us\":15000,\"note\":\"slowly\"}");
+    assert_int_equal(QUERN_DONE, fake_job_run(&job, "{}"));
+    assert_true(job.percent >= 25 && job.percent <= 100);
+    assert_string_equal("slowly", job.note);
+    fake_job_clear(&job);
+}
+
 static void it_sleeps_without_burning(void **state)
 {
     (void)state;
@@ -167,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_payload_is_done_without_a_look_at_json),
         cmocka_unit_test(it_burns_the_cpu_time_it_is_told),
+        cmocka_unit_test(it_tells_how_far_it_is),
         cmocka_unit_test(it_sleeps_without_burning),
         cmocka_unit_test(a_cancelled_job_stops_burning_and_sleeping),
         cmocka_unit_test(it_fails_its_first_tries),

@@ -66,6 +66,7 @@ static void a_file_is_measured_as_zlib_itself_would(void **state)
     assert_string_equal(hex, json_string_value(json_object_get(result, "sha256")));
     assert_string_equal(fake_path("big"), json_string_value(json_object_get(result, "path")));
     assert_int_equal(BIG_BYTES, json_integer_value(json_object_get(result, "bytes")));
+    assert_true(job.percent == 100);
     uLongf len = compressBound(BIG_BYTES);
     unsigned char *packed = malloc(len);
     assert_int_equal(Z_OK, compress2(packed, &len, big, BIG_BYTES, 9));
