@@ -35,7 +35,8 @@ static bool read_plain_stamps(quern_bytes text, int64_t *created_ms)
     return text.len == END + sizeof end - 1 && memcmp(text.at, created, sizeof created - 1) == 0 &&
            memcmp(text.at + CREATED + TIME, updated, sizeof updated - 1) == 0 &&
            memcmp(text.at + END, end, sizeof end - 1) == 0 && clock_parse_iso(text.at + CREATED, TIME, created_ms) == 0 &&
-           clock_parse_iso(text.at + UPDATED, TIME, &updated_ms) == 0;
+           (memcmp(text.at + CREATED, text.at + UPDATED, TIME) == 0 || /* as each job is published */
+            clock_parse_iso(text.at + UPDATED, TIME, &updated_ms) == 0);
 }
 
 static bool read_stamps(quern_bytes text, int64_t *created_ms)
@@ -167,11 +168,21 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
     return QUERN_OK;
 }
 
+/* As Redis has written it, where it has. */
+static void write_entry(struct message *message, const struct entry *entry)
+{
+    bool has_text = entry->id_text.len && entry->id_text.len < sizeof message->entry_text;
+    if (has_text)
+        memcpy(message->entry_text, entry->id_text.at, entry->id_text.len + 1);
+    else
+        entry_id_text(entry->id, message->entry_text);
+}
+
 int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max, quern_error *err)
 {
     *message = (struct message){
         .entry = entry->id, .fields = entry->fields->items, .fields_count = entry->fields->count, .is_private = is_private};
-    entry_id_text(entry->id, message->entry_text);
+    write_entry(message, entry);
     if (entry->fields->type != REPLY_ARRAY) {
         message->fields_count = 0;
         return err_set(err, QUERN_E_ARGUMENT, "the entry is gone from its stream");
