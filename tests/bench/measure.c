@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+
+/* bench/measure: one figure of quern's, in a process of its own, as a line of JSON. tests/bench/run calls it in turn with the yardstick.
+ *
+ *     measure publish URL STREAM JOBS BYTES plain|marked|unique     messages per second, through quern_publish() in batches
+ *     measure drain URL STREAM JOBS THREADS [KEY VALUE …]           jobs per second, from the first handler to the last acknowledgement
+ *     measure work URL STREAM JOBS THREADS MICROSECONDS             the share of THREADS × time that is spent in the handler
+ *     measure latency URL STREAM JOBS EVERY_US                      from quern_publish()'s call to the handler's first line
+ *     measure idle URL STREAM MILLISECONDS                          CPU of a pool with nothing to do
+ *     measure start URL STREAM TIMES                                from quern_pool_start() to the first job; and a stop with nothing running
+ *
+ * cpu_us is our process's, per job, user and system. */
+#include <poll.h>
+#include <quern.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { BATCH = 1024, LATENCIES_MAX = 1000000 };
+
+static _Atomic int64_t handled, first_ns, last_ns;
+static int64_t work_ns;
+static int64_t *latencies_ns;
+
+static void die(const char *what)
+{
+    fprintf(stderr, "measure: %s\n", what);
+    exit(1);
+}
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static int64_t now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* User and system, in microseconds. */
+static double cpu_us(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static double rss_mb(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024;
+}
+
+static quern_config *configure(const char *url, const char *stream)
+{
+    quern_error error;
+    quern_config *config = quern_config_new();
+    if (!config || quern_config_set(config, "redis", url, &error) || quern_config_set(config, "stream", stream, &error)) die("no configuration");
+    return config;
+}
+
+static void set(quern_config *config, const char *key, const char *value)
+{
+    quern_error error;
+    if (quern_config_set(config, key, value, &error)) die(error.text);
+}
+
+/* ── handlers ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static quern_verdict count_it(quern_job *job, void *thread, void *user)
+{
+    (void)job, (void)thread, (void)user;
+    if (atomic_fetch_add_explicit(&handled, 1, memory_order_relaxed) == 0) atomic_store(&first_ns, now_ns());
+    return QUERN_DONE;
+}
+
+static quern_verdict burn_it(quern_job *job, void *thread, void *user)
+{
+    int64_t end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + work_ns;
+    quern_verdict verdict = count_it(job, thread, user);
+    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < end_ns) continue;
+    atomic_store(&last_ns, now_ns());
+    return verdict;
+}
+
+/* Its data is when it was published. */
+static quern_verdict time_it(quern_job *job, void *thread, void *user)
+{
+    int64_t at_ns = now_ns(), place = atomic_fetch_add(&handled, 1);
+    (void)thread, (void)user;
+    if (place < LATENCIES_MAX) latencies_ns[place] = at_ns - strtoll(quern_job_data(job).at, NULL, 10);
+    return QUERN_DONE;
+}
+
+static quern_pool *start(quern_config *config, quern_verdict (*run)(quern_job *, void *, void *))
+{
+    quern_error error;
+    const quern_handler handler = {.size = sizeof handler, .event = "*", .run = run};
+    if (quern_config_on(config, &handler, &error)) die(error.text);
+    quern_pool *pool = quern_pool_start(config, &error);
+    if (!pool) die(error.text);
+    return pool;
+}
+
+static void stop(quern_pool *pool)
+{
+    quern_error error;
+    quern_pool_stop(pool);
+    if (quern_pool_join(pool, -1, &error) || quern_pool_free(pool)) die(error.text);
+}
+
+/* ── publishing ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void publish(char **argv)
+{
+    int64_t jobs = atoll(argv[0]);
+    size_t bytes = (size_t)atol(argv[1]);
+    quern_config *config = configure(argv[-2], argv[-1]);
+    set(config, "publish_marked", strcmp(argv[2], "plain") == 0 ? "false" : "true");
+    set(config, "batch_size", "128");
+    quern_error error;
+    quern_publisher *publisher = quern_publisher_open(config, &error);
+    char *data = malloc(bytes + 1), (*keys)[24] = malloc(BATCH * sizeof *keys);
+    quern_message *messages = calloc(BATCH, sizeof *messages);
+    if (!publisher || !data || !keys || !messages) die("no publisher");
+    memset(data, 'x', bytes);
+    data[0] = data[bytes - 1] = '"';
+    double cpu = cpu_us();
+    int64_t from_ns = now_ns();
+    for (int64_t done = 0; done < jobs;) {
+        size_t n = jobs - done < BATCH ? (size_t)(jobs - done) : BATCH;
+        for (size_t i = 0; i < n; i++) {
+            messages[i] = (quern_message){.size = sizeof *messages, .event = "bench.noop", .data = {data, bytes}};
+            if (strcmp(argv[2], "unique") != 0) continue;
+            snprintf(keys[i], sizeof keys[i], "%lld", (long long)(done + (int64_t)i));
+            messages[i].unique = keys[i];
+        }
+        if (quern_publish(publisher, messages, n, NULL, &error)) die(error.text);
+        done += (int64_t)n;
+    }
+    double seconds = (double)(now_ns() - from_ns) / 1e9;
+    printf("{\"per_s\":%.0f,\"cpu_us\":%.3f}\n", (double)jobs / seconds, (cpu_us() - cpu) / (double)jobs);
+}
+
+/* ── draining ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int64_t stat_of(quern_pool *pool, const char *name)
+{
+    char *text = quern_pool_stats(pool), wanted[32];
+    snprintf(wanted, sizeof wanted, "\"%s\":", name);
+    const char *found = text ? strstr(text, wanted) : NULL;
+    int64_t number = found ? strtoll(found + strlen(wanted), NULL, 10) : -1;
+    quern_free(text);
+    return number;
+}
+
+static void wait_until_done(quern_pool *pool, int64_t jobs)
+{
+    while (stat_of(pool, "done") < jobs) poll(NULL, 0, 2);
+}
+
+static void drain(int argc, char **argv)
+{
+    int64_t jobs = atoll(argv[0]);
+    quern_config *config = configure(argv[-2], argv[-1]);
+    set(config, "threads", argv[1]);
+    for (int i = 2; i + 1 < argc; i += 2) set(config, argv[i], argv[i + 1]);
+    double cpu = cpu_us();
+    quern_pool *pool = start(config, count_it);
+    wait_until_done(pool, jobs);
+    double seconds = (double)(now_ns() - atomic_load(&first_ns)) / 1e9, taken = (cpu_us() - cpu) / (double)jobs;
+    stop(pool);
+    printf("{\"per_s\":%.0f,\"cpu_us\":%.3f,\"rss_mb\":%.1f}\n", (double)jobs / seconds, taken, rss_mb());
+}
+
+static void work(char **argv)
+{
+    int64_t jobs = atoll(argv[0]);
+    quern_config *config = configure(argv[-2], argv[-1]);
+    set(config, "threads", argv[1]);
+    work_ns = atoll(argv[2]) * 1000;
+    quern_pool *pool = start(config, burn_it);
+    wait_until_done(pool, jobs);
+    double wall_ns = (double)(atomic_load(&last_ns) - atomic_load(&first_ns));
+    stop(pool);
+    printf("{\"share\":%.4f}\n", (double)jobs * (double)work_ns / (wall_ns * atof(argv[1])));
+}
+
+/* ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int compare(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* every_us 0: the next as soon as the last one has been handled. */
+static void latency(char **argv)
+{
+    int64_t jobs = atoll(argv[0]), every_ns = atoll(argv[1]) * 1000;
+    quern_error error;
+    quern_config *config = configure(argv[-2], argv[-1]);
+    quern_publisher *publisher = quern_publisher_open(config, &error);
+    latencies_ns = calloc(LATENCIES_MAX, sizeof *latencies_ns);
+    if (!publisher || !latencies_ns || jobs > LATENCIES_MAX) die("too many jobs, or no publisher");
+    quern_pool *pool = start(config, time_it);
+    int64_t next_ns = now_ns();
+    for (int64_t i = 0; i < jobs; i++) {
+        char data[24];
+        for (next_ns += every_ns; every_ns && now_ns() < next_ns;) {
+            struct timespec until = {next_ns / 1000000000, next_ns % 1000000000};
+            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        }
+        int n = snprintf(data, sizeof data, "%lld", (long long)now_ns());
+        const quern_message message = {.size = sizeof message, .event = "bench.noop", .data = {data, (size_t)n}};
+        if (quern_publish(publisher, &message, 1, NULL, &error)) die(error.text);
+        while (!every_ns && atomic_load(&handled) <= i) continue;
+    }
+    wait_until_done(pool, jobs);
+    stop(pool);
+    qsort(latencies_ns, (size_t)jobs, sizeof *latencies_ns, compare);
+    printf("{\"p50_us\":%.1f,\"p99_us\":%.1f}\n", (double)latencies_ns[jobs / 2] / 1e3, (double)latencies_ns[jobs * 99 / 100] / 1e3);
+}
+
+static void idle(char **argv)
+{
+    quern_pool *pool = start(configure(argv[-2], argv[-1]), count_it);
+    poll(NULL, 0, 1000);
+    double cpu = cpu_us(), ms = atof(argv[0]);
+    poll(NULL, 0, (int)ms);
+    double taken = cpu_us() - cpu;
+    printf("{\"cpu_share\":%.5f,\"rss_mb\":%.1f}\n", taken / (ms * 1000), rss_mb());
+    fflush(stdout);
+    stop(pool);
+}
+
+static void starts(char **argv)
+{
+    int times = atoi(argv[0]);
+    quern_error error;
+    double start_ms = 0, stop_ms = 0;
+    quern_config *publishing = configure(argv[-2], argv[-1]);
+    quern_publisher *publisher = quern_publisher_open(publishing, &error);
+    const quern_message message = {.size = sizeof message, .event = "bench.noop", .data = {"1", 1}};
+    for (int i = 0; i < times; i++) {
+        if (!publisher || quern_publish(publisher, &message, 1, NULL, &error)) die(error.text);
+        atomic_store(&handled, 0);
+        quern_config *config = configure(argv[-2], argv[-1]);
+        int64_t from_ns = now_ns();
+        quern_pool *pool = start(config, count_it);
+        while (!atomic_load(&handled)) poll(NULL, 0, 0);
+        int64_t first = now_ns();
+        wait_until_done(pool, 1);
+        int64_t stopping_ns = now_ns();
+        stop(pool);
+        if ((double)(first - from_ns) / 1e6 > start_ms) start_ms = (double)(first - from_ns) / 1e6;
+        if ((double)(now_ns() - stopping_ns) / 1e6 > stop_ms) stop_ms = (double)(now_ns() - stopping_ns) / 1e6;
+        quern_config_free(config);
+    }
+    printf("{\"start_ms\":%.2f,\"stop_ms\":%.2f}\n", start_ms, stop_ms);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const words[] = {"publish", "drain", "work", "latency", "idle", "start"};
+    static const int least[] = {7, 6, 7, 6, 5, 5};
+    int kind = 0;
+    while (kind < 6 && (argc < 2 || strcmp(argv[1], words[kind]) != 0)) kind++;
+    if (kind == 6 || argc < least[kind]) die("see the first comment of tests/bench/measure.c");
+    char **rest = argv + 4;
+    if (kind == 0) publish(rest);
+    if (kind == 1) drain(argc - 4, rest);
+    if (kind == 2) work(rest);
+    if (kind == 3) latency(rest);
+    if (kind == 4) idle(rest);
+    if (kind == 5) starts(rest);
+    return 0;
+}
