@@ -206,17 +206,22 @@ static int open_batch(struct publish *publish)
     return err.code == QUERN_E_MEMORY ? EXIT_FAILED : EXIT_USAGE;
 }
 
+/* Its id goes where those of jobs go, but for a wait, which has standard output. */
 static int seal_batch(struct publish *publish)
 {
     quern_error err;
     int code = quern_batch_seal(publish->batch, &err);
-    if (code)
+    if (code) {
         say("the batch %s: it may not be sealed: %s", publish->batch_id, err.text);
-    else if (printf("%s\n", publish->batch_id) < 0 || fflush(stdout) != 0)
-        say("the batch is %s, but standard output: %s", publish->batch_id, strerror(errno));
-    else
+        return code;
+    }
+    if (publish->waiting.waiter) {
+        say("the batch is %s", publish->batch_id);
         return QUERN_OK;
-    return code ? code : QUERN_E_CONNECT;
+    }
+    if (printf("%s\n", publish->batch_id) > 0 && fflush(stdout) == 0) return QUERN_OK;
+    say("the batch is %s, but standard output: %s", publish->batch_id, strerror(errno));
+    return QUERN_E_CONNECT;
 }
 
 static int publish_lines(struct publish *publish)

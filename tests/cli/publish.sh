@@ -296,6 +296,11 @@ lines_are_one_batch_whose_closing_job_is_told_the_counts() {
     run_quern 0 run -c quern.json --redis "$url" --until-empty
     redis XREVRANGE app.events:app.workers:completed + - COUNT 1 >last
     has last "{\"for\": \"you\",\"batch\":{\"id\":\"$id\",\"published\":700,\"done\":693,\"dead\":7,\"open\":0,\"complete\":true}}"
+    start_quern other run -c quern.json --redis "$url"
+    seq 8 10 | run_quern 0 publish --redis "$url" --then report --wait_ms 20000 item -
+    equal "$(grep -c '"outcome":"done"' out)" 3
+    has err "the batch is "
+    stop_quern "$pid"
     run_quern 0 publish --redis "$url" --then report item - </dev/null
     has err "0 published"
     redis XRANGE app.events:app.workers:retry - + >retry

@@ -404,6 +404,71 @@ static void a_retry_that_is_taken_out_before_its_time_counts_as_dead(void **stat
     mill_stop(mill);
 }
 
+/* As if they had ended a process. */
+static void what_runs_alone_is_counted_too(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_at(scene, NULL);
+    char id[40], field[80];
+    publish(desk, "0123", 4, id);
+    snprintf(field, sizeof field, "g:%s", id);
+    redis_ask(&scene->redis, "DEL", "jobs");
+    for (int i = 0; i < 4; i++)
+        redis_ask(&scene->redis, "XADD", "jobs:g:alone", "*", "id", receipts[i].id, "event", "job", "data", (char[]){"0123"[i], 0}, "batch", field,
+                  "quern_entry", receipts[i].entry);
+    struct mill *mill = working(mill_new(scene, NULL));
+    wait_for(closings() == 1);
+    is_told(id, 4, 2, 2, 0);
+    wait_for(redis_number(&scene->redis, "EXISTS", "jobs:g:crashes", "jobs:g:alone") == 0);
+    desk_close(desk);
+    mill_stop(mill);
+}
+
+static quern_verdict stay(quern_job *job, void *thread, void *user)
+{
+    (void)job;
+    while (atomic_load(&((struct mill *)user)->is_shut)) burn_us(100);
+    (void)thread;
+    return QUERN_DONE;
+}
+
+/* Its job was settled by a stand-in, and what it says later is not counted. */
+static void a_handler_that_outstays_its_time_is_counted_once(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_at(scene, NULL);
+    char id[40];
+    struct mill *mill = mill_new(scene, "timeout_ms", "50", "timeout_grace_ms", "50", "retry_limit", "0", NULL);
+    atomic_store(&mill->is_shut, true);
+    mill_on(mill, &(quern_handler){.event = "closed", .run = close_one});
+    mill_on(mill, &(quern_handler){.event = "*", .run = stay});
+    mill_start(mill);
+    publish(desk, "0", 1, id);
+    wait_for(closings() == 1);
+    is_told(id, 1, 0, 1, 0);
+    atomic_store(&mill->is_shut, false);
+    desk_close(desk);
+    mill_stop(mill);
+    assert_int_equal(closings(), 1);
+}
+
+/* Waiting in the stream, it is marked, and dead as soon as somebody takes it. */
+static void what_is_cancelled_while_it_waits_counts_as_dead(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_at(scene, NULL);
+    char id[40];
+    publish(desk, "0", 3, id);
+    char *answer = quern_queue_cancel(desk->config, receipts[1].id, 0, &desk->error);
+    assert_non_null(answer);
+    quern_free(answer);
+    struct mill *mill = working(mill_new(scene, NULL));
+    wait_for(closings() == 1);
+    is_told(id, 3, 2, 1, 0);
+    desk_close(desk);
+    mill_stop(mill);
+}
+
 static void what_finds_no_room_is_of_the_batch_once_it_is_there(void **state)
 {
     struct scene *scene = *state;
@@ -872,6 +937,11 @@ static void open_batches_are_seen_and_keep_their_group(void **state)
     json_decref(list);
     quern_free(text);
     quern_free(stats);
+    let_time_pass(&scene->redis, ids[1]);
+    text = quern_queue_doctor(desk->config, &desk->error);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "the closing job of a batch should have started"));
+    quern_free(text);
     assert_null(quern_queue_remove_group(desk->config, 0, &desk->error));
     assert_int_equal(desk->error.code, QUERN_E_BUSY);
     assert_non_null(strstr(desk->error.text, "2 batches of the group g of jobs are open"));
@@ -898,6 +968,9 @@ int main(void)
         SCENE(what_is_replayed_is_not_counted_again),
         SCENE(what_is_cancelled_purged_or_dropped_counts_as_dead),
         SCENE(a_retry_that_is_taken_out_before_its_time_counts_as_dead),
+        SCENE(what_runs_alone_is_counted_too),
+        SCENE(a_handler_that_outstays_its_time_is_counted_once),
+        SCENE(what_is_cancelled_while_it_waits_counts_as_dead),
         SCENE(what_finds_no_room_is_of_the_batch_once_it_is_there),
         SCENE(a_duplicate_is_not_of_the_batch),
         SCENE(with_at_most_once_each_is_counted_too),
