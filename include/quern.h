@@ -356,7 +356,8 @@ QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void
 
 /* Reads the keys redis, stream, queues (of which stream then names one), group (created if it was set or max_pending is, and is missing), start, batch_size,
  * payload_max_bytes, json_depth_max, publish_ms, backoff_ms, backoff_max_ms, publish_marked, publish_shape, publish_queue_max,
- * publish_queue_bytes, unique_by, unique_ms, batch_ms, max_pending, on_max_pending and dead_letter_stream. Copies the config; does not connect
+ * publish_queue_bytes, unique_by, unique_ms, batch_ms, max_pending, on_max_pending and dead_letter_stream.
+ * Copies the config; does not connect
  * yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
@@ -380,7 +381,7 @@ QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *
 /* Batches: jobs that have a closing job in common. It is published once, when all of them have ended in the publisher's group
  * (key group): each is done or dead by then, whoever ran it, however often it was tried. It goes to that group alone, and its
  * id is the batch's. Its data is that of then, a JSON object (NULL: an empty one), with one more member:
- *     "batch": {"id", "published" (jobs that were), "done", "dead", "open" (not ended when the batch's time was over), "complete"}
+ *     "batch": {"id", "published" (jobs that were), "done", "dead", "open" (not ended when its time was over), "complete"}
  * complete is false where some are open, or the publisher has not sealed the batch. Jobs may be for later, keyed, or expire. A
  * duplicate (its receipt says so) is not of the batch: it is another's job. Dead are also those that are cancelled, purged or
  * dropped before they ran (by somebody whose key group is the same; what is purged as "waiting" stays open).
@@ -477,7 +478,8 @@ QUERN_PUBLIC void quern_waiter_close(quern_waiter *waiter);
 /* An object: stream, group, has_group; waiting (unread in the stream and in the group's retry stream; null: waiting_at_least or
  * more, Redis cannot tell, or there is no group), waiting_at_least; running (processes hold them); delayed (retries that wait for
  * their time), next_due_ms (null: none); scheduled (jobs of the stream that were published for later); alone (jobs that may have ended a process: each runs with nothing else beside it); dead,
- * completed, length (entries of those streams); batches (of the group, that are open); done_per_s (settled jobs, whatever became of them, between two looks that are
+ * completed, length (entries of those streams); batches (of the group, that are open);
+ * done_per_s (settled jobs, whatever became of them, between two looks that are
  * sample_ms apart; null: one look, or Redis has lost count), published_per_s (entries that came into the stream meanwhile;
  * likewise); oldest_waiting_ms, oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of
  * {consumer, held, idle_ms}; paused: events that quern_queue_pause() has paused ("*": all). sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
@@ -539,7 +541,8 @@ QUERN_PUBLIC char *quern_machine_jobs(const quern_config *config, quern_error *e
  * milliseconds, and written before anything is deleted: after a lost answer (QUERN_E_UNKNOWN) the same call goes on, and does
  * nothing twice (QUERN_E_GONE: it was done). Any thread. Rights beyond those for looking: +eval +evalsha, and +xadd +xdel
  * (replay), +xtrim +xdel +unlink +xgroup|setid (purge), +unlink +xgroup|destroy (remove), +zscan +zscore +zrem +hget +hdel
- * (cancel; of jobs that are of batches, and to purge them, +hmget +hincrby +xadd, too); QUERN_E_AUTH names what is missing. All answers have stream, group and dry_run. */
+ * (cancel; of jobs that are of batches, and to purge them, +hmget +hincrby +xadd, too);
+ * QUERN_E_AUTH names what is missing. All answers have stream, group and dry_run. */
 enum quern_repair {
     QUERN_DRY_RUN = 1, /* nothing changes: the answer says what would */
     QUERN_FORCE = 2    /* quern_queue_remove_group() and _remove_stream() only */
@@ -573,8 +576,9 @@ QUERN_PUBLIC char *quern_queue_purge(const quern_config *config, const char *wha
                                      quern_error *error) QUERN_MUST_USE;
 
 /* Removes the group with all that is only its own: its retries, its completed log; dead letters stay. A pool that still works for
- * it makes it again. An object: removed, and what it had: pending, processes, retry, alone, delayed, batches. QUERN_E_BUSY: jobs are
- * pending or wait in keys of its own (retry, alone, delayed), batches are open, or a process was seen within ten lease_ms; QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
+ * it makes it again. An object: removed, and what it had: pending, processes, retry, alone, delayed, batches. QUERN_E_BUSY: jobs
+ * are pending or wait in keys of its own (retry, alone, delayed), batches are open, or a process was seen within ten lease_ms;
+ * QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
 QUERN_PUBLIC char *quern_queue_remove_group(const quern_config *config, unsigned flags, quern_error *error) QUERN_MUST_USE;
 
 /* Removes the stream itself, with what all of its groups share (dead letters, unless dead_letter_stream names their stream; scheduled

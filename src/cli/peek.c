@@ -79,7 +79,7 @@ int verb_peek(int argc, char **argv)
 {
     struct view view = {.limit = VIEW_LIMIT};
     const struct verb_option own[] = {VIEW_JSON_OPTION(&view), VIEW_LIMIT_OPTION(&view), {NULL}};
-    const struct view_verb verb = {"peek waiting|running|delayed|scheduled|alone|dead|completed|batches [options]", own, is_right, ask,
-                                   show};
+    const struct view_verb verb = {"peek waiting|running|delayed|scheduled|alone|dead|completed|batches [options]", own, is_right,
+                                   ask, show};
     return view_run(&view, &verb, argc, argv);
 }

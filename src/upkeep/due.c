@@ -7,10 +7,20 @@
 #include "wire/script.h"
 
 /* Where in the answer the numbers of the two kinds begin, and what else is in it. */
-enum { RETRIES = 0, SCHEDULED = 3, NEXT_MS = 6, ALONE_ALL = 7, ALONE_WAITING = 8, IS_BATCH_DUE = 9, PAUSED = 10, CANCELLED = 11, LAST_MS = 12 };
+enum {
+    RETRIES = 0,
+    SCHEDULED = 3,
+    NEXT_MS = 6,
+    ALONE_ALL = 7,
+    ALONE_WAITING = 8,
+    IS_BATCH_DUE = 9,
+    PAUSED = 10,
+    CANCELLED = 11,
+    LAST_MS = 12
+};
+enum { CLOSED_MAX = 16, SWEPT_MAX = 1000 }; /* batches of one call, and jobs of theirs that were open */
 
 static const int64_t cancelled_for_ms = 7 * INT64_C(86400000);
-enum { CLOSED_MAX = 16, SWEPT_MAX = 1000 };
 
 static int64_t number(const struct reply *reply, uint32_t place)
 {

@@ -21,8 +21,8 @@ struct due_alone {
     int64_t all, waiting;
 };
 
-/* One bounded call. heard: what operators have ordered, lent until the next answer. *next_ms: come again then (0: there is more to do now; -1: nothing waits).
- * *is_batch_due: the time of a batch is over. */
+/* One bounded call. heard: what operators have ordered, lent until the next answer. *next_ms: come again then (0: there is more to
+ * do now; -1: nothing waits). *is_batch_due: the time of a batch is over. */
 int due_step(const struct reaper_needs *needs, const struct source *source, struct conn *conn, int64_t *next_ms,
              struct due_alone *alone, struct heard *heard, bool *is_batch_due, quern_error *err) QUERN_MUST_USE;
 

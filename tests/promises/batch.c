@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* promises/batch: a batch's closing job is published once, when all of its jobs have ended in the group, and tells what became of them;
- * whatever befalls processes, connections and answers. */
+/* promises/batch: a batch's closing job is published once, when all of its jobs have ended in the group, and tells what became of
+ * them; whatever befalls processes, connections and answers. */
 #include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
@@ -105,6 +105,12 @@ static void publish(struct desk *desk, const char *kinds, size_t n, char id[40])
     if (code) fail_msg("%s", desk->error.text);
 }
 
+/* n jobs that are done, and the code. */
+static int try_to_publish(struct desk *desk, size_t n, const quern_message *then, char id[40])
+{
+    return quern_publish_batch(publisher_of(desk), members("0", n), n, then, receipts, id, &desk->error);
+}
+
 static quern_batch *batch_open(struct desk *desk, char id[40])
 {
     quern_batch *batch = quern_batch_open(publisher_of(desk), &closing, id, &desk->error);
@@ -130,8 +136,8 @@ static void is_told(const char *id, int published, int done, int dead, int open)
 {
     char said[DATA_BYTES];
     int found = 0;
-    snprintf(said, sizeof said, "{\"batch\":{\"id\":\"%s\",\"published\":%d,\"done\":%d,\"dead\":%d,\"open\":%d,\"complete\":%s}}", id, published,
-             done, dead, open, open ? "false" : "true");
+    snprintf(said, sizeof said, "{\"batch\":{\"id\":\"%s\",\"published\":%d,\"done\":%d,\"dead\":%d,\"open\":%d,\"complete\":%s}}",
+             id, published, done, dead, open, open ? "false" : "true");
     for (int i = 0; i < closings() && i < CLOSINGS_MAX; i++) {
         if (strcmp(book.ids[i], id) != 0) continue;
         assert_string_equal(book.data[i], said);
@@ -230,7 +236,8 @@ static void jobs_may_be_added_until_it_is_sealed(void **state)
     assert_int_equal(quern_publisher_close(desk->publisher), QUERN_E_BUSY);
     assert_int_equal(quern_batch_seal(batch, &desk->error), QUERN_OK);
     assert_int_equal(quern_batch_seal(batch, &desk->error), QUERN_E_GONE);
-    assert_int_equal(quern_batch_add(batch, members("0", 1), 1, NULL, &desk->error), QUERN_E_GONE);
+    assert_int_equal(quern_batch_add(batch, members("0", 1), 1, receipts, &desk->error), QUERN_E_GONE);
+    assert_int_equal(receipts[0].code, QUERN_E_GONE);
     quern_batch_free(batch);
     wait_for(closings() == 1);
     is_told(id, 107, 100, 7, 0);
@@ -414,8 +421,8 @@ static void what_runs_alone_is_counted_too(void **state)
     snprintf(field, sizeof field, "g:%s", id);
     redis_ask(&scene->redis, "DEL", "jobs");
     for (int i = 0; i < 4; i++)
-        redis_ask(&scene->redis, "XADD", "jobs:g:alone", "*", "id", receipts[i].id, "event", "job", "data", (char[]){"0123"[i], 0}, "batch", field,
-                  "quern_entry", receipts[i].entry);
+        redis_ask(&scene->redis, "XADD", "jobs:g:alone", "*", "id", receipts[i].id, "event", "job", "data",
+                  (char[]){"0123"[i], 0}, "batch", field, "quern_entry", receipts[i].entry);
     struct mill *mill = working(mill_new(scene, NULL));
     wait_for(closings() == 1);
     is_told(id, 4, 2, 2, 0);
@@ -578,8 +585,8 @@ static void a_late_owner_counts_nothing(void **state)
     redis_ask(&scene->redis, "XCLAIM", "jobs", "g", "thief", "0", entry);
     const struct answer *answer =
         redis_ask(&scene->redis, "EVAL", script_done.text, "7", "jobs", "jobs:g:settles", "jobs:g:completed", "jobs:g:batches",
-                  "jobs:g:batches:open", "jobs:g:batches:state", "jobs:g:retry", "g", "thief", "1", entry, entry, "10", "0", "0", "1", entry,
-                  "2", job, "job", "", "0", "0", "0", "", "1", job, id);
+                  "jobs:g:batches:open", "jobs:g:batches:state", "jobs:g:retry", "g", "thief", "1", entry, entry, "10", "0",
+                  "0", "1", entry, "2", job, "job", "", "0", "0", "0", "", "1", job, id);
     assert_true(answer_is(answer, "d"));
     assert_int_equal(count_of(&scene->redis, id, "done"), 1);
     atomic_store(&mill->is_shut, false);
@@ -674,7 +681,7 @@ static void one_attempt_whose_answer_is_lost_is_unknown_and_ends(void **state)
     char ids[3][40];
     publish(desk, "0", 1, ids[0]);
     strike(proxy, ":publisher", &script_enqueue, faults[0]);
-    assert_int_equal(quern_publish_batch(desk->publisher, members("0", 3), 3, &closing, receipts, ids[1], &desk->error), QUERN_E_UNKNOWN);
+    assert_int_equal(try_to_publish(desk, 3, &closing, ids[1]), QUERN_E_UNKNOWN);
     quern_batch *batch = batch_open(desk, ids[2]);
     strike(proxy, ":publisher", &script_enqueue, faults[0]);
     assert_int_equal(quern_batch_add(batch, members("0", 2), 2, receipts, &desk->error), QUERN_E_UNKNOWN);
@@ -797,13 +804,13 @@ static void an_added_job_comes_too_late_for_a_closed_batch(void **state)
 
 /* ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────── */
 
-#define REFUSED(words, expected, ...)                                                                                              \
-    do {                                                                                                                         \
-        quern_message then = {.size = sizeof then, .event = "closed", __VA_ARGS__};                                                  \
-        assert_int_equal(quern_publish_batch(publisher_of(desk), members("0", 1), 1, &then, receipts, NULL, &desk->error), expected); \
-        assert_int_equal(desk->error.code, expected);                                                                                \
-        if (!strstr(desk->error.text, words)) fail_msg("%s", desk->error.text);                                                      \
-        assert_int_equal(receipts[0].code, expected);                                                                                \
+#define REFUSED(words, expected, ...)                                                   \
+    do {                                                                              \
+        quern_message then = {.size = sizeof then, .event = "closed", __VA_ARGS__};       \
+        assert_int_equal(try_to_publish(desk, 1, &then, NULL), expected);                 \
+        assert_int_equal(desk->error.code, expected);                                     \
+        if (!strstr(desk->error.text, words)) fail_msg("%s", desk->error.text);           \
+        assert_int_equal(receipts[0].code, expected);                                     \
     } while (0)
 
 static void a_closing_job_that_could_not_be_told_is_refused_before_any_io(void **state)
@@ -851,7 +858,7 @@ static void keys_of_another_type_are_refused_and_nothing_is_published(void **sta
         struct desk *desk = desk_at(scene, NULL);
         struct mill *mill = mill_new(scene, NULL);
         redis_ask(&scene->redis, "SET", keys[i], "text");
-        assert_int_equal(quern_publish_batch(publisher_of(desk), members("0", 2), 2, &closing, receipts, NULL, &desk->error), QUERN_E_SERVER);
+        assert_int_equal(try_to_publish(desk, 2, &closing, NULL), QUERN_E_SERVER);
         assert_non_null(strstr(desk->error.text, "WRONGTYPE"));
         assert_int_equal(receipts[0].code, QUERN_E_SERVER);
         assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 0);
@@ -866,9 +873,10 @@ static void keys_of_another_type_are_refused_and_nothing_is_published(void **sta
 /* As in the README; one that is missing is said before anything is there. */
 static void a_publisher_of_batches_needs_no_more_rights_than_are_named(void **state)
 {
-    static const char *const rights[] = {"+evalsha", "+eval", "+type", "+get", "+set", "+xadd", "+del", "+info", "+select", "+client|setname",
-                                         "+client|id", "+xgroup|create", "+xinfo|stream", "+time", "+hset", "+zadd", /* batches */ "+hget",
-                                         "+hmget", "+hexists", "+hincrby", "+hdel", "+zrem"};
+    static const char *const rights[] = {
+        "+evalsha", "+eval", "+type", "+get", "+set", "+xadd", "+del", "+info", "+select", "+client|setname", "+client|id",
+        "+xgroup|create", "+xinfo|stream", "+time", "+hset", "+zadd",
+        /* batches */ "+hget", "+hmget", "+hexists", "+hincrby", "+hdel", "+zrem"};
     struct scene *scene = *state;
     char url[160];
     redis_ask(&scene->redis, "ACL", "SETUSER", "producer", "on", ">secret", "resetkeys", "~jobs*");
@@ -879,7 +887,7 @@ static void a_publisher_of_batches_needs_no_more_rights_than_are_named(void **st
     publish(desk, "0", 0, NULL);
     assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:retry"), 1);
     redis_ask(&scene->redis, "ACL", "SETUSER", "producer", "-hincrby");
-    assert_int_not_equal(QUERN_OK, quern_publish_batch(desk->publisher, members("0", 3), 3, &closing, receipts, NULL, &desk->error));
+    assert_int_not_equal(QUERN_OK, try_to_publish(desk, 3, &closing, NULL));
     assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), 70);
     desk_close(desk);
 }
@@ -921,7 +929,8 @@ static void open_batches_are_seen_and_keep_their_group(void **state)
     quern_batch *batch = batch_open(desk, ids[0]);
     add(desk, batch, "0", 3);
     publish(desk, "0", 2, ids[1]);
-    char *stats = quern_queue_stats(desk->config, 0, &desk->error), *text = quern_queue_peek(desk->config, "batches", 10, &desk->error);
+    char *stats = quern_queue_stats(desk->config, 0, &desk->error);
+    char *text = quern_queue_peek(desk->config, "batches", 10, &desk->error);
     assert_non_null(stats);
     assert_non_null(text);
     assert_non_null(strstr(stats, "\"batches\":2"));

@@ -30,8 +30,8 @@ static void what_is_of_a_batch_is_never_merely_acknowledged(void **state)
 {
     (void)state;
     for (int bits = 0; bits < 16; bits++) {
-        struct verdict_facts facts = {.outcome = OUTCOME_DONE, .is_of_batch = true, .is_fresh = bits & 1, .is_lost = bits & 2, .keeps_log = bits & 4,
-                                      .is_unpended = bits & 8};
+        struct verdict_facts facts = {.outcome = OUTCOME_DONE, .is_of_batch = true, .is_fresh = bits & 1, .is_lost = bits & 2,
+                                      .keeps_log = bits & 4, .is_unpended = bits & 8};
         assert_int_equal(DONE, verdict(&facts));
         facts.outcome = OUTCOME_PASSED;
         assert_int_equal(PASS, verdict(&facts));

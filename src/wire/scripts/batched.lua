@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- Shared by the scripts that end jobs: a job that is of a batch is counted there, and the last one of them lets the closing job
--- go. It is counted once, by whoever takes it out of those that are open: settled twice, late, or again, it is not there any more.
+-- go. It is counted once, by whoever takes it out of those that are open: settled twice, late, or again, it is there no more.
 -- The batches of a group lie in three keys. times: batch -> when it is closed whatever is still open (Unix ms). open: its jobs
 -- that have not ended, batch/job, all of score 0. state: batch:wanted (jobs that its publisher has given), :published, :done,
--- :dead, :sealed (0: its publisher may add more), :job (the closing job's fields, packed; its data ends where the counts are put in).
+-- :dead, :sealed (0: its publisher may add more), :job (the closing job's fields, packed; its data ends where the counts go in).
 local COUNTS = {':wanted', ':published', ':done', ':dead', ':sealed'}
 
 -- From the k-th key on: times, open, state, and the retry stream, which the closing job goes to.

@@ -2,8 +2,8 @@
 -- SPDX-License-Identifier: MIT
 -- dead: a job's dead letter is written, then it is acknowledged, and counted in its batch. Its entry stays: other groups may not
 -- have read it.
--- KEYS  the entries' stream, settles, the dead letters; where some are of batches, also those of batches (batched); where they ran
---       alone, also the crashes
+-- KEYS  the entries' stream, settles, the dead letters; where some are of batches, also those of batches (batched); where they
+--       ran alone, also the crashes
 -- ARGV  group, consumer, batch number, low id, high id, bound, is_private, how many are of batches, then per entry:
 --       id, deliveries (0: its entry was deleted, nobody has its lease), n, then n texts: the letter's fields;
 --       then per job that is of a batch: which entry, job id, batch

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- done: acknowledges what is still ours, and writes it to the completed log and counts it in its batch in the same step.
--- KEYS  the entries' stream, settles, completed; where some are of batches, also those of batches (batched); where they ran alone,
---       also the crashes
+-- KEYS  the entries' stream, settles, completed; where some are of batches, also those of batches (batched); where they ran
+--       alone, also the crashes
 -- ARGV  group, consumer, batch number, low id, high id, bound, completed_max, what is deleted (0 nothing, 1 all: a private stream,
 --       2 all if there is no other group: the second gear of trimming), how many are of batches, then per entry:
---       id, deliveries (0: its entry was deleted, nobody has its lease), job id, event, result, retries, wait_ms, run_ms, finished_at;
---       then per job that is of a batch: which entry, job id, batch
+--       id, deliveries (0: its entry was deleted, nobody has its lease), job id, event, result, retries, wait_ms, run_ms,
+--       finished_at; then per job that is of a batch: which entry, job id, batch
 -- Returns one letter per entry: d done, l lost, e its record could not be written: it stays pending.
 local stream, settles, completed = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, max = ARGV[1], ARGV[2], ARGV[3], ARGV[7]

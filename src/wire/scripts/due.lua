@@ -14,7 +14,8 @@ local max, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 if redis.call('EXISTS', KEYS[1], KEYS[4], KEYS[5], KEYS[8], KEYS[9], KEYS[10]) == 0 then return {0, 0, 0, 0, 0, 0, -1, 0, 0, 0, {}, 0, 0} end -- the usual case, twice a second for each pool
 local wrong = must_be(KEYS[1], 'zset', 'the delayed jobs times') or must_be(KEYS[2], 'hash', 'the delayed jobs') or must_be(KEYS[3], 'stream', 'the retry stream') or
   must_be(KEYS[4], 'stream', 'the jobs that run alone') or must_be(KEYS[5], 'zset', 'the scheduled jobs times') or
-  must_be(KEYS[6], 'hash', 'the scheduled jobs') or must_be(KEYS[7], 'stream', 'the stream') or must_be(KEYS[8], 'set', 'the paused events') or must_be(KEYS[9], 'zset', 'the cancelled jobs') or
+  must_be(KEYS[6], 'hash', 'the scheduled jobs') or must_be(KEYS[7], 'stream', 'the stream') or
+  must_be(KEYS[8], 'set', 'the paused events') or must_be(KEYS[9], 'zset', 'the cancelled jobs') or
   must_be(KEYS[10], 'zset', 'the batches')
 if wrong then return wrong end
 local now_ms, moved, bytes = unix_ms(), 0, 0
@@ -65,5 +66,5 @@ local retries, no_retries, stuck_retries = move(KEYS[1], KEYS[2], KEYS[3])
 local jobs, no_jobs, stuck_jobs = move(KEYS[5], KEYS[6], KEYS[7])
 local next_one = math.min(next_ms(KEYS[1]), next_ms(KEYS[5]))
 local alone_all, alone_waiting = alone()
-return {retries, no_retries, stuck_retries, jobs, no_jobs, stuck_jobs, next_one < math.huge and next_one or -1, alone_all, alone_waiting,
-  next_ms(KEYS[10]) == 0 and 1 or 0, ordered()}
+return {retries, no_retries, stuck_retries, jobs, no_jobs, stuck_jobs, next_one < math.huge and next_one or -1, alone_all,
+  alone_waiting, next_ms(KEYS[10]) == 0 and 1 or 0, ordered()}

@@ -1,11 +1,11 @@
 #!lua
 -- SPDX-License-Identifier: MIT
 -- enqueue: a batch, once, of which some are to be there only once, or later, or only if not too many wait. Marker as in publish.
--- All of it may be of a batch of jobs that have a closing job in common (batched): its first call makes it, its last one seals it.
+-- All of it may be of a batch of jobs that have a closing job in common (batched): its first call makes it, its last seals it.
 -- What may be refused is refused before anything is written for it, and from the first that finds no room all others behind it are:
 -- they keep their order when they are sent again. A window opens behind its entry: were it first, a refused XADD would suppress the job.
--- KEYS  the stream, the publisher's marker, scheduled, the scheduled jobs, the dead letters, those of batches, then a window for each
---       that has one
+-- KEYS  the stream, the publisher's marker, scheduled, the scheduled jobs, the dead letters, those of batches, then a window for
+--       each that has one
 -- ARGV  batch number, marker's life in ms, timestamps, group, how many may wait (0: no bound), is_dropping: the oldest makes room,
 --       a letter's data in four parts, between which come the dropped job's id, its event and its entry's id; their batch ('':
 --       none), and if there is one: how many jobs it was given so far, how long it waits for its next call (ms), how long for its
@@ -109,8 +109,8 @@ local function drop_one(id)
   return true
 end
 
--- All that a batch needs is written before the first of its jobs: a right that is missing is said before anything is there. false:
--- it was closed.
+-- All that a batch needs is written before the first of its jobs: a right that is missing is said before anything is there.
+-- false: it was closed.
 local function open_batch()
   local n, is_there = tonumber(ARGV[15]), redis.call('HEXISTS', batches.state, batch .. ':job') == 1
   if not is_there and n == 0 then return false end

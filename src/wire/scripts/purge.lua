@@ -3,8 +3,8 @@
 -- purge: a key is emptied. It goes whole, which costs Redis nothing; a stream that has groups, which somebody reads, stays with
 -- them, and its entries go bit by bit. So do jobs that wait for a time, while the group has batches: each may be of one.
 -- KEYS  a stream, or a zset and a hash, then those of batches
--- ARGV  1: only look what would be done, how many entries of a stream that stays at most, how many jobs that may be of batches, how
---       many bytes of them (one goes whatever it has), group
+-- ARGV  1: only look what would be done, how many entries of a stream that stays at most, how many jobs that may be of batches,
+--       how many bytes of them (one goes whatever it has), group
 -- Returns how many went, how many are left.
 local is_stream, is_dry = #KEYS == 1, ARGV[1] == '1'
 local wrong = is_stream and must_be(KEYS[1], 'stream', KEYS[1])

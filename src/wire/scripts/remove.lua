@@ -2,8 +2,8 @@
 -- SPDX-License-Identifier: MIT
 -- remove: a group goes, with all that is only its own: not while it holds jobs or somebody works for it, unless that is no
 -- reason. Looked at and removed in one step, so that nobody comes in between.
--- KEYS  the stream, the group's streams that it reads (retry, alone), then its zset of delayed jobs, that of its batches, then whatever
---       else it has
+-- KEYS  the stream, the group's streams that it reads (retry, alone), then its zset of delayed jobs, that of its batches, then
+--       whatever else it has
 -- ARGV  group, 1: only look what would be done, 1: whatever it holds, how long ago (ms) a process that works for it was seen at
 --       most
 -- Returns what became of it (r removed, p not: jobs are pending, w not: jobs wait in keys of its own, or batches are open, c not: a process is known, n there is no such group), how many
@@ -41,7 +41,8 @@ local function answer(what)
 end
 if not is_there then return answer('n') end
 if not is_forced and pending > 0 then return answer('p') end
-local waiting = redis.call('XLEN', KEYS[2]) + redis.call('XLEN', KEYS[3]) + redis.call('ZCARD', KEYS[4]) + redis.call('ZCARD', KEYS[5])
+local waiting = redis.call('XLEN', KEYS[2]) + redis.call('XLEN', KEYS[3]) + redis.call('ZCARD', KEYS[4])
+waiting = waiting + redis.call('ZCARD', KEYS[5])
 if not is_forced and waiting > 0 then return answer('w') end
 if not is_forced and idle_ms >= 0 and idle_ms < live_ms then return answer('c') end
 local said = answer('r')
