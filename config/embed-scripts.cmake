@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: MIT
 # Builds the Lua scripts into a C file: cmake -DSOURCE=DIR -DOUT=FILE -P embed-scripts.cmake
 # Scripts get what they share behind their first line (which must stay first: it holds the flags): owner.lua those that check
-# owners or types, moved.lua those that move jobs.
+# owners or types, moved.lua those that move jobs, batched.lua those that end them.
 set(code "/* Made from the files in src/wire/scripts. */\n#include \"wire/script.h\"\n")
 file(READ ${SOURCE}/owner.lua owner)
 file(READ ${SOURCE}/moved.lua moved)
-foreach(name publish enqueue ack done retry dead renew adopt heal due reclaim alone blame trim sweep
+file(READ ${SOURCE}/batched.lua batched)
+foreach(name publish enqueue ack done retry dead batch renew adopt heal due reclaim alone blame trim sweep
     replay skip purge remove raze cancel find)
   file(READ ${SOURCE}/${name}.lua text)
   set(shared "")
-  if(name MATCHES "^(enqueue|done|retry|dead|renew|adopt|heal|due|reclaim|alone|blame)$")
+  if(name MATCHES "^(enqueue|done|retry|dead|batch|renew|adopt|heal|due|reclaim|alone|blame)$")
     string(APPEND shared "${owner}")
   endif()
   if(name MATCHES "^(replay|skip|purge|remove|raze|cancel|find)$") # what repairs or looks
     string(APPEND shared "${owner}")
   endif()
-  if(name MATCHES "^(enqueue|retry|due|reclaim|alone|blame)$")
+  if(name MATCHES "^(enqueue|retry|batch|due|reclaim|alone|blame)$")
     string(APPEND shared "${moved}")
+  endif()
+  if(name MATCHES "^(enqueue|done|dead|batch|purge|cancel)$")
+    string(APPEND shared "${batched}")
   endif()
   if(shared)
     string(FIND "${text}" "\n" line_end)

@@ -49,6 +49,7 @@ typedef struct quern_pool quern_pool;
 typedef struct quern_job quern_job;
 typedef struct quern_publisher quern_publisher;
 typedef struct quern_waiter quern_waiter;
+typedef struct quern_batch quern_batch;
 
 /* Bytes that belong to somebody else. Those of a job are lent until its handler returns (QUERN_PENDING: until it is
  * finished), and a NUL stands behind their last byte, not counted in len. at is NULL where there is nothing. */
@@ -355,11 +356,13 @@ QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void
 
 /* Reads the keys redis, stream, queues (of which stream then names one), group (created if it was set or max_pending is, and is missing), start, batch_size,
  * payload_max_bytes, json_depth_max, publish_ms, backoff_ms, backoff_max_ms, publish_marked, publish_shape, publish_queue_max,
- * publish_queue_bytes, unique_by, unique_ms, max_pending, on_max_pending and dead_letter_stream. Copies the config; does not connect
+ * publish_queue_bytes, unique_by, unique_ms, batch_ms, max_pending, on_max_pending and dead_letter_stream.
+ * Copies the config; does not connect
  * yet. Gives. */
 QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
-/* QUERN_E_BUSY: a call is still inside, or a message of quern_publish_async() unanswered; nothing was closed. NULL is allowed. */
+/* QUERN_E_BUSY: a call is still inside, a batch is not freed, or a message of quern_publish_async() unanswered; nothing was
+ * closed. NULL is allowed. */
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
 /* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
@@ -374,6 +377,42 @@ QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
  * counted. From the first message that finds no room on none is published: what is sent again keeps its order. */
 QUERN_PUBLIC int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
                                quern_error *error) QUERN_MUST_USE;
+
+/* Batches: jobs that have a closing job in common. It is published once, when all of them have ended in the publisher's group
+ * (key group): each is done or dead by then, whoever ran it, however often it was tried. It goes to that group alone, and its
+ * id is the batch's. Its data is that of then, a JSON object (NULL: an empty one), with one more member:
+ *     "batch": {"id", "published" (jobs that were), "done", "dead", "open" (not ended when its time was over), "complete"}
+ * complete is false where some are open, or the publisher has not sealed the batch. Jobs may be for later, keyed, or expire. A
+ * duplicate (its receipt says so) is not of the batch: it is another's job. Dead are also those that are cancelled, purged or
+ * dropped before they ran (by somebody whose key group is the same; what is purged as "waiting" stays open).
+ * A batch's time is batch_ms from the seal on, and before that ten minutes from its last call on, or twice publish_ms if that is
+ * longer: so one whose publisher has died ends too. */
+
+/* A batch of this publisher's, which is not closed as long as there is one. then: the closing job: an event, perhaps a key or
+ * expire_at_ms; copied; its counts must fit into payload_max_bytes. id (may be NULL): gets the batch's id. Publishes nothing
+ * yet, does not wait. Gives; NULL: QUERN_E_ARGUMENT or QUERN_E_FULL, as of quern_message_check(), or data that "batch" cannot
+ * be put into, a time, a unique key; QUERN_E_MEMORY. A batch belongs to one thread at a time. */
+QUERN_PUBLIC quern_batch *quern_batch_open(quern_publisher *publisher, const quern_message *then, char id[40],
+                                           quern_error *error) QUERN_MUST_USE;
+
+/* Publishes more of its jobs, as quern_publish() does: the same checks, receipts, waits and codes. QUERN_E_GONE: none was
+ * published: its time was over, it is sealed, or the first call of all has ended with QUERN_E_UNKNOWN. */
+QUERN_PUBLIC int quern_batch_add(quern_batch *batch, const quern_message *messages, size_t n, quern_receipt *receipts,
+                                 quern_error *error) QUERN_MUST_USE;
+
+/* No more will come. Where all have ended by then, or there is none, the closing job goes at once. Waits as quern_publish().
+ * May be called again where it has failed. QUERN_E_GONE: it is over: its closing job is published. */
+QUERN_PUBLIC int quern_batch_seal(quern_batch *batch, quern_error *error) QUERN_MUST_USE;
+
+/* Frees it. One that was not sealed ends when its time is over, and is not complete. NULL is allowed. */
+QUERN_PUBLIC void quern_batch_free(quern_batch *batch);
+
+/* All of it in one call: opens, publishes n messages (0: the closing job goes at once) and seals. Up to 64 small messages are
+ * one step in Redis: all are published or none. On failure the batch is not sealed, or, after QUERN_E_UNKNOWN, may be: the
+ * receipts say what is there. */
+QUERN_PUBLIC int quern_publish_batch(quern_publisher *publisher, const quern_message *messages, size_t n,
+                                     const quern_message *then, quern_receipt *receipts, char id[40],
+                                     quern_error *error) QUERN_MUST_USE;
 
 /* Publishes without waiting: the message is copied, a thread of the publisher's own publishes it, in order and in batches, and done
  * (may be NULL) is told what quern_publish() would have said of it; exactly once, also where it could not be published. What is
@@ -439,7 +478,8 @@ QUERN_PUBLIC void quern_waiter_close(quern_waiter *waiter);
 /* An object: stream, group, has_group; waiting (unread in the stream and in the group's retry stream; null: waiting_at_least or
  * more, Redis cannot tell, or there is no group), waiting_at_least; running (processes hold them); delayed (retries that wait for
  * their time), next_due_ms (null: none); scheduled (jobs of the stream that were published for later); alone (jobs that may have ended a process: each runs with nothing else beside it); dead,
- * completed, length (entries of those streams); done_per_s (settled jobs, whatever became of them, between two looks that are
+ * completed, length (entries of those streams); batches (of the group, that are open);
+ * done_per_s (settled jobs, whatever became of them, between two looks that are
  * sample_ms apart; null: one look, or Redis has lost count), published_per_s (entries that came into the stream meanwhile;
  * likewise); oldest_waiting_ms, oldest_held_ms (how long ago the oldest came into its stream; null: none); processes: a list of
  * {consumer, held, idle_ms}; paused: events that quern_queue_pause() has paused ("*": all). sample_ms: 0 (looks once) to an hour, and waits as long; else QUERN_E_ARGUMENT. */
@@ -465,6 +505,8 @@ QUERN_PUBLIC char *quern_queue_letter(const quern_config *config, const char *id
  *   "alone"      to run with nothing else beside them, or running so, oldest first; and entry, stream
  *   "delayed"    retries that wait for their time, first due first; and entry (where they came from), due_ms (from now), due_at
  *   "scheduled"  published for later, to the stream (all groups), first due first; and due_ms, due_at
+ *   "batches"    of the group, that are open, first closed first: {id, wanted (jobs its publisher has given so far), published,
+ *                done, dead, open, sealed, deadline_ms (from now), deadline_at}
  *   "completed"  the group's log, newest first: {entry, id, event, result, retries, wait_ms, run_ms, consumer, finished_at}
  *   "running"    as quern_queue_pending()
  *   "dead"       as quern_queue_dead()
@@ -499,7 +541,8 @@ QUERN_PUBLIC char *quern_machine_jobs(const quern_config *config, quern_error *e
  * milliseconds, and written before anything is deleted: after a lost answer (QUERN_E_UNKNOWN) the same call goes on, and does
  * nothing twice (QUERN_E_GONE: it was done). Any thread. Rights beyond those for looking: +eval +evalsha, and +xadd +xdel
  * (replay), +xtrim +xdel +unlink +xgroup|setid (purge), +unlink +xgroup|destroy (remove), +zscan +zscore +zrem +hget +hdel
- * (cancel); QUERN_E_AUTH names what is missing. All answers have stream, group and dry_run. */
+ * (cancel; of jobs that are of batches, and to purge them, +hmget +hincrby +xadd, too);
+ * QUERN_E_AUTH names what is missing. All answers have stream, group and dry_run. */
 enum quern_repair {
     QUERN_DRY_RUN = 1, /* nothing changes: the answer says what would */
     QUERN_FORCE = 2    /* quern_queue_remove_group() and _remove_stream() only */
@@ -533,8 +576,9 @@ QUERN_PUBLIC char *quern_queue_purge(const quern_config *config, const char *wha
                                      quern_error *error) QUERN_MUST_USE;
 
 /* Removes the group with all that is only its own: its retries, its completed log; dead letters stay. A pool that still works for
- * it makes it again. An object: removed, and what it had: pending, processes, retry, alone, delayed. QUERN_E_BUSY: jobs are
- * pending or wait in keys of its own (retry, alone, delayed), or a process was seen within ten lease_ms; QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
+ * it makes it again. An object: removed, and what it had: pending, processes, retry, alone, delayed, batches. QUERN_E_BUSY: jobs
+ * are pending or wait in keys of its own (retry, alone, delayed), batches are open, or a process was seen within ten lease_ms;
+ * QUERN_FORCE removes it all the same. QUERN_E_GONE: no such group. */
 QUERN_PUBLIC char *quern_queue_remove_group(const quern_config *config, unsigned flags, quern_error *error) QUERN_MUST_USE;
 
 /* Removes the stream itself, with what all of its groups share (dead letters, unless dead_letter_stream names their stream; scheduled

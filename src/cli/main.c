@@ -38,10 +38,13 @@ static const struct verb table[] = {
      "  --wait             waits until it has ended in --group, however often it is retried, and prints its result instead of its\n"
      "                     id: as it is, or with - a line of JSON for each job. Exit status 1: it is dead (its error is said), or it\n"
      "                     had not ended after --wait_ms N (default: no limit; stands for --wait, too), or that is all that can be\n"
-     "                     told, for results are kept with completed_max only. Ctrl-C ends the wait, not the job\n\n"
+     "                     told, for results are kept with completed_max only. Ctrl-C ends the wait, not the job\n"
+     "  --then EVENT       with -: all lines are one batch; when its jobs have ended, a job of EVENT is published, which is told\n"
+     "                     how many are done and dead; prints its id. --then_data JSON: an object, its data beside that\n\n"
      "  quern publish mail.send '{\"to\": \"a@example.org\"}'\n"
      "  quern publish image.resize @job.json\n"
      "  quern publish log.parse - < lines.jsonl\n"
+     "  quern publish log.parse - --then log.report < lines.jsonl\n"
      "  quern publish report.make --unique monthly-7 --delay_ms 60000\n"
      "  sum=$(quern publish digest.file '{\"path\": \"/etc/hosts\"}' --wait_ms 10000) || exit\n"},
     {"stats", "[--KEY VALUE ...] [--sample_ms N] [--json]", "say how many jobs wait, run and are dead, and how fast they go",
@@ -69,7 +72,8 @@ static const struct verb table[] = {
      "1700000000000-0, or its own id, or that of the job it is about. --limit: how many are listed at most (default 100).\n\n"
      "  quern dead list\n"
      "  quern dead show 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55 --json\n"},
-    {"peek", "waiting | running | delayed | scheduled | alone | dead | completed [--KEY VALUE ...] [--limit N] [--json]",
+    {"peek",
+     "waiting | running | delayed | scheduled | alone | dead | completed | batches [--KEY VALUE ...] [--limit N] [--json]",
      "list the jobs at one place", verb_peek,
      "waiting: unread by the group, also in its retry stream; alone: to run with nothing else beside them; scheduled:\n"
      "published for later; completed: the log, newest first. Others: oldest, or first due, first. The data is cut; --json\n"

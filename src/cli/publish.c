@@ -20,6 +20,10 @@ struct publish {
     quern_message like; /* what each message has, but for its data */
     bool is_raw;
     struct waiting waiting;
+    quern_message then; /* the closing job of all lines; event NULL: none */
+    const char *then_data;
+    quern_batch *batch;
+    char batch_id[40];
 };
 
 static quern_message message_of(const struct publish *publish, const char *data, size_t len)
@@ -149,7 +153,9 @@ static bool is_any_wrong(const struct lines *lines, size_t count)
 static int send_lines(struct lines *lines, size_t count)
 {
     quern_error err;
-    int code = quern_publish(lines->publish->publisher, lines->messages, count, lines->receipts, &err);
+    const struct publish *publish = lines->publish;
+    int code = publish->batch ? quern_batch_add(publish->batch, lines->messages, count, lines->receipts, &err)
+                              : quern_publish(publish->publisher, lines->messages, count, lines->receipts, &err);
     if (code == QUERN_E_ARGUMENT || (code == QUERN_E_FULL && is_any_wrong(lines, count))) return QUERN_E_ARGUMENT;
     for (size_t i = 0; i < count; i++) {
         const quern_receipt *receipt = &lines->receipts[i];
@@ -188,10 +194,41 @@ static int check_event(struct publish *publish)
     return EXIT_USAGE;
 }
 
+/* The batch of all lines, if they are one. EXIT_DONE, or the reason has been said. */
+static int open_batch(struct publish *publish)
+{
+    quern_error err;
+    if (!publish->then.event) return EXIT_DONE;
+    if (publish->then_data) publish->then.data = (quern_bytes){publish->then_data, strlen(publish->then_data)};
+    publish->batch = quern_batch_open(publish->publisher, &publish->then, publish->batch_id, &err);
+    if (publish->batch) return EXIT_DONE;
+    say("not published: %s", err.text);
+    return err.code == QUERN_E_MEMORY ? EXIT_FAILED : EXIT_USAGE;
+}
+
+/* Its id goes where those of jobs go, but for a wait, which has standard output. */
+static int seal_batch(struct publish *publish)
+{
+    quern_error err;
+    int code = quern_batch_seal(publish->batch, &err);
+    if (code) {
+        say("the batch %s: it may not be sealed: %s", publish->batch_id, err.text);
+        return code;
+    }
+    if (publish->waiting.waiter) {
+        say("the batch is %s", publish->batch_id);
+        return QUERN_OK;
+    }
+    if (printf("%s\n", publish->batch_id) > 0 && fflush(stdout) == 0) return QUERN_OK;
+    say("the batch is %s, but standard output: %s", publish->batch_id, strerror(errno));
+    return QUERN_E_CONNECT;
+}
+
 static int publish_lines(struct publish *publish)
 {
     int status = check_event(publish);
     if (!status) status = publisher_open(publish);
+    if (!status) status = open_batch(publish);
     if (status) return status;
     struct lines *lines = calloc(1, sizeof *lines);
     int code = lines ? QUERN_OK : QUERN_E_MEMORY;
@@ -210,6 +247,10 @@ static int publish_lines(struct publish *publish)
     if (lines) say("%llu published", (unsigned long long)lines->published);
     if (lines && lines->duplicates) say("%llu more were not: their windows were open", (unsigned long long)lines->duplicates);
     if (lines && lines->dropped) say("%llu older made room: they are dead letters (dropped)", (unsigned long long)lines->dropped);
+    if (code && publish->batch)
+        say("the batch %s is not complete: its closing job says so, ten minutes after the last of its lines or later",
+            publish->batch_id);
+    if (!code && publish->batch) code = seal_batch(publish);
     for (size_t i = 0; lines && i < LINES; i++) free(lines->text[i]);
     if (lines) input_close(&lines->input);
     free(lines);
@@ -247,6 +288,8 @@ static int publish_all(struct publish *publish, int argc, char **argv)
                                       {"expire_at_ms", .take = option_number, .into = &publish->like.expire_at_ms, .max = INT64_MAX},
                                       {"unique", .take = take_text, .into = &publish->like.unique},
                                       {"key", .take = take_text, .into = &publish->like.key},
+                                      {"then", .take = take_text, .into = &publish->then.event},
+                                      {"then_data", .take = take_text, .into = &publish->then_data},
                                       {"raw", true, option_switch, &publish->is_raw, 0, 0},
                                       {"wait", true, option_switch, &publish->waiting.is_asked, 0, 0},
                                       {"wait_ms", .take = waiting_take_ms, .into = &publish->waiting, .max = INT64_MAX},
@@ -261,6 +304,11 @@ static int publish_all(struct publish *publish, int argc, char **argv)
         say("--unique: with one key for all lines only the first would be published; --unique_by content tells them by their data");
         return EXIT_USAGE;
     }
+    if ((publish->then.event || publish->then_data) && !(publish->then.event && argv[rest + 1] && !strcmp(argv[rest + 1], "-"))) {
+        say("--then names the closing job of all lines of standard input, --then_data its data: right would be quern publish "
+            "EVENT - --then EVENT");
+        return EXIT_USAGE;
+    }
     publish->like.event = argv[rest];
     publish->like.is_raw = publish->is_raw;
     const char *data = argv[rest + 1];
@@ -269,12 +317,14 @@ static int publish_all(struct publish *publish, int argc, char **argv)
 
 int verb_publish(int argc, char **argv)
 {
-    struct publish publish = {.config = quern_config_new(), .like = {.size = sizeof(quern_message)}, .waiting = {.ms = -1}};
+    struct publish publish = {.config = quern_config_new(), .like = {.size = sizeof(quern_message)},
+                              .then = {.size = sizeof(quern_message)}, .waiting = {.ms = -1}};
     if (!publish.config) {
         say("no memory");
         return EXIT_FAILED;
     }
     int status = publish_all(&publish, argc, argv);
+    quern_batch_free(publish.batch);
     waiting_close(&publish.waiting);
     quern_publisher_close(publish.publisher);
     embed_close(publish.embed);

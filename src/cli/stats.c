@@ -16,6 +16,7 @@ static const struct column queue[] = {
     {"scheduled", "scheduled", CELL_NUMBER},
     {"next is due in", "next_due_ms", CELL_MS},
     {"to run alone", "alone", CELL_NUMBER},
+    {"open batches", "batches", CELL_NUMBER},
     {"dead", "dead", CELL_NUMBER},
     {"published per second", "published_per_s", CELL_REAL},
     {"done per second", "done_per_s", CELL_REAL},

@@ -94,6 +94,7 @@ struct quern_config {
     int publish_shape; /* enum publish_shape */
     int unique_by;   /* enum unique_by */
     int64_t unique_ms;
+    int64_t batch_ms;
     int64_t max_pending; /* 0: no bound */
     int on_max_pending;  /* enum on_max_pending */
     bool until_empty;

@@ -128,6 +128,10 @@ static const struct config_row rows[] = {
      .sentence = "which jobs are published once per unique_ms: those with a key of their own, or each event with the same data"},
     {KEY(unique_ms), .flags = CONFIG_PUBLISHER | CONFIG_PER_QUEUE, .type = CONFIG_NUMBER, .min = 1, .max = 365LL * DAY_MS, .fallback = "3600000",
      .sentence = "how long such a job is not published once more, whatever becomes of it"},
+    {KEY(batch_ms), .flags = CONFIG_PUBLISHER | CONFIG_PER_QUEUE, .type = CONFIG_NUMBER, .min = 1000, .max = 365LL * DAY_MS,
+     .fallback = "86400000",
+     .sentence = "how long a batch waits for its jobs once it is sealed; then its closing job is published whatever is still "
+                 "open"},
     {KEY(max_pending), .flags = CONFIG_PUBLISHER | CONFIG_PER_QUEUE, .type = CONFIG_NUMBER, .min = 0, .max = 1000000000, .fallback = "0",
      .sentence = "how many jobs may wait for the group when more are published; 0: any number"},
     {KEY(on_max_pending), .flags = CONFIG_PUBLISHER | CONFIG_PER_QUEUE, .type = CONFIG_CHOICE, .choices = "refuse|block|drop_oldest", .fallback = "refuse",

@@ -14,7 +14,7 @@ struct key {
     const char *name, *type;
 };
 
-enum { KEYS = 12, KEY_STREAM = 0, KEY_DELAYED, KEY_SCHEDULED, KEY_DEAD, KEY_ALONE, KEY_RETRY };
+enum { KEYS = 15, KEY_STREAM = 0, KEY_DELAYED, KEY_SCHEDULED, KEY_DEAD, KEY_ALONE, KEY_RETRY, KEY_BATCHES };
 
 static void list_keys(const struct source *source, struct key keys[KEYS])
 {
@@ -25,6 +25,9 @@ static void list_keys(const struct source *source, struct key keys[KEYS])
         [KEY_DEAD] = {source->dead, "stream"},
         [KEY_ALONE] = {source->alone, "stream"},
         [KEY_RETRY] = {source->retry, "stream"},
+        [KEY_BATCHES] = {source->batches, "zset"},
+        {source->batch_open, "zset"},
+        {source->batch_state, "hash"},
         {source->completed, "stream"},
         {source->waiting, "hash"},
         {source->scheduled_jobs, "hash"},
@@ -125,6 +128,7 @@ int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, 
                     look->source.stream);
     if (is_right[KEY_DELAYED]) code = check_due(look, look->source.delayed, "a retry", findings, err);
     if (!code && is_right[KEY_SCHEDULED]) code = check_due(look, look->source.scheduled, "a scheduled job", findings, err);
+    if (!code && is_right[KEY_BATCHES]) code = check_due(look, look->source.batches, "the closing job of a batch", findings, err);
     if (!code && is_right[KEY_DEAD]) code = check_dead(look, findings, err);
     if (!code && is_right[KEY_ALONE]) code = check_alone(look, findings, err);
     return code;

@@ -32,6 +32,7 @@ static int check_keys(struct look *look, quern_error *err)
     if (!code) code = key_must_be(look->conn, source->dead, "stream", err);
     if (!code) code = key_must_be(look->conn, source->alone, "stream", err);
     if (!code) code = key_must_be(look->conn, source->delayed, "zset", err);
+    if (!code) code = key_must_be(look->conn, source->batches, "zset", err);
     return code;
 }
 

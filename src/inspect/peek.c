@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "inspect/backlog.h"
+#include "inspect/batches.h"
 #include "inspect/listing.h"
 #include "inspect/shelf.h"
 #include "inspect/show.h"
@@ -172,7 +173,7 @@ static const struct place {
     {"waiting", .list = list_waiting, .is_group = true},     {"running", .whole = quern_queue_pending},
     {"delayed", .list = list_delayed, .is_group = true},     {"scheduled", .list = list_scheduled},
     {"alone", .list = list_alone, .is_group = true},         {"dead", .whole = quern_queue_dead},
-    {"completed", .list = list_completed, .is_group = true},
+    {"completed", .list = list_completed, .is_group = true}, {"batches", .list = batches_list, .is_group = true},
 };
 
 static char *peek_at(const quern_config *config, const struct place *place, size_t max, quern_error *err)
@@ -198,7 +199,7 @@ char *quern_queue_peek(const quern_config *config, const char *what, size_t max,
         return places[i].list ? peek_at(config, &places[i], max, err) : places[i].whole(config, max, err);
     }
     err_set(err, QUERN_E_ARGUMENT,
-            "'%s' is no place to look at; right would be waiting, running, delayed, scheduled, alone, dead or completed",
+            "'%s' is no place to look at; right would be waiting, running, delayed, scheduled, alone, dead, completed or batches",
             what ? what : "(nothing)");
     return NULL;
 }

@@ -20,7 +20,7 @@ struct sight {
     struct backlog stream, retry;
     bool has_rate, has_published;
     double done_per_s, published_per_s;
-    int64_t delayed, scheduled, alone, dead, completed, length;
+    int64_t delayed, scheduled, batches, alone, dead, completed, length;
     bool has_due, has_held;
     int64_t next_due_ms, oldest_held_ms;
     json_t *processes, *paused;
@@ -100,6 +100,12 @@ static int read_scheduled(struct look *look, struct sight *sight, quern_error *e
     return look_ask_number(look, &sight->scheduled, err);
 }
 
+static int read_batches(struct look *look, struct sight *sight, quern_error *err)
+{
+    conn_command(look->conn, "ZCARD", look->source.batches, NULL);
+    return look_ask_number(look, &sight->batches, err);
+}
+
 static int read_length(struct look *look, const char *stream, int64_t *length, quern_error *err)
 {
     conn_command(look->conn, "XLEN", stream, NULL);
@@ -130,6 +136,7 @@ static int read_all(struct look *look, int64_t sample_ms, struct sight *sight, q
     if (!code) code = read_oldest_held(look, source->retry, &sight->retry, sight, err);
     if (!code) code = read_delayed(look, sight, err);
     if (!code) code = read_scheduled(look, sight, err);
+    if (!code) code = read_batches(look, sight, err);
     if (!code) code = read_length(look, source->alone, &sight->alone, err);
     if (!code) code = read_length(look, source->dead, &sight->dead, err);
     if (!code) code = read_length(look, source->completed, &sight->completed, err);
@@ -171,6 +178,7 @@ static json_t *object_of(const struct look *look, const struct sight *sight)
                     show_number(object, "scheduled", sight->scheduled) && show_number(object, "alone", sight->alone) &&
                     show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
                     show_number(object, "length", sight->length) &&
+                    show_number(object, "batches", sight->batches) &&
                     show_rate(object, "published_per_s", sight->published_per_s, sight->has_published) &&
                     show_rate(object, "done_per_s", sight->done_per_s, sight->has_rate) &&
                     show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes) &&

@@ -89,9 +89,9 @@ int codec_read_stamps(quern_bytes text, int64_t *created_ms)
 
 /* The parts of the single-field shape as texts, before they are laid side by side. */
 struct parts {
-    const char *id, *event;
+    const char *id, *event, *batch;
     char *data, *timestamps;
-    size_t id_len, event_len;
+    size_t id_len, event_len, batch_len;
 };
 
 static char *dump(const json_t *value)
@@ -128,13 +128,16 @@ static int read_numbers(struct message *message, const json_t *object, quern_err
 /* Takes id and event where they are texts. */
 static int read_names(struct parts *parts, const json_t *object, quern_error *err)
 {
-    const json_t *id = json_object_get(object, "id"), *event = json_object_get(object, "event");
+    const json_t *id = json_object_get(object, "id"), *event = json_object_get(object, "event"),
+                 *batch = json_object_get(object, "batch");
     if (event && !json_is_string(event)) return err_set(err, QUERN_E_ARGUMENT, "the key event is not a text");
     if (id && !json_is_string(id)) return err_set(err, QUERN_E_ARGUMENT, "the key id is not a text");
     parts->id = json_string_value(id);
     parts->id_len = json_string_length(id);
     parts->event = json_string_value(event);
     parts->event_len = json_string_length(event);
+    parts->batch = json_string_value(batch);
+    parts->batch_len = json_string_length(batch);
     return QUERN_OK;
 }
 
@@ -151,11 +154,12 @@ static quern_bytes lay(char **at, const char *text, size_t len)
 static int lay_all(struct message *message, const struct parts *parts, quern_error *err)
 {
     size_t data_len = parts->data ? strlen(parts->data) : 0, stamps_len = parts->timestamps ? strlen(parts->timestamps) : 0;
-    char *at = malloc(parts->id_len + parts->event_len + data_len + stamps_len + 4);
+    char *at = malloc(parts->id_len + parts->event_len + parts->batch_len + data_len + stamps_len + 5);
     if (!at) return err_set(err, QUERN_E_MEMORY, "no memory for a message");
     message->decoded = at;
     message->id = lay(&at, parts->id, parts->id_len);
     message->event = lay(&at, parts->event, parts->event_len);
+    message->batch = lay(&at, parts->batch, parts->batch_len);
     message->data = lay(&at, parts->data, data_len);
     message->timestamps = lay(&at, parts->timestamps, stamps_len);
     return QUERN_OK;

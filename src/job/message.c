@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/uuid.h"
 #include "job/codec.h"
 
 #define YEAR_9999_MS UINT64_C(253402300799999) /* what comes later cannot be written as a date */
@@ -77,6 +78,8 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
         message->expire_at_ms = (int64_t)number;
     } else if (bytes_is(name, "key")) {
         message->key = message_key(value);
+    } else if (bytes_is(name, "batch")) {
+        message->batch = value;
     }
     return QUERN_OK;
 }
@@ -218,7 +221,8 @@ bool message_detach(struct message *message)
     if (!block) return false;
     struct reply *fields = (struct reply *)(void *)block;
     char *at = block + message->fields_count * sizeof *fields;
-    quern_bytes *views[] = {&message->id, &message->event, &message->data, &message->timestamps, &message->first_entry};
+    quern_bytes *views[] = {&message->id,         &message->event,       &message->data,
+                            &message->timestamps, &message->first_entry, &message->batch};
     bool moved[COUNT_OF(views)] = {false};
     for (uint32_t i = 0; i < message->fields_count; i++) {
         quern_bytes text = text_at(message, i);
@@ -243,6 +247,15 @@ void message_free(struct message *message)
     free(message->decoded);
     free(message->copied);
     message->decoded = message->copied = NULL;
+}
+
+/* Other software may have a field of that name: what is not ours is none. */
+quern_bytes message_batch(const struct message *message, const char *group)
+{
+    size_t len = strlen(group);
+    quern_bytes batch = message->batch;
+    bool is_ours = batch.at && batch.len == len + 1 + UUID_SIZE - 1 && memcmp(batch.at, group, len) == 0 && batch.at[len] == ':';
+    return is_ours ? (quern_bytes){batch.at + len + 1, UUID_SIZE - 1} : (quern_bytes){NULL, 0};
 }
 
 int64_t message_first_ms(const struct message *message)

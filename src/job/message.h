@@ -24,6 +24,7 @@ struct message {
     char entry_text[ENTRY_ID_SIZE];
     int64_t expire_at_ms; /* Unix; 0: never */
     uint64_t key;         /* a hash of the field key, whose jobs run one after the other; 0: it has none */
+    quern_bytes batch;    /* group:batch, as its publisher wrote it; at NULL: it is of none */
     /* what the private streams add: where the job came from */
     quern_bytes first_entry; /* at NULL: this entry is its first */
     int64_t first_seen_ms;   /* 0: now */
@@ -58,6 +59,8 @@ quern_bytes message_field(const struct message *message, const char *name);
 /* The hash of a key; never 0. */
 uint64_t message_key(quern_bytes key);
 
+/* The batch of this group that it is of; at NULL: none. Lends a part of the message. */
+quern_bytes message_batch(const struct message *message, const char *group);
 /* When it came into its stream first, Unix ms, by Redis's clock; of a job that was replayed, when that began. */
 int64_t message_first_ms(const struct message *message);
 

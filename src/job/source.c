@@ -35,11 +35,15 @@ int source_open(struct source *source, const char *stream, const char *group, co
         source->scheduled_jobs = shared(stream, "scheduled:jobs");
         source->paused = derived(source, "paused");
         source->cancelled = derived(source, "cancelled");
+        source->batches = derived(source, "batches");
+        source->batch_open = derived(source, "batches:open");
+        source->batch_state = derived(source, "batches:state");
         source->reaper = derived(source, "reaper");
         source->dead = dead ? strdup(dead) : shared(stream, "failed");
     }
     if (source->retry && source->alone && source->crashes && source->settles && source->completed && source->delayed && source->waiting && source->paused && source->cancelled && source->reaper &&
-        source->dead && source->scheduled && source->scheduled_jobs)
+        source->dead && source->scheduled && source->scheduled_jobs && source->batches && source->batch_open &&
+        source->batch_state)
         return QUERN_OK;
     source_close(source);
     return err_set(err, QUERN_E_MEMORY, "no memory for the names of keys");
@@ -60,6 +64,9 @@ void source_close(struct source *source)
     free(source->scheduled_jobs);
     free(source->paused);
     free(source->cancelled);
+    free(source->batches);
+    free(source->batch_open);
+    free(source->batch_state);
     free(source->reaper);
     free(source->dead);
     *source = (struct source){0};

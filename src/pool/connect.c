@@ -72,6 +72,9 @@ static int check_keys(quern_pool *pool, const struct source *source, struct conn
     if (!code) code = key_must_be(conn, source->crashes, "hash", err);
     if (!code) code = key_must_be(conn, source->delayed, "zset", err);
     if (!code) code = key_must_be(conn, source->waiting, "hash", err);
+    if (!code) code = key_must_be(conn, source->batches, "zset", err);
+    if (!code) code = key_must_be(conn, source->batch_open, "zset", err);
+    if (!code) code = key_must_be(conn, source->batch_state, "hash", err);
     if (!code) code = key_must_be(conn, source->scheduled, "zset", err);
     if (!code) code = key_must_be(conn, source->scheduled_jobs, "hash", err);
     if (!code) code = key_must_be(conn, source->paused, "set", err);

@@ -12,7 +12,7 @@
 #include "publish/fields.h"
 #include "wire/script.h"
 
-enum { PARTS = 4, KEYS = 5, HEAD_ARGS = 10, MESSAGE_ARGS = 7 };
+enum { PARTS = 4, KEYS = 9, HEAD_ARGS = 11, BATCH_ARGS = 4, MESSAGE_ARGS = 7 };
 
 /* ── the letter of a job that is dropped ─────────────────────────────────────────────────────────────────────────── */
 
@@ -68,6 +68,10 @@ static void put_head(struct conn *conn, const struct outgoing *batch, const stru
     conn_arg_text(conn, batch->keys->scheduled);
     conn_arg_text(conn, batch->keys->scheduled_jobs);
     conn_arg_text(conn, batch->keys->dead);
+    conn_arg_text(conn, batch->keys->batches);
+    conn_arg_text(conn, batch->keys->batch_open);
+    conn_arg_text(conn, batch->keys->batch_state);
+    conn_arg_text(conn, batch->keys->retry);
     for (size_t i = 0; i < batch->count; i++)
         if (batch->windows[i]) conn_arg_text(conn, batch->windows[i]);
     conn_arg_number(conn, (int64_t)batch->number);
@@ -77,6 +81,21 @@ static void put_head(struct conn *conn, const struct outgoing *batch, const stru
     conn_arg_number(conn, config->max_pending);
     conn_arg_number(conn, config->on_max_pending == PENDING_DROP_OLDEST);
     for (int i = 0; i < PARTS; i++) conn_arg_text(conn, letter->parts[i]);
+    conn_arg_text(conn, batch->batch ? batch->batch->id : "");
+}
+
+static void put_fields(struct conn *conn, const struct fields *fields)
+{
+    conn_arg_number(conn, fields->count);
+    for (uint32_t f = 0; f < fields->count; f++) conn_arg(conn, fields->at[f].at, fields->at[f].len);
+}
+
+static void put_batch(struct conn *conn, const struct outgoing_batch *batch, const struct fields *then)
+{
+    conn_arg_number(conn, (int64_t)batch->wanted);
+    conn_arg_number(conn, batch->wait_ms);
+    conn_arg_number(conn, batch->sealed_ms);
+    put_fields(conn, then);
 }
 
 static void put_message(struct conn *conn, const struct outgoing *batch, size_t i, const struct fields *fields, int64_t window)
@@ -90,22 +109,36 @@ static void put_message(struct conn *conn, const struct outgoing *batch, size_t 
     conn_arg_text(conn, letter_id);
     conn_arg_number(conn, window);
     conn_arg_number(conn, message->unique_ms ? message->unique_ms : batch->config->unique_ms);
-    conn_arg_number(conn, fields->count);
-    for (uint32_t f = 0; f < fields->count; f++) conn_arg(conn, fields->at[f].at, fields->at[f].len);
+    put_fields(conn, fields);
+}
+
+/* The closing job is read by the group alone, so any shape will do; its id is the batch's. */
+static int write_then(const struct outgoing *batch, struct fields *then, quern_error *err)
+{
+    *then = (struct fields){0};
+    if (!batch->batch || !batch->batch->then) return QUERN_OK;
+    struct fields_more more = {batch->batch->id, batch->stamps, NULL};
+    return fields_write(then, SHAPE_FIELDS, batch->batch->then, &more, err);
 }
 
 static int put_all(struct conn *conn, const struct outgoing *batch, struct fields *fields, quern_error *err)
 {
     struct letter_parts letter;
+    struct fields then;
     size_t args = MESSAGE_ARGS * batch->count;
     int64_t window = KEYS;
+    const char *field = batch->batch ? batch->batch->field : NULL;
     for (size_t i = 0; i < batch->count; i++) {
-        int code = fields_write(&fields[i], batch->config, &batch->messages[i], batch->receipts[i].id, batch->stamps, err);
+        int code = fields_write(&fields[i], batch->config->publish_shape, &batch->messages[i],
+                                &(struct fields_more){batch->receipts[i].id, batch->stamps, field}, err);
         if (code) return code;
         args += fields[i].count;
     }
+    int code = write_then(batch, &then, err);
+    if (code) return code;
     if (!letter_parts(&letter, batch->config)) return err_set(err, QUERN_E_MEMORY, "no memory to publish");
-    put_head(conn, batch, &letter, args);
+    put_head(conn, batch, &letter, args + (batch->batch ? BATCH_ARGS + then.count : 0));
+    if (batch->batch) put_batch(conn, batch->batch, &then);
     for (size_t i = 0; i < batch->count; i++)
         put_message(conn, batch, i, &fields[i], batch->windows[i] ? ++window : 0);
     free(letter.whole);
@@ -143,6 +176,10 @@ static int take_words(const struct outgoing *batch, quern_bytes words, quern_err
 {
     char *text = bytes_copy(words), *rest = text, *word;
     size_t count = 0;
+    if (bytes_is(words, "-")) {
+        free(text);
+        return err_set(err, QUERN_E_GONE, "the batch %s is over: it waited too long for this, or was sealed", batch->batch->id);
+    }
     if (!text) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", batch->count);
     while (count < batch->count && (word = strsep(&rest, " ")) && *word) take_word(&batch->receipts[count++], word);
     free(text);
@@ -154,12 +191,13 @@ int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns
             quern_error *err)
 {
     const struct reply *reply = NULL;
-    struct fields *fields = calloc(batch->count, sizeof *fields);
+    struct fields *fields = calloc(batch->count + 1, sizeof *fields);
     int code = fields ? put_all(conn, batch, fields, err) : err_set(err, QUERN_E_MEMORY, "no memory to publish");
     if (!code) {
         *sent = SENT_UNANSWERED;
         code = script_ask(conn, &script_enqueue, deadline_ns, &reply, meaning, err);
         if (!code) code = take_words(batch, reply_bytes(reply), err);
+        if (code == QUERN_E_GONE) *sent = SENT_NOTHING;
         if (reply && reply->type == REPLY_ERROR) *sent = script_has_begun(reply) ? SENT_HALF : SENT_NOTHING;
     }
     for (size_t i = 0; fields && i < batch->count; i++) fields_free(&fields[i]);

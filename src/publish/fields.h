@@ -8,7 +8,7 @@
 #include "config/config.h"
 #include "quern.h"
 
-enum { FIELDS_MAX = 16 };
+enum { FIELDS_MAX = 18 };
 
 struct fields {
     quern_bytes at[FIELDS_MAX]; /* name, value, …; of the message and the receipt, lent */
@@ -17,9 +17,14 @@ struct fields {
     char *object; /* malloc'd, or NULL */
 };
 
-/* id and stamps are lent as long as fields are used. QUERN_OK or QUERN_E_MEMORY. */
-int fields_write(struct fields *fields, const quern_config *config, const quern_message *message, const char *id,
-                 const char *stamps, quern_error *err) QUERN_MUST_USE;
+/* What a job's entry says beside its message; lent as long as fields are used. */
+struct fields_more {
+    const char *id, *stamps, *batch; /* batch: as its field says it; NULL: it is of none */
+};
+
+/* shape: enum publish_shape. QUERN_OK or QUERN_E_MEMORY. */
+int fields_write(struct fields *fields, int shape, const quern_message *message, const struct fields_more *more,
+                 quern_error *err) QUERN_MUST_USE;
 void fields_free(struct fields *fields);
 
 #endif

@@ -48,6 +48,10 @@ static void publisher_free(quern_publisher *publisher)
     free(publisher->keys.scheduled);
     free(publisher->keys.scheduled_jobs);
     free(publisher->keys.dead);
+    free(publisher->keys.retry);
+    free(publisher->keys.batches);
+    free(publisher->keys.batch_open);
+    free(publisher->keys.batch_state);
     pthread_mutex_destroy(&publisher->lock);
     pthread_mutex_destroy(&publisher->async_lock);
     free(publisher);
@@ -60,6 +64,12 @@ static char *key(const char *stream, const char *what, const char *more)
     return asprintf(&text, "%s:%s%s", stream, what, more) < 0 ? NULL : text;
 }
 
+static char *group_key(const quern_config *config, const char *what)
+{
+    char *text;
+    return asprintf(&text, "%s:%s:%s", config->stream, config->group, what) < 0 ? NULL : text;
+}
+
 static int name_keys(struct publish_keys *keys, const quern_config *config, quern_error *err)
 {
     char id[UUID_SIZE];
@@ -68,7 +78,13 @@ static int name_keys(struct publish_keys *keys, const quern_config *config, quer
     keys->scheduled = key(config->stream, "scheduled", "");
     keys->scheduled_jobs = key(config->stream, "scheduled", ":jobs");
     keys->dead = config->dead_letter_stream ? strdup(config->dead_letter_stream) : key(config->stream, "failed", "");
-    if (keys->marker && keys->scheduled && keys->scheduled_jobs && keys->dead) return QUERN_OK;
+    keys->retry = group_key(config, "retry");
+    keys->batches = group_key(config, "batches");
+    keys->batch_open = group_key(config, "batches:open");
+    keys->batch_state = group_key(config, "batches:state");
+    if (keys->marker && keys->scheduled && keys->scheduled_jobs && keys->dead && keys->retry && keys->batches &&
+        keys->batch_open && keys->batch_state)
+        return QUERN_OK;
     return err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
 }
 
@@ -201,6 +217,7 @@ static int publish_batch(quern_publisher *publisher, const struct outgoing *batc
         if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &sent, &meaning, err))) return QUERN_OK;
         publisher_disconnect(publisher);
         may_be_there |= sent != SENT_NOTHING;
+        if (code == QUERN_E_GONE) may_be_there = 0; /* had an earlier try done it, the marker would have told */
         bool is_group_gone = meaning.class == ERROR_HEAL && publisher->has_group;
         if (is_group_gone) publisher->has_group = false; /* somebody has removed it: it is made again */
         int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
@@ -249,7 +266,7 @@ static int check_all(quern_publisher *publisher, const quern_message *messages, 
     return QUERN_OK;
 }
 
-static int64_t marker_ms(const quern_config *config)
+int64_t publisher_marker_ms(const quern_config *config)
 {
     return 2 * config->publish_ms > MARKER_MS ? 2 * config->publish_ms : MARKER_MS;
 }
@@ -260,6 +277,7 @@ struct parcel {
     quern_receipt *receipts;
     char *const *windows; /* per message: the key of its dedup window, or NULL */
     size_t count;
+    struct outgoing_batch *batch; /* that they are of, or NULL */
     char stamps[2 * CLOCK_ISO_SIZE + 40];
 };
 
@@ -267,15 +285,15 @@ struct parcel {
 static bool is_plain(const quern_config *config, const struct parcel *parcel, size_t i)
 {
     const quern_message *message = &parcel->messages[i];
-    return config->publish_shape == SHAPE_FIELDS && !config->max_pending && !parcel->windows[i] && !message->delay_ms &&
-           !message->at_ms && !message->expire_at_ms && !message->key;
+    return !parcel->batch && config->publish_shape == SHAPE_FIELDS && !config->max_pending && !parcel->windows[i] &&
+           !message->delay_ms && !message->at_ms && !message->expire_at_ms && !message->key;
 }
 
 /* How many messages from there on make a batch: bounded by number and by bytes. What needs more than an XADD costs Redis more. */
 static size_t batch_length(const quern_config *config, const struct parcel *parcel, size_t from, bool *are_plain)
 {
     size_t count = 0, bytes = 0, most = (size_t)config->batch_size;
-    *are_plain = true;
+    *are_plain = !parcel->batch;
     for (; from + count < parcel->count && count < most; count++) {
         bytes += parcel->messages[from + count].data.len;
         if (count && bytes > BATCH_BYTES) break;
@@ -295,11 +313,15 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
     *count = batch_length(config, parcel, from, &are_plain);
     bool is_marked = !are_plain || config->publish_marked;
     publisher->has_marked |= is_marked;
-    return publish_batch(publisher,
+    struct outgoing_batch of = parcel->batch ? *parcel->batch : (struct outgoing_batch){0};
+    of.wanted += *count;
+    if (from + *count < parcel->count) of.sealed_ms = 0;
+    int code = publish_batch(publisher,
                          &(struct outgoing){.config = config,
                                             .keys = &publisher->keys,
                                             .marker = is_marked ? publisher->keys.marker : NULL,
-                                            .marker_ms = marker_ms(config),
+                                            .marker_ms = publisher_marker_ms(config),
+                                            .batch = parcel->batch ? &of : NULL,
                                             .number = ++publisher->number,
                                             .stamps = parcel->stamps,
                                             .messages = parcel->messages + from,
@@ -308,6 +330,8 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
                                             .receipts = parcel->receipts + from,
                                             .count = *count},
                          deadline_ns, err);
+    if (!code && parcel->batch) parcel->batch->then = NULL; /* it is made */
+    return code;
 }
 
 static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_t deadline_ns, quern_error *err)
@@ -318,8 +342,8 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
     clock_iso(clock_unix_us(), now);
     snprintf(parcel->stamps, sizeof parcel->stamps, "{\"created_at\":\"%s\",\"updated_at\":\"%s\"}", now, now);
     for (size_t i = 0; i < parcel->count; i++) memcpy(parcel->receipts[i].created_at, now, sizeof now);
-    for (size_t at = 0; at < parcel->count;) {
-        size_t count;
+    size_t at = 0, count;
+    do { /* a batch is sealed also where no message is left */
         if (clock_now_ns() >= deadline_ns)
             return err_set(err, QUERN_E_TIMEOUT, "publish_ms was over before it was this message's turn: other calls took that long");
         int code = publish_some(publisher, parcel, at, &count, deadline_ns, err);
@@ -327,7 +351,8 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
         if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);
         if (code) return code;
         at += taken;
-    }
+        if (parcel->batch) parcel->batch->wanted += taken;
+    } while (at < parcel->count);
     return QUERN_OK;
 }
 
@@ -340,10 +365,10 @@ int quern_message_check(const quern_config *config, const quern_message *message
 /* Receipts for the caller, or for ourselves: each with its id, and not published yet. */
 static int parcel_open(struct parcel *parcel, quern_receipt *receipts, quern_error *err)
 {
-    parcel->receipts = receipts ? receipts : malloc(parcel->count * sizeof *parcel->receipts);
+    parcel->receipts = receipts ? receipts : malloc((parcel->count + 1) * sizeof *parcel->receipts);
     if (!parcel->receipts) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", parcel->count);
     for (size_t i = 0; i < parcel->count; i++) parcel->receipts[i] = (quern_receipt){.code = QUERN_E_TIMEOUT};
-    uuid_texts(parcel->receipts[0].id, sizeof *parcel->receipts, parcel->count);
+    if (parcel->count) uuid_texts(parcel->receipts[0].id, sizeof *parcel->receipts, parcel->count);
     return QUERN_OK;
 }
 
@@ -364,22 +389,27 @@ static void tell(const quern_config *config, const struct parcel *parcel, int64_
     }
 }
 
+static int publish_parcel(quern_publisher *publisher, struct parcel *parcel, quern_receipt *receipts, quern_error *err)
+{
+    const quern_config *config = publisher->config;
+    int64_t from_ns = clock_now_ns(); /* the wait for those before it counts */
+    int code = parcel_open(parcel, receipts, err);
+    bool is_told = !code && config->observer && config->observed & QUERN_NOTICE_PUBLISH;
+    if (!code) {
+        pthread_mutex_lock(&publisher->lock);
+        code = publish_all(publisher, parcel, clock_deadline_ns(from_ns, budget_ms(config)), err);
+        pthread_mutex_unlock(&publisher->lock);
+    }
+    if (is_told) tell(config, parcel, clock_now_ns() - from_ns, code ? err->text : NULL);
+    if (!receipts) free(parcel->receipts);
+    return code;
+}
+
 int publisher_publish(quern_publisher *publisher, const quern_message *messages, char *const *windows, size_t n,
                       quern_receipt *receipts, quern_error *err)
 {
     struct parcel parcel = {.messages = messages, .windows = windows, .count = n};
-    const quern_config *config = publisher->config;
-    int64_t from_ns = clock_now_ns(); /* the wait for those before it counts */
-    int code = parcel_open(&parcel, receipts, err);
-    bool is_told = !code && config->observer && config->observed & QUERN_NOTICE_PUBLISH;
-    if (!code) {
-        pthread_mutex_lock(&publisher->lock);
-        code = publish_all(publisher, &parcel, clock_deadline_ns(from_ns, budget_ms(config)), err);
-        pthread_mutex_unlock(&publisher->lock);
-    }
-    if (is_told) tell(config, &parcel, clock_now_ns() - from_ns, code ? err->text : NULL);
-    if (!receipts) free(parcel.receipts);
-    return code;
+    return publish_parcel(publisher, &parcel, receipts, err);
 }
 
 /* The windows of the messages that are to be there once. On failure some may be filled. */
@@ -393,15 +423,25 @@ static int name_windows(const quern_config *config, const quern_message *message
     return QUERN_OK;
 }
 
-static int publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts, quern_error *err)
+static int publish(quern_publisher *publisher, const quern_message *messages, size_t n, struct outgoing_batch *batch,
+                   quern_receipt *receipts, quern_error *err)
 {
-    char **windows = calloc(n, sizeof *windows);
+    char **windows = calloc(n + 1, sizeof *windows);
+    struct parcel parcel = {.messages = messages, .windows = windows, .count = n, .batch = batch};
     int code = windows ? name_windows(publisher->config, messages, windows, n, err)
                        : err_set(err, QUERN_E_MEMORY, "no memory for %zu messages", n);
-    if (!code) code = publisher_publish(publisher, messages, windows, n, receipts, err);
+    if (!code) code = publish_parcel(publisher, &parcel, receipts, err);
     for (size_t i = 0; windows && i < n; i++) free(windows[i]);
     free(windows);
     return code;
+}
+
+int publisher_take(quern_publisher *publisher, const quern_message *messages, size_t n, struct outgoing_batch *batch,
+                   quern_receipt *receipts, quern_error *err)
+{
+    int code = check_all(publisher, messages, n, err);
+    for (size_t i = 0; code && receipts && i < n; i++) receipts[i] = (quern_receipt){.code = code};
+    return code ? code : publish(publisher, messages, n, batch, receipts, err);
 }
 
 int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,
@@ -411,9 +451,7 @@ int quern_publish(quern_publisher *publisher, const quern_message *messages, siz
     if (!err) err = &own;
     if (!publisher || (n && !messages)) return err_set(err, QUERN_E_ARGUMENT, "no publisher or no messages were given");
     atomic_fetch_add(&publisher->inside, 1);
-    int code = check_all(publisher, messages, n, err);
-    for (size_t i = 0; code && receipts && i < n; i++) receipts[i] = (quern_receipt){.code = code};
-    if (!code && n) code = publish(publisher, messages, n, receipts, err);
+    int code = n ? publisher_take(publisher, messages, n, NULL, receipts, err) : QUERN_OK;
     atomic_fetch_sub(&publisher->inside, 1);
     return code;
 }

@@ -30,4 +30,12 @@ struct quern_publisher {
 int publisher_publish(quern_publisher *publisher, const quern_message *messages, char *const *windows, size_t n,
                       quern_receipt *receipts, quern_error *err) QUERN_MUST_USE;
 
+/* What quern_publish() does with a publisher and messages that are there: checks, and publishes. batch: what they are of,
+ * sealed with the last of them if sealed_ms is set, or alone where n is 0; its wanted and then are kept; NULL: none. */
+int publisher_take(quern_publisher *publisher, const quern_message *messages, size_t n, struct outgoing_batch *batch,
+                   quern_receipt *receipts, quern_error *err) QUERN_MUST_USE;
+
+/* How long what was sent may be asked for again. */
+int64_t publisher_marker_ms(const quern_config *config);
+
 #endif

@@ -12,9 +12,19 @@
 #include "wire/conn.h"
 #include "wire/errors.h"
 
-/* Keys beside the stream, made once. */
+/* Keys beside the stream, made once. retry and what follows: of the group. */
 struct publish_keys {
     char *marker, *scheduled, *scheduled_jobs, *dead;
+    char *retry, *batches, *batch_open, *batch_state;
+};
+
+/* What a call says of the batch of jobs that its messages are of (publish/batch). */
+struct outgoing_batch {
+    const char *id, *field; /* field: what each of the jobs says */
+    uint64_t wanted;        /* jobs it was given so far, these included */
+    int64_t wait_ms;        /* how long it may wait for the next call */
+    int64_t sealed_ms;      /* and for its jobs, from this call on, which is the last one; 0: it is not */
+    const quern_message *then; /* the closing job, whose data has no end; NULL: an earlier call has made the batch */
 };
 
 struct outgoing {
@@ -22,6 +32,7 @@ struct outgoing {
     const struct publish_keys *keys;
     const char *marker;          /* its key; NULL: unmarked */
     char *const *windows;        /* per message: its dedup window's key, or NULL */
+    const struct outgoing_batch *batch; /* NULL: they are of none */
     bool is_plain;               /* nothing but fields for the stream, now: no message of it needs the enqueue script */
     int64_t marker_ms;           /* how long it may be asked for again */
     uint64_t number;             /* of the batch, unique per publisher */

@@ -38,14 +38,16 @@ static int ask(struct cancel *cancel, const struct places *places, size_t from, 
     struct conn *conn = cancel->look.conn;
     const struct reply *reply;
     size_t n = places->count - from < SCRIPT_ENTRIES_MAX ? places->count - from : SCRIPT_ENTRIES_MAX;
-    script_begin(conn, &script_cancel, 4, 3 + n);
+    script_begin(conn, &script_cancel, 4 + REPAIR_BATCH_KEYS, 4 + n);
     conn_arg_text(conn, cancel->scheduled.times);
     conn_arg_text(conn, cancel->scheduled.jobs);
     conn_arg_text(conn, cancel->delayed.times);
     conn_arg_text(conn, cancel->delayed.jobs);
+    repair_put_batch_keys(&cancel->look);
     conn_arg(conn, cancel->id.at, cancel->id.len);
     conn_arg_number(conn, (cancel->flags & QUERN_DRY_RUN) != 0);
     conn_arg_number(conn, SCRIPT_BYTES);
+    conn_arg_text(conn, cancel->look.source.group);
     for (size_t i = from; i < from + n; i++) conn_arg(conn, places->at[i].at, places->at[i].len);
     int code = repair_ask(&cancel->look, &script_cancel, cancel->flags, &reply, err);
     if (code) return code;

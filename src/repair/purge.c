@@ -32,11 +32,15 @@ static bool is_dry(const struct purge *purge)
 static int empty_once(struct purge *purge, const char *key, const char *jobs, int64_t *went, int64_t *left, quern_error *err)
 {
     const struct reply *reply;
-    script_begin(purge->look.conn, &script_purge, jobs ? 2 : 1, 2);
+    script_begin(purge->look.conn, &script_purge, jobs ? 2 + REPAIR_BATCH_KEYS : 1, 5);
     conn_arg_text(purge->look.conn, key);
     if (jobs) conn_arg_text(purge->look.conn, jobs);
+    if (jobs) repair_put_batch_keys(&purge->look);
     conn_arg_number(purge->look.conn, is_dry(purge));
     conn_arg_number(purge->look.conn, TRIM_MAX);
+    conn_arg_number(purge->look.conn, SCRIPT_MOVES_MAX);
+    conn_arg_number(purge->look.conn, SCRIPT_BYTES);
+    conn_arg_text(purge->look.conn, purge->look.source.group);
     int code = repair_ask(&purge->look, &script_purge, purge->flags, &reply, err);
     *went = code ? 0 : reply_number(reply_item(reply, 0), 0);
     *left = code ? 0 : reply_number(reply_item(reply, 1), 0);

@@ -14,8 +14,10 @@ enum { LIVE_LEASES = 10 };
 static int ask(struct look *look, unsigned flags, int64_t live_ms, const struct reply **reply, quern_error *err)
 {
     const struct source *source = &look->source;
-    const char *const keys[] = {source->stream,  source->retry,   source->alone,     source->delayed, source->waiting,
-                                source->crashes, source->settles, source->completed, source->reaper,    source->paused,  source->cancelled};
+    const char *const keys[] = {source->stream,     source->retry,       source->alone,   source->delayed,
+                                source->batches,    source->waiting,     source->crashes, source->settles,
+                                source->completed,  source->batch_open,  source->batch_state, source->reaper,
+                                source->paused,     source->cancelled};
     script_begin(look->conn, &script_remove, COUNT_OF(keys), 4);
     for (size_t i = 0; i < COUNT_OF(keys); i++) conn_arg_text(look->conn, keys[i]);
     conn_arg_text(look->conn, source->group);
@@ -28,7 +30,7 @@ static int ask(struct look *look, unsigned flags, int64_t live_ms, const struct 
 /* Says why it was not removed. */
 static int judge(struct look *look, const struct reply *reply, quern_error *err)
 {
-    quern_bytes what = reply_bytes(reply_item(reply, 0)), name = reply_bytes(reply_item(reply, 6));
+    quern_bytes what = reply_bytes(reply_item(reply, 0)), name = reply_bytes(reply_item(reply, 7));
     const char *group = look->source.group, *stream = look->source.stream;
     if (bytes_is(what, "n")) {
         int code = look_for_stream(look, look->source.retry, err);
@@ -37,6 +39,11 @@ static int judge(struct look *look, const struct reply *reply, quern_error *err)
     if (bytes_is(what, "p"))
         return err_set(err, QUERN_E_BUSY, "the group %s of %s holds %lld jobs that are not settled; let them end, or force it",
                        group, stream, (long long)reply_number(reply_item(reply, 1), 0));
+    if (bytes_is(what, "w") && reply_number(reply_item(reply, 6), 0) > 0)
+        return err_set(err, QUERN_E_BUSY,
+                       "%lld batches of the group %s of %s are open: their closing jobs would go with it; let them end, or "
+                       "force it",
+                       (long long)reply_number(reply_item(reply, 6), 0), group, stream);
     if (bytes_is(what, "w"))
         return err_set(err, QUERN_E_BUSY,
                        "%lld jobs wait that only the group %s of %s has (retry %lld, alone %lld, delayed %lld); let them run, or force it",
@@ -47,13 +54,13 @@ static int judge(struct look *look, const struct reply *reply, quern_error *err)
     if (bytes_is(what, "c"))
         return err_set(err, QUERN_E_BUSY,
                        "somebody works for the group %s of %s: %.*s was seen %lld ms ago; stop it first, or force it", group,
-                       stream, (int)name.len, name.at, (long long)reply_number(reply_item(reply, 7), 0));
+                       stream, (int)name.len, name.at, (long long)reply_number(reply_item(reply, 8), 0));
     return QUERN_OK;
 }
 
 static char *report(const struct look *look, unsigned flags, const struct reply *reply, quern_error *err)
 {
-    static const char *const names[] = {"pending", "processes", "retry", "alone", "delayed"};
+    static const char *const names[] = {"pending", "processes", "retry", "alone", "delayed", "batches"};
     json_t *object = repair_report(look, flags);
     bool is_whole = object && !json_object_set_new(object, "removed", json_true());
     for (uint32_t i = 0; is_whole && i < COUNT_OF(names); i++)

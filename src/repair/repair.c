@@ -23,6 +23,14 @@ int repair_ask(struct look *look, const struct script *script, unsigned flags, c
     return err_set(err, QUERN_E_UNKNOWN, "%s; the last step may have been done: asking again does nothing twice", why.text);
 }
 
+void repair_put_batch_keys(const struct look *look)
+{
+    conn_arg_text(look->conn, look->source.batches);
+    conn_arg_text(look->conn, look->source.batch_open);
+    conn_arg_text(look->conn, look->source.batch_state);
+    conn_arg_text(look->conn, look->source.retry);
+}
+
 json_t *repair_report(const struct look *look, unsigned flags)
 {
     return json_pack("{s:s, s:s, s:b}", "stream", look->source.stream, "group", look->source.group, "dry_run",

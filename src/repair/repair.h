@@ -22,6 +22,10 @@ int repair_open(struct look *look, const quern_config *config, unsigned flags, u
 int repair_ask(struct look *look, const struct script *script, unsigned flags, const struct reply **reply,
                quern_error *err) QUERN_MUST_USE;
 
+/* The keys of the group's batches, for the scripts that take jobs out before they have run. */
+enum { REPAIR_BATCH_KEYS = 4 };
+void repair_put_batch_keys(const struct look *look);
+
 /* {"stream": …, "group": …, "dry_run": …}, which more is put into. Gives; NULL: no memory. */
 json_t *repair_report(const struct look *look, unsigned flags);
 

@@ -15,11 +15,14 @@
 #include "settle/settler.h"
 #include "wire/script.h"
 
+enum { BATCH_KEYS = 4, MEMBER_ARGS = 3 };
+
 struct call {
     const struct batch *batch;
     const struct settler_needs *needs;
     const struct source *source;
     struct conn *conn;
+    uint32_t member_count; /* jobs that are of batches; only where they end */
     struct letter letters[SCRIPT_MOVES_MAX]; /* of a dead batch */
     uint32_t letter_count;
 };
@@ -44,18 +47,51 @@ static void put_bounds(const struct batch *batch, struct conn *conn)
     conn_arg(conn, text, entry_id_text(high, text));
 }
 
-/* The keys that every one of them begins with, then its own, NULL behind the last one, then the crashes of what ran alone; and the
- * head of the arguments. */
+static quern_bytes batch_of(const struct call *call, uint32_t i)
+{
+    return message_batch(&call->batch->jobs[i]->message, call->source->group);
+}
+
+static void count_members(struct call *call)
+{
+    call->member_count = 0;
+    for (uint32_t i = 0; i < call->batch->count; i++) call->member_count += batch_of(call, i).at != NULL;
+}
+
+static void put_batch_keys(struct conn *conn, const struct source *source)
+{
+    conn_arg_text(conn, source->batches);
+    conn_arg_text(conn, source->batch_open);
+    conn_arg_text(conn, source->batch_state);
+    conn_arg_text(conn, source->retry);
+}
+
+/* Behind all others. */
+static void put_members(const struct call *call)
+{
+    for (uint32_t i = 0; i < call->batch->count && call->member_count; i++) {
+        quern_bytes batch = batch_of(call, i);
+        if (!batch.at) continue;
+        conn_arg_number(call->conn, i + 1);
+        put_bytes(call->conn, call->batch->jobs[i]->message.id);
+        put_bytes(call->conn, batch);
+    }
+}
+
+/* The keys that every one of them begins with, then its own, NULL behind the last one, those of batches if some of the jobs end
+ * there, the crashes of what ran alone; and the head of the arguments. */
 static void begin(struct call *call, const struct script *script, const char *const *keys, size_t args)
 {
     const struct source *source = call->source;
     size_t count = 0;
     bool is_alone = origin_lane(call->batch->origin) == LANE_ALONE;
     while (keys[count]) count++;
-    script_begin(call->conn, script, 2 + count + is_alone, 6 + args);
+    size_t more = call->member_count ? BATCH_KEYS : 0;
+    script_begin(call->conn, script, 2 + count + more + is_alone, 6 + args + MEMBER_ARGS * (size_t)call->member_count);
     conn_arg_text(call->conn, origin_key(call->needs->sources, call->batch->origin));
     conn_arg_text(call->conn, source->settles);
     for (size_t i = 0; i < count; i++) conn_arg_text(call->conn, keys[i]);
+    if (more) put_batch_keys(call->conn, source);
     if (is_alone) conn_arg_text(call->conn, source->crashes);
     conn_arg_text(call->conn, source->group);
     conn_arg_text(call->conn, call->needs->consumer);
@@ -116,14 +152,17 @@ static void put_record(const struct quern_job *job, struct conn *conn)
 static const struct script *put_done(struct call *call)
 {
     const struct batch *batch = call->batch;
-    begin(call, &script_done, (const char *[]){call->source->completed, NULL}, 2 + 9 * (size_t)batch->count);
+    count_members(call);
+    begin(call, &script_done, (const char *[]){call->source->completed, NULL}, 3 + 9 * (size_t)batch->count);
     bool is_private = origin_is_private(batch->origin), deletes = atomic_load_explicit(&call->needs->deletes[batch->origin / LANES], memory_order_relaxed);
     conn_arg_number(call->conn, batch->action == ACTION_DONE ? call->source->config->completed_max : 0);
     conn_arg_number(call->conn, is_private ? 1 : deletes ? 2 : 0);
+    conn_arg_number(call->conn, call->member_count);
     for (uint32_t i = 0; i < batch->count; i++) {
         put_lease(call->conn, batch->jobs[i]);
         put_record(batch->jobs[i], call->conn);
     }
+    put_members(call);
     return &script_done;
 }
 
@@ -196,16 +235,19 @@ static void put_letter(struct conn *conn, const struct letter *letter)
 static const struct script *put_dead(struct call *call)
 {
     const struct batch *batch = call->batch;
-    size_t args = 1 + 3 * (size_t)batch->count;
+    size_t args = 2 + 3 * (size_t)batch->count;
+    count_members(call);
     for (uint32_t i = 0; i < batch->count; i++) args += letter_fields(call, i);
     begin(call, &script_dead, (const char *[]){call->source->dead, NULL}, args);
     conn_arg_number(call->conn, origin_is_private(batch->origin));
+    conn_arg_number(call->conn, call->member_count);
     for (uint32_t i = 0; i < batch->count; i++) {
         put_lease(call->conn, batch->jobs[i]);
         conn_arg_number(call->conn, letter_fields(call, i));
         put_letter(call->conn, &call->letters[i]);
         if (call->letters[i].has_fields) put_fields(&batch->jobs[i]->message, "original:", call->conn);
     }
+    put_members(call);
     return &script_dead;
 }
 

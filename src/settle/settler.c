@@ -74,6 +74,7 @@ static void let_go(struct settler *settler, struct quern_job *job)
 /* Which action a job needs now. */
 static enum action action_of(struct settler *settler, const struct quern_job *job, int64_t now_ns, int64_t connected_ns)
 {
+    const struct source *source = &settler->needs->sources[job_queue(job)];
     int64_t granted_ns = atomic_load_explicit(&job->granted_ns, memory_order_relaxed);
     return verdict(&(struct verdict_facts){
         .outcome = job->outcome,
@@ -81,7 +82,8 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .retry_limit = job->policy.retry_limit,
         .is_fresh = !job_is_alone(job) && lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
         .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
-        .keeps_log = settler->needs->sources[job_queue(job)].config->completed_max > 0,
+        .keeps_log = source->config->completed_max > 0,
+        .is_of_batch = message_batch(&job->message, source->group).at,
         .is_unpended = settler->needs->is_unpended && !origin_is_private(atomic_load_explicit(&job->origin, memory_order_relaxed)),
     });
 }

@@ -26,6 +26,7 @@ struct verdict_facts {
     bool is_fresh;       /* the lease (keep/lease) */
     bool is_lost;        /* the lease, or the entry itself */
     bool keeps_log;
+    bool is_of_batch; /* and is counted there, by the script */
     bool is_unpended; /* read without becoming pending, from the stream that is never deleted from */
 };
 

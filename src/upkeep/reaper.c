@@ -98,12 +98,15 @@ static int do_due(const struct reaper_needs *needs, struct ward *ward, struct co
     int64_t next_ms;
     struct due_alone alone;
     struct heard heard;
-    int code = due_step(needs, ward->source, conn, &next_ms, &alone, &heard, err);
+    bool is_batch_due = false, is_more = false;
+    int code = due_step(needs, ward->source, conn, &next_ms, &alone, &heard, &is_batch_due, err);
     if (!code) code = heed(needs, ward->origin / LANES, &ward->heeded, &heard, conn, err);
+    if (!code && is_batch_due) code = due_batches(needs, ward->source, conn, &is_more, err);
     if (code) return code;
     ward->alone_waits = alone.waiting > 0;
     ward->has_alone = alone.all > 0;
     atomic_store(needs->alone_waits, is_any(ward, false));
+    if (is_more) next_ms = 0;
     *due_ns = now_ns + (next_ms < 0 || next_ms > DUE_LOOK_MS ? DUE_LOOK_MS : next_ms) * NS_PER_MS;
     return QUERN_OK;
 }

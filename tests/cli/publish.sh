@@ -279,6 +279,52 @@ what_finds_no_room_is_named_by_its_line() {
     has err "drop_oldest"
 }
 
+lines_are_one_batch_whose_closing_job_is_told_the_counts() {
+    redis_start
+    seq 700 >lines
+    run_quern 0 publish --redis "$url" --then report --then_data '{"for": "you"}' item - <lines
+    has err "700 published"
+    id=$(<out)
+    [[ $id =~ ^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$ ]] || fail "id: $id"
+    run_quern 0 peek batches --redis "$url"
+    has out "$id"
+    has out "700"
+    run_quern 0 stats --redis "$url" --sample_ms 0
+    has out "open batches"
+    printf '{"completed_max": 1000, "retry_limit": 0, "workers": [{"event": "item", "module": "exec", "options": {"shell": true,
+        "command": "read -r n; test $n -gt 7"}}, {"event": "report", "module": "exec", "options": {"command": ["cat"]}}]}' >quern.json
+    run_quern 0 run -c quern.json --redis "$url" --until-empty
+    redis XREVRANGE app.events:app.workers:completed + - COUNT 1 >last
+    has last "{\"for\": \"you\",\"batch\":{\"id\":\"$id\",\"published\":700,\"done\":693,\"dead\":7,\"open\":0,\"complete\":true}}"
+    start_quern other run -c quern.json --redis "$url"
+    seq 8 10 | run_quern 0 publish --redis "$url" --then report --wait_ms 20000 item -
+    equal "$(grep -c '"outcome":"done"' out)" 3
+    has err "the batch is "
+    stop_quern "$pid"
+    run_quern 0 publish --redis "$url" --then report item - </dev/null
+    has err "0 published"
+    redis XRANGE app.events:app.workers:retry - + >retry
+    has retry "\"id\":\"$(<out)\",\"published\":0"
+}
+
+a_batch_that_is_cut_short_says_so() {
+    redis_start
+    printf '1\n2\nno JSON\n3\n' >lines
+    run_quern 1 publish --redis "$url" --then report item - <lines
+    has err "line 3: the data is not JSON"
+    has err "is not complete: its closing job says so"
+    [[ ! -s out ]] || fail "it printed: $(<out)"
+    equal "$(redis HVALS app.events:app.workers:batches:state | grep -c -xF 0)" 3 # done, dead, sealed
+    run_quern 2 publish --redis "$nowhere" --then report item 7
+    has err "--then names the closing job of all lines"
+    run_quern 2 publish --redis "$nowhere" --then_data '{}' item - <lines
+    has err "--then names the closing job of all lines"
+    run_quern 2 publish --redis "$url" --then report --then_data '[]' item - <lines
+    has err "is no JSON object"
+    run_quern 2 publish --redis "$url" --then '' item - <lines
+    has err "the closing job: the event is empty"
+}
+
 run_all a_single_job_prints_its_id \
     data_comes_from_a_file_or_is_an_empty_object \
     ten_thousand_lines_are_published_in_order \
@@ -297,4 +343,6 @@ run_all a_single_job_prints_its_id \
     a_unique_job_is_published_once_and_its_id_is_printed_again \
     a_delayed_job_waits_with_what_it_was_given \
     raw_data_is_published_as_it_is \
-    what_finds_no_room_is_named_by_its_line
+    what_finds_no_room_is_named_by_its_line \
+    lines_are_one_batch_whose_closing_job_is_told_the_counts \
+    a_batch_that_is_cut_short_says_so

@@ -79,7 +79,7 @@ static void each_key_of_the_table_can_change_if_it_is_live_and_only_then(void **
                                        "module_path",
                                        "log_level",
                                        "workers",
-                                       /* and what a pool has nothing of */ "publish_ms", "publish_marked", "publish_shape", "publish_queue_max", "publish_queue_bytes", "unique_by", "unique_ms", "max_pending", "on_max_pending", NULL};
+                                       /* and what a pool has nothing of */ "publish_ms", "publish_marked", "publish_shape", "publish_queue_max", "publish_queue_bytes", "unique_by", "unique_ms", "batch_ms", "max_pending", "on_max_pending", NULL};
     (void)state;
     size_t count;
     const struct config_row *rows = config_rows(&count);

@@ -88,6 +88,42 @@ static void the_key_of_either_shape_is_the_same(void **state)
     assert_true(0 == key_of((const char *const[]){"event", "e", "data", "1", NULL}));
 }
 
+#define BATCH "01234567-89ab-4def-8123-456789abcdef"
+
+static void is_of_batch(const char *const *texts, const char *group, const char *batch)
+{
+    struct read read = read_entry(true, texts);
+    assert_int_equal(QUERN_OK, read.code);
+    assert_true(message_detach(&read.message));
+    reply_goes(&read);
+    quern_bytes found = message_batch(&read.message, group);
+    if (batch)
+        says(found, batch);
+    else
+        assert_null(found.at);
+    done_with(&read);
+}
+
+static void the_batch_is_that_of_the_group_in_either_shape(void **state)
+{
+    static const char *const flat[] = {"event", "e", "data", "1", "batch", "g:" BATCH, NULL},
+                             *const object[] = {"job", "{\"event\": \"e\", \"batch\": \"g:" BATCH "\", \"data\": 1}", NULL},
+                             *const others[][8] = {{"event", "e", "data", "1"},
+                                                   {"event", "e", "data", "1", "batch", ""},
+                                                   {"event", "e", "data", "1", "batch", "g"},
+                                                   {"event", "e", "data", "1", "batch", "g:7"},
+                                                   {"event", "e", "data", "1", "batch", "g " BATCH},
+                                                   {"event", "e", "data", "1", "batch", "g:" BATCH "0"},
+                                                   {"job", "{\"event\": \"e\", \"batch\": 7, \"data\": {\"batch\": \"g:" BATCH "\"}}"}};
+    (void)state;
+    is_of_batch(flat, "g", BATCH);
+    is_of_batch(object, "g", BATCH);
+    is_of_batch(flat, "h", NULL);
+    is_of_batch(flat, "g:0", NULL);
+    is_of_batch(flat, "", NULL);
+    for (size_t i = 0; i < COUNT_OF(others); i++) is_of_batch(others[i], "g", NULL);
+}
+
 static void one_field_per_key_is_read(void **state)
 {
     (void)state;
@@ -423,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_field_per_key_is_read),
         cmocka_unit_test(the_key_of_either_shape_is_the_same),
+        cmocka_unit_test(the_batch_is_that_of_the_group_in_either_shape),
         cmocka_unit_test(a_single_field_with_the_whole_object_is_read),
         cmocka_unit_test(what_is_missing_comes_from_the_entry),
         cmocka_unit_test(times_are_read_as_people_write_them),

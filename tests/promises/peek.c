@@ -163,7 +163,7 @@ static void jobs_that_run_alone_are_listed(void **state)
 
 static void where_there_is_nothing_to_look_at_it_is_said(void **state)
 {
-    static const char *const ours[] = {"waiting", "delayed", "alone", "completed"};
+    static const char *const ours[] = {"waiting", "delayed", "alone", "completed", "batches"};
     struct seen *seen = *state;
     seen_refused(seen, quern_queue_peek(seen->config, "sleeping", 9, &seen->error), QUERN_E_ARGUMENT,
                  "'sleeping' is no place to look at; right would be waiting, running,");
@@ -183,7 +183,7 @@ static void where_there_is_nothing_to_look_at_it_is_said(void **state)
 
 static void peeking_changes_nothing(void **state)
 {
-    static const char *const places[] = {"waiting", "running", "delayed", "scheduled", "alone", "dead", "completed"};
+    static const char *const places[] = {"waiting", "running", "delayed", "scheduled", "alone", "dead", "completed", "batches"};
     struct seen *seen = *state;
     struct redis *redis = &seen->scene->redis;
     seen_group(redis);

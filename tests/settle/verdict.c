@@ -25,6 +25,21 @@ static void a_plain_acknowledgement_is_for_what_is_done_and_in_no_doubt(void **s
 }
 
 /* Whatever the lease: the scripts refuse what is not ours. */
+/* Whatever the lease, the log and the delivery: the script counts it. */
+static void what_is_of_a_batch_is_never_merely_acknowledged(void **state)
+{
+    (void)state;
+    for (int bits = 0; bits < 16; bits++) {
+        struct verdict_facts facts = {.outcome = OUTCOME_DONE, .is_of_batch = true, .is_fresh = bits & 1, .is_lost = bits & 2,
+                                      .keeps_log = bits & 4, .is_unpended = bits & 8};
+        assert_int_equal(DONE, verdict(&facts));
+        facts.outcome = OUTCOME_PASSED;
+        assert_int_equal(PASS, verdict(&facts));
+        facts.outcome = OUTCOME_DEAD;
+        assert_int_equal(DEAD, verdict(&facts));
+    }
+}
+
 static void what_is_not_done_goes_by_its_outcome(void **state)
 {
     static const struct {
@@ -139,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_acknowledgement_is_for_what_is_done_and_in_no_doubt),
+        cmocka_unit_test(what_is_of_a_batch_is_never_merely_acknowledged),
         cmocka_unit_test(what_is_not_done_goes_by_its_outcome),
         cmocka_unit_test(a_failed_attempt_is_dead_when_the_limit_of_retries_is_reached),
         cmocka_unit_test(what_was_never_pending_needs_no_acknowledgement),

@@ -2,19 +2,24 @@
 -- SPDX-License-Identifier: MIT
 -- cancel: jobs that wait for a time and have this id go, from both of their keys at once. A scheduled job lies under its id; a
 -- delayed one under the entry it came from, so those places that the caller names are looked into.
--- KEYS  scheduled, the scheduled jobs, delayed, the delayed jobs
--- ARGV  id, 1: only look what would be done, how many bytes (one goes whatever it has), then places of delayed jobs
+-- KEYS  scheduled, the scheduled jobs, delayed, the delayed jobs, those of batches
+-- ARGV  id, 1: only look what would be done, how many bytes (one goes whatever it has), group, then places of delayed jobs
 -- Returns how many scheduled and how many delayed jobs went, how many places were looked into.
 local scheduled, jobs_scheduled, delayed, jobs, id, is_dry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2] == '1'
 local wrong = must_be(scheduled, 'zset', 'the scheduled jobs times') or must_be(jobs_scheduled, 'hash', 'the scheduled jobs') or
   must_be(delayed, 'zset', 'the delayed jobs times') or must_be(jobs, 'hash', 'the delayed jobs')
+local batches, PLACES = batches_at(5), 5
+wrong = wrong or wrong_batches(batches)
 if wrong then return wrong end
 
 local function take(times, packs, member)
   local is_there = redis.call('ZSCORE', times, member)
   if is_there and not is_dry then
+    local text = redis.call('HGET', packs, member)
+    local ok, fields = pcall(cmsgpack.unpack, text)
     redis.call('ZREM', times, member)
     redis.call('HDEL', packs, member)
+    if ok and type(fields) == 'table' then drop_member(batches, fields, ARGV[4]) end
   end
   return is_there and 1 or 0
 end
@@ -46,7 +51,7 @@ local function is_it(text)
 end
 
 local seen, bytes, gone = 0, 0, 0
-for i = 4, #ARGV do
+for i = PLACES, #ARGV do
   if seen > 0 and bytes > tonumber(ARGV[3]) then break end
   local text = redis.call('HGET', jobs, ARGV[i])
   if text then
@@ -55,4 +60,4 @@ for i = 4, #ARGV do
   end
   seen = seen + 1
 end
-return {#ARGV == 3 and take(scheduled, jobs_scheduled, id) or 0, gone, seen}
+return {#ARGV < PLACES and take(scheduled, jobs_scheduled, id) or 0, gone, seen}

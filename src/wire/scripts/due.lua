@@ -3,17 +3,20 @@
 -- due: what has waited for its time goes on: retries to the group's retry stream, jobs published for later to the stream. Write first:
 -- at worst a job is there twice, never nowhere.
 -- KEYS  delayed, the delayed jobs, the retry stream, the stream of jobs that run alone, scheduled, the scheduled jobs, the stream, the paused
---       events, the cancelled jobs
+--       events, the cancelled jobs, the batches' times
 -- ARGV  how many at most, how many bytes (one job goes whatever it has), group, lease in ms, how many paused events at most, after how many
 --       ms a cancellation is forgotten
 -- Returns of the retries: how many went, how many had nothing to go with (somebody deleted it), how many could not be moved: these wait
 -- another hour, out of the way of the others; the same of the scheduled jobs; ms until the next of either is due (-1: none waits); how
--- many are to run alone, and how many of these nobody looks after; the paused events; how many jobs are cancelled, when the last one was.
+-- many are to run alone, and how many of these nobody looks after; 1: the time of a batch is over (batch);
+-- the paused events; how many jobs are cancelled, when the last one was.
 local max, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
-if redis.call('EXISTS', KEYS[1], KEYS[4], KEYS[5], KEYS[8], KEYS[9]) == 0 then return {0, 0, 0, 0, 0, 0, -1, 0, 0, {}, 0, 0} end -- the usual case, twice a second for each pool
+if redis.call('EXISTS', KEYS[1], KEYS[4], KEYS[5], KEYS[8], KEYS[9], KEYS[10]) == 0 then return {0, 0, 0, 0, 0, 0, -1, 0, 0, 0, {}, 0, 0} end -- the usual case, twice a second for each pool
 local wrong = must_be(KEYS[1], 'zset', 'the delayed jobs times') or must_be(KEYS[2], 'hash', 'the delayed jobs') or must_be(KEYS[3], 'stream', 'the retry stream') or
   must_be(KEYS[4], 'stream', 'the jobs that run alone') or must_be(KEYS[5], 'zset', 'the scheduled jobs times') or
-  must_be(KEYS[6], 'hash', 'the scheduled jobs') or must_be(KEYS[7], 'stream', 'the stream') or must_be(KEYS[8], 'set', 'the paused events') or must_be(KEYS[9], 'zset', 'the cancelled jobs')
+  must_be(KEYS[6], 'hash', 'the scheduled jobs') or must_be(KEYS[7], 'stream', 'the stream') or
+  must_be(KEYS[8], 'set', 'the paused events') or must_be(KEYS[9], 'zset', 'the cancelled jobs') or
+  must_be(KEYS[10], 'zset', 'the batches')
 if wrong then return wrong end
 local now_ms, moved, bytes = unix_ms(), 0, 0
 
@@ -63,4 +66,5 @@ local retries, no_retries, stuck_retries = move(KEYS[1], KEYS[2], KEYS[3])
 local jobs, no_jobs, stuck_jobs = move(KEYS[5], KEYS[6], KEYS[7])
 local next_one = math.min(next_ms(KEYS[1]), next_ms(KEYS[5]))
 local alone_all, alone_waiting = alone()
-return {retries, no_retries, stuck_retries, jobs, no_jobs, stuck_jobs, next_one < math.huge and next_one or -1, alone_all, alone_waiting, ordered()}
+return {retries, no_retries, stuck_retries, jobs, no_jobs, stuck_jobs, next_one < math.huge and next_one or -1, alone_all,
+  alone_waiting, next_ms(KEYS[10]) == 0 and 1 or 0, ordered()}

@@ -1,20 +1,27 @@
 #!lua
 -- SPDX-License-Identifier: MIT
 -- enqueue: a batch, once, of which some are to be there only once, or later, or only if not too many wait. Marker as in publish.
+-- All of it may be of a batch of jobs that have a closing job in common (batched): its first call makes it, its last seals it.
 -- What may be refused is refused before anything is written for it, and from the first that finds no room all others behind it are:
 -- they keep their order when they are sent again. A window opens behind its entry: were it first, a refused XADD would suppress the job.
--- KEYS  the stream, the publisher's marker, scheduled, the scheduled jobs, the dead letters, then a window for each that has one
+-- KEYS  the stream, the publisher's marker, scheduled, the scheduled jobs, the dead letters, those of batches, then a window for
+--       each that has one
 -- ARGV  batch number, marker's life in ms, timestamps, group, how many may wait (0: no bound), is_dropping: the oldest makes room,
---       a letter's data in four parts, between which come the dropped job's id, its event and its entry's id; then per message:
+--       a letter's data in four parts, between which come the dropped job's id, its event and its entry's id; their batch ('':
+--       none), and if there is one: how many jobs it was given so far, how long it waits for its next call (ms), how long for its
+--       jobs from now on (0: it is not sealed yet), n, n texts: the closing job's fields (0: it is made); then per message:
 --       id, due (Unix ms, 0: now), delay in ms, id of a letter, its window's place among the keys (0: none), window in ms, n, n texts: the fields
 -- Returns a word per message, parted by spaces: its entry, with /n behind it if n older ones were dropped for it; =id,entry of the one
 -- that has opened the window; @ms when it is due; !n for want of room where n wait, with /n if n were dropped nevertheless.
+-- Or only -: the batch is over, nothing was done.
 local stream, marker, scheduled, jobs, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local number, stamps, group, max, is_dropping = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local COUNTED, COUNTED_BYTES, DROPPED, DROPPED_BYTES = 1000, 262144, 64, 1048576
+local batches, batch, WINDOWS = batches_at(6), ARGV[11], 10
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(marker, 'string', 'the marker') or must_be(scheduled, 'zset', 'the scheduled jobs times') or
   must_be(jobs, 'hash', 'the scheduled jobs') or must_be(dead, 'stream', 'the dead letters')
-for place = 6, #KEYS do wrong = wrong or must_be(KEYS[place], 'string', 'a dedup window') end
+if batch ~= '' or is_dropping then wrong = wrong or wrong_batches(batches) end
+for place = WINDOWS, #KEYS do wrong = wrong or must_be(KEYS[place], 'string', 'a dedup window') end
 if wrong then return wrong end
 local last = redis.call('GET', marker)
 if last and string.sub(last, 1, #number + 1) == number .. ':' then return string.sub(last, #number + 2) end
@@ -72,18 +79,57 @@ local function letter_of(row, id)
   return letter
 end
 
+-- Jobs join their batch together, but before one of them may be dropped.
+local joined = {}
+local function join_batch(job)
+  joined[#joined + 1] = 0
+  joined[#joined + 1] = batch .. '/' .. job
+end
+
+local function count_joined()
+  if #joined == 0 then return end
+  redis.call('ZADD', batches.open, unpack(joined))
+  redis.call('HINCRBY', batches.state, batch .. ':published', #joined / 2)
+  joined = {}
+end
+
 -- The oldest that waits goes to the dead letters of the group, and for the group only: it counts as read, and is in nobody's hands.
 local function drop_one(id)
   if dropped >= DROPPED or dropped_bytes > DROPPED_BYTES then return false end
+  count_joined()
   local found = redis.pcall('XREADGROUP', 'GROUP', group, 'quern-dropped', 'COUNT', 1, 'STREAMS', stream, '>')
   local row = found and not found.err and found[1][2][1]
   if not row then return false end
   -- one that cannot be buried is in the hands of that name, and comes back to the group when its lease is over
   if not pcall(function() redis.call('XADD', dead, '*', unpack(letter_of(row, id))) end) then return false end
   redis.call('XACK', stream, group, row[1])
+  drop_member(batches, row[2], group)
   dropped, dropped_bytes = dropped + 1, dropped_bytes + bytes_of(row[2])
   waiting = waiting - 1
   return true
+end
+
+-- All that a batch needs is written before the first of its jobs: a right that is missing is said before anything is there.
+-- false: it was closed.
+local function open_batch()
+  local n, is_there = tonumber(ARGV[15]), redis.call('HEXISTS', batches.state, batch .. ':job') == 1
+  if not is_there and n == 0 then return false end
+  if not is_there then
+    redis.call('HSET', batches.state, batch .. ':published', 0, batch .. ':done', 0, batch .. ':dead', 0, batch .. ':sealed', 0,
+      batch .. ':job', cmsgpack.pack({unpack(ARGV, 16, 15 + n)}))
+  end
+  redis.call('ZADD', batches.times, string.format('%.0f', now_ms + tonumber(ARGV[13])), batch)
+  redis.call('HSET', batches.state, batch .. ':wanted', ARGV[12])
+  redis.call('HINCRBY', batches.state, batch .. ':published', 0)
+  return true
+end
+
+-- Its jobs may all have ended by now.
+local function seal_batch()
+  redis.call('HSET', batches.state, batch .. ':sealed', 1)
+  redis.call('ZADD', batches.times, string.format('%.0f', now_ms + tonumber(ARGV[14])), batch)
+  local counts = batch_counts(batches, batch)
+  if counts.open == 0 then close_batch(batches, batch, counts) end
 end
 
 local function later(at, due_ms)
@@ -108,17 +154,24 @@ local function put(at)
   if first then return '=' .. first end
   local word, in_vain
   if due_ms > now_ms then word = later(at, due_ms) else word, in_vain = now(at) end
+  if word and batch ~= '' then join_batch(ARGV[at]) end
   if window and word then
     redis.call('SET', window, ARGV[at] .. ',' .. (string.match(word, '^%d+-%d+') or ''), 'PX', ARGV[at + 5])
   end
   return word or '!' .. string.format('%.0f', waiting) .. (in_vain > 0 and '/' .. in_vain or '')
 end
 
-local words, at = {}, 11
+local words, at = {}, 12
+if batch ~= '' then
+  at = 16 + tonumber(ARGV[15])
+  if not open_batch() then return '-' end
+end
 while at <= #ARGV do
   words[#words + 1] = is_full and '!' .. string.format('%.0f', waiting) or put(at)
   at = at + 7 + tonumber(ARGV[at + 6])
 end
+count_joined()
+if batch ~= '' and ARGV[14] ~= '0' and not is_full then seal_batch() end
 words = table.concat(words, ' ')
 redis.call('SET', marker, number .. ':' .. words, 'PX', ARGV[2])
 return words
