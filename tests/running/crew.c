@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Workers on jobs that nobody read from Redis: the test plays dispatcher and settler. */
 #include "queue/gate.h"
+#include "queue/orders.h"
 #include "run/crew.h"
 
 #include "base/thread.h"
@@ -15,6 +16,7 @@ static struct {
     struct done *done;
     struct registry *registry;
     struct crew *crew;
+    struct orders *orders;
     struct waker refill;
     struct gate gate;
     _Atomic int64_t drain_ns;
@@ -62,6 +64,7 @@ static void make(void)
     mill.slots = slots_open(SLOTS, &mill.drain_ns);
     mill.ready = ready_open(SLOTS, &mill.refill);
     mill.done = done_open();
+    mill.orders = orders_open(1);
     quern_handler handler = {
         .size = sizeof handler, .event = "grind", .run = grind, .thread_open = open_thread, .thread_close = close_thread};
     mill.registry = registry_open(&(struct registry_setup){.handlers = &(struct handler_setup){.handler = &handler, .policies = &(struct policy){0}},
@@ -70,8 +73,8 @@ static void make(void)
                                                            .policies = &(struct policy){0},
                                                            .unhandled = &(int){0}});
     mill.crew = crew_open(
-        &(struct worker_needs){.ready = mill.ready, .done = mill.done, .slots = mill.slots, .registry = mill.registry, .gate = &mill.gate});
-    assert_true(mill.runs_of && mill.slots && mill.ready && mill.done && mill.registry && mill.crew);
+        &(struct worker_needs){.ready = mill.ready, .done = mill.done, .slots = mill.slots, .registry = mill.registry, .gate = &mill.gate, .orders = mill.orders});
+    assert_true(mill.runs_of && mill.slots && mill.ready && mill.done && mill.registry && mill.orders && mill.crew);
 }
 
 static void drop(void)
@@ -79,6 +82,7 @@ static void drop(void)
     crew_free(mill.crew);
     registry_close(mill.registry);
     done_free(mill.done);
+    orders_free(mill.orders);
     ready_free(mill.ready);
     slots_close(mill.slots);
     waker_close(&mill.refill);
