@@ -259,10 +259,10 @@ QUERN_PUBLIC struct json_t *quern_job_json(quern_job *job);
 
 QUERN_PUBLIC unsigned quern_job_retries(const quern_job *job);    /* failed attempts before this one */
 QUERN_PUBLIC unsigned quern_job_deliveries(const quern_job *job); /* how often Redis handed it out, this time included */
-QUERN_PUBLIC quern_bytes quern_job_stream(const quern_job *job);   /* of several queues, which: the stream it was published to */
+QUERN_PUBLIC quern_bytes quern_job_stream(const quern_job *job);  /* of several queues, which: the stream it was published to */
 QUERN_PUBLIC quern_bytes quern_job_consumer(const quern_job *job); /* whose lease it is: this pool's name, unique per start */
-QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);      /* since it was published, by this machine's clock */
-QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);     /* until timeout_ms is over; -1: there is none */
+QUERN_PUBLIC int64_t quern_job_age_ms(const quern_job *job);       /* since it was published, by this machine's clock */
+QUERN_PUBLIC int64_t quern_job_left_ms(const quern_job *job);      /* until timeout_ms is over; -1: there is none */
 
 /* To be polled in long loops. lost: another owner has the job; what is done from here on is done twice. cancelled: lost, or
  * past its timeout, or an operator has cancelled it, or the pool's drain is over. */
@@ -331,18 +331,18 @@ typedef struct {
     int64_t expire_at_ms; /* Unix milliseconds: what no thread has taken until then is dead (expired) */
     const char *unique;   /* a job with this key is published once while its window is open; "" is refused */
     int64_t unique_ms;    /* how long that is; 0: the key unique_ms */
-    const char *key;      /* for the handler and other software: field "key", UTF-8 without control characters, 1 to 256 bytes */
+    const char *key; /* for the handler and other software: field "key", UTF-8 without control characters, 1 to 256 bytes */
 } quern_message;
 
 /* code: QUERN_OK it is in the stream, or will be at its time, or was there before; QUERN_E_FULL there is no room, as max_pending
  * says; QUERN_E_UNKNOWN it may be there; anything else it is not. */
 typedef struct {
     int code;
-    int is_duplicate;      /* 1: its window was open: nothing was published, id and entry are those of the job that opened it */
+    int is_duplicate; /* 1: its window was open: nothing was published, id and entry are those of the job that opened it */
     char id[40], entry[48]; /* entry: "" if it waits for its time */
-    char created_at[40];   /* what timestamps say; its retries are 0 */
-    int64_t due_ms;        /* Unix milliseconds, by Redis's clock; 0: at once */
-    int dropped;           /* so many older jobs made room for it: on_max_pending drop_oldest */
+    char created_at[40];    /* what timestamps say; its retries are 0 */
+    int64_t due_ms;         /* Unix milliseconds, by Redis's clock; 0: at once */
+    int dropped;            /* so many older jobs made room for it: on_max_pending drop_oldest */
 } quern_receipt;
 
 /* Would it be accepted? Judged as quern_publish() does, without any I/O: QUERN_OK, QUERN_E_ARGUMENT or QUERN_E_FULL. */
@@ -352,7 +352,8 @@ QUERN_PUBLIC int quern_message_check(const quern_config *config, const quern_mes
 /* For each message without a key of its own: gives the key it is to have (malloc'd; the library frees it), or NULL: it may be
  * there any number of times. Called in quern_publish() and quern_publish_async(), on the caller's thread, before any I/O; instead
  * of what the key unique_by says. */
-QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message), void *user);
+QUERN_PUBLIC void quern_config_unique(quern_config *config, char *(*key_of)(void *user, const quern_message *message),
+                                      void *user);
 
 /* Reads the keys redis, stream, queues (of which stream then names one), group (created if it was set or max_pending is, and is missing), start, batch_size,
  * payload_max_bytes, json_depth_max, publish_ms, backoff_ms, backoff_max_ms, publish_marked, publish_shape, publish_queue_max,

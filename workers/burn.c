@@ -137,8 +137,7 @@ static quern_verdict burn_end(quern_job *job, const struct burn *plan)
 static quern_verdict burn_do(quern_job *job, const struct burn *plan)
 {
     if (plan->note) quern_job_progress(job, -1, plan->note);
-    if ((plan->us == 0 || burn_cpu(job, plan)) && (plan->sleep_us == 0 || burn_sleep(job, plan)))
-        return burn_end(job, plan);
+    if ((plan->us == 0 || burn_cpu(job, plan)) && (plan->sleep_us == 0 || burn_sleep(job, plan))) return burn_end(job, plan);
     quern_job_error(job, "cancelled");
     return QUERN_RETRY;
 }
@@ -160,8 +159,8 @@ static quern_verdict burn_payload(quern_job *job, struct burn plan)
  * hide a key's letters, so such data is parsed. */
 static bool is_idle(quern_bytes data)
 {
-    static const char *const keys[] = {"\"us\"", "\"sleep_us\"", "\"fail_times\"", "\"dead\"",
-                                       "\"crash\"", "\"echo\"", "\"note\"", "\\"};
+    static const char *const keys[] = {"\"us\"",    "\"sleep_us\"", "\"fail_times\"", "\"dead\"",
+                                       "\"crash\"", "\"echo\"",     "\"note\"",       "\\"};
     if (data.len == 0) return true;
     if (data.at[0] != '{' || data.at[data.len - 1] != '}') return false;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

@@ -119,8 +119,8 @@ static int move(const struct inquest *inquest, enum lane lane, const struct pend
 static int move_lane(const struct inquest *inquest, enum lane lane, quern_error *err)
 {
     struct pending_row rows[PAGE];
-    struct pending_page page = {source_key(&inquest->source, lane), inquest->source.group, inquest->journal->head->consumer,
-                                {0, 0}};
+    struct pending_page page = {
+        source_key(&inquest->source, lane), inquest->source.group, inquest->journal->head->consumer, {0, 0}};
     for (;;) {
         size_t n, moved = 0;
         int code = pending_read(inquest->conn, &page, rows, PAGE, &n, err);
@@ -163,14 +163,14 @@ static int inquire(struct inquest *inquest, quern_error *err)
     for (uint32_t i = 0; i < journal->head->count; i++)
         if (atomic_load(&journal->records[i].state) != RECORD_EMPTY) inquest->ran[inquest->ran_count++] = &journal->records[i];
     int code = let_it_finish(inquest->conn, err);
-    for (inquest->queue = 0; inquest->queue < journal->head->source_count && !code; inquest->queue++) code = inquire_queue(inquest, err);
+    for (inquest->queue = 0; inquest->queue < journal->head->source_count && !code; inquest->queue++)
+        code = inquire_queue(inquest, err);
     return code;
 }
 
 int blame_settle(struct conn *conn, const struct journal *journal, const char *ended, struct blame_sums *sums, quern_error *err)
 {
-    struct inquest inquest = {
-        .conn = conn, .journal = journal, .facts = judge_facts(journal), .ended = ended, .sums = sums};
+    struct inquest inquest = {.conn = conn, .journal = journal, .facts = judge_facts(journal), .ended = ended, .sums = sums};
     *sums = (struct blame_sums){0};
     inquest.ran = malloc((journal->head->count + 1) * sizeof *inquest.ran);
     if (!inquest.ran) return err_set(err, QUERN_E_MEMORY, "no memory to read a crash journal");

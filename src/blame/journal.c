@@ -225,7 +225,8 @@ struct journal *journal_read(const char *path, bool takes_lock)
     journal->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     bool is_read = journal->path && journal->fd >= 0 && !fstat(journal->fd, &stat) && S_ISREG(stat.st_mode) &&
                    stat.st_uid == geteuid() && (size_t)stat.st_size >= records_at() &&
-                   (!takes_lock || take_lock(journal->fd)) && map(journal, (size_t)stat.st_size, PROT_READ) && is_whole(journal);
+                   (!takes_lock || take_lock(journal->fd)) && map(journal, (size_t)stat.st_size, PROT_READ) &&
+                   is_whole(journal);
     if (is_read) {
         journal->trace = (const char *)journal->head + trace_at(journal->head->count);
         return journal;

@@ -38,7 +38,7 @@ struct record {
 
 enum journal_state {
     JOURNAL_RUNS = 1,
-    JOURNAL_STOPS,  /* it was told to stop, and may have been killed because that took long */
+    JOURNAL_STOPS, /* it was told to stop, and may have been killed because that took long */
     JOURNAL_LEAVES /* it was told to leave: what ran is nobody's fault */
 };
 
@@ -95,7 +95,8 @@ static inline void journal_start(struct journal *journal, uint32_t index, uint32
     record->origin = origin;
     record->deliveries = deliveries;
     record->entry = entry;
-    atomic_store_explicit(&record->state, RECORD_RUNS, memory_order_release); /* last: what is read by another process is whole */
+    atomic_store_explicit(&record->state, RECORD_RUNS,
+                          memory_order_release); /* last: what is read by another process is whole */
 }
 
 /* NULL is allowed. */

@@ -7,8 +7,8 @@
 struct case_facts judge_facts(const struct journal *journal)
 {
     struct case_facts facts = {.was_to_end = atomic_load(&journal->head->state) == JOURNAL_LEAVES,
-                               .is_vague = atomic_load(&journal->head->state) == JOURNAL_STOPS ||
-                                           !journal_is_of_this_boot(journal)};
+                               .is_vague =
+                                   atomic_load(&journal->head->state) == JOURNAL_STOPS || !journal_is_of_this_boot(journal)};
     for (uint32_t i = 0; i < journal->head->count; i++) {
         uint32_t state = atomic_load(&journal->records[i].state);
         facts.running += state != RECORD_EMPTY;

@@ -15,11 +15,11 @@ struct record;
 
 enum blame {
     BLAME_UNSTARTED = 'u', /* goes back at no cost */
-    BLAME_NEAR = 'n',      /* nothing ran, so it may be what one that had just ended left behind: goes back, and is remembered */
-    BLAME_BESIDE = 'b',    /* it ran beside the one that is to blame: goes back; it was started once for nothing */
-    BLAME_SUSPECT = 's',   /* is to run alone, uncounted */
-    BLAME_CERTAIN = 'c',   /* is to run alone, and counted */
-    BLAME_ALONE = 'a'      /* ran alone, and was counted when it started */
+    BLAME_NEAR = 'n',    /* nothing ran, so it may be what one that had just ended left behind: goes back, and is remembered */
+    BLAME_BESIDE = 'b',  /* it ran beside the one that is to blame: goes back; it was started once for nothing */
+    BLAME_SUSPECT = 's', /* is to run alone, uncounted */
+    BLAME_CERTAIN = 'c', /* is to run alone, and counted */
+    BLAME_ALONE = 'a'    /* ran alone, and was counted when it started */
 };
 
 struct case_facts {

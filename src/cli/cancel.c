@@ -18,9 +18,11 @@ static void show(const struct view *view, const json_t *answer)
 {
     const char *would = view->is_dry_run ? "would be " : "";
     if (json_is_true(json_object_get(answer, "marked")))
-        printf("none is scheduled or delayed: %smarked; if it waits it will not start, if it runs its handler is told\n", would);
+        printf("none is scheduled or delayed: %smarked; if it waits it will not start, if it runs its handler is told\n",
+               would);
     else
-        printf("%lld scheduled and %lld delayed %scancelled\n", view_number(answer, "scheduled"), view_number(answer, "delayed"), would);
+        printf("%lld scheduled and %lld delayed %scancelled\n", view_number(answer, "scheduled"),
+               view_number(answer, "delayed"), would);
 }
 
 int verb_cancel(int argc, char **argv)

@@ -23,7 +23,8 @@ static void show_finding(const json_t *finding, bool says_stream)
     char *stream = says_stream && json_is_string(json_object_get(finding, "stream")) ? text_of(finding, "stream") : NULL;
     char *found = text_of(finding, "found"), *what_to_do = text_of(finding, "what_to_do");
     if (level && check && found && what_to_do)
-        printf("%-8s %s%s%s: %s\n         -> %s\n", level, check, stream ? " of " : "", stream ? stream : "", found, what_to_do);
+        printf("%-8s %s%s%s: %s\n         -> %s\n", level, check, stream ? " of " : "", stream ? stream : "", found,
+               what_to_do);
     free(level);
     free(check);
     free(stream);

@@ -35,11 +35,15 @@ static const struct verb table[] = {
      "  --expire_at_ms N   dead if no thread has taken it until then   --key TEXT  its field \"key\"\n"
      "  --raw              the data is bytes, not JSON (module digest takes them; a handler sees data_type \"bytes\")\n"
      "  --unique KEY       published once while its window is open, unique_ms; prints the id of the job that is there\n"
-     "  --wait             waits until it has ended in --group, however often it is retried, and prints its result instead of its\n"
-     "                     id: as it is, or with - a line of JSON for each job. Exit status 1: it is dead (its error is said), or it\n"
-     "                     had not ended after --wait_ms N (default: no limit; stands for --wait, too), or that is all that can be\n"
+     "  --wait             waits until it has ended in --group, however often it is retried, and prints its result instead of "
+     "its\n"
+     "                     id: as it is, or with - a line of JSON for each job. Exit status 1: it is dead (its error is said), "
+     "or it\n"
+     "                     had not ended after --wait_ms N (default: no limit; stands for --wait, too), or that is all that "
+     "can be\n"
      "                     told, for results are kept with completed_max only. Ctrl-C ends the wait, not the job\n"
-     "  --then EVENT       with -: all lines are one batch; when its jobs have ended, a job of EVENT is published, which is told\n"
+     "  --then EVENT       with -: all lines are one batch; when its jobs have ended, a job of EVENT is published, which is "
+     "told\n"
      "                     how many are done and dead; prints its id. --then_data JSON: an object, its data beside that\n\n"
      "  quern publish mail.send '{\"to\": \"a@example.org\"}'\n"
      "  quern publish image.resize @job.json\n"
@@ -63,7 +67,8 @@ static const struct verb table[] = {
      "journal (quern run does): how long they have run, what their threads use, how far they say they are. Anew each --every\n"
      "milliseconds (default 1000). Keys: q quit, p pause, s sort, arrows and pages scroll; n the next queue, where there are\n"
      "several (of \"queues\" the first is shown first, or the one that --stream names).\n\n"
-     "--once: as text, once, of two looks so far apart; --json: likewise, as JSON. Both exit with 1 if Redis does not answer.\n\n"
+     "--once: as text, once, of two looks so far apart; --json: likewise, as JSON. Both exit with 1 if Redis does not "
+     "answer.\n\n"
      "  quern top --redis redis://10.0.0.5 --every 500\n"
      "  quern top --json\n"},
     {"dead", "list | show ID [--KEY VALUE ...] [--limit N] [--json]", "list the dead letters, newest first, or show one whole",
@@ -104,7 +109,8 @@ static const struct verb table[] = {
      "  quern cancel 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55\n"},
     {"doctor", "[--KEY VALUE ...] [--json]", "say what is wrong with the server and the queue, and what to do about it",
      verb_doctor,
-     "Looks at the server (version, disk, memory, clock, replicas), at the keys of the stream, and at who works for the group;\n"
+     "Looks at the server (version, disk, memory, clock, replicas), at the keys of the stream, and at who works for the "
+     "group;\n"
      "changes nothing. Exit status: 0 nothing is wrong; 1 something is (an error or a warning; notes do not count), or it\n"
      "could not be looked at. What the user of Redis may not see is a note: +config|get lets it see more.\n\n"
      "  quern doctor --redis redis://10.0.0.5 --group app.workers\n"
@@ -112,12 +118,14 @@ static const struct verb table[] = {
     {"bench", "[--jobs N] [--bytes N] [--KEY VALUE ...] [--json]", "measure how fast this server and this machine are",
      verb_bench,
      "Publishes --jobs (default 100000) jobs of --bytes (default 64) to a stream of its own, has a pool take them whose\n"
-     "handler does nothing, and then single jobs, one by one. Says how fast it went, what it cost this process and the server,\n"
+     "handler does nothing, and then single jobs, one by one. Says how fast it went, what it cost this process and the "
+     "server,\n"
      "and which of them is the limit. The stream, quern-bench-<random>, is removed afterwards, also after Ctrl-C (not after a\n"
      "second one). Others feel it meanwhile: the server is at work. Keys such as threads and batch_size count as in a pool.\n\n"
      "  quern bench --redis redis://10.0.0.5 --bytes 2000\n"
      "  quern bench --jobs 1000000 --threads 8 --json\n"},
-    {"pause", "[EVENT] [--dry_run] [--KEY VALUE ...] [--json]", "have no process of the group start jobs of an event, or any", verb_pause,
+    {"pause", "[EVENT] [--dry_run] [--KEY VALUE ...] [--json]", "have no process of the group start jobs of an event, or any",
+     verb_pause,
      "What runs goes on; what was fetched goes back at no cost, and comes again when it goes on. It holds until quern resume,\n"
      "whoever starts or stops meanwhile. Each process knows it within half a second.\n\n"
      "  quern pause mail.send\n"

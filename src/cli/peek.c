@@ -37,19 +37,15 @@ static const struct column logged[] = {{"FINISHED", "finished_at", CELL_TEXT},
                                        {"RESULT", "result", CELL_CUT},
                                        {NULL}};
 
-static const struct column gathered[] = {{"CLOSED IN", "deadline_ms", CELL_MS},
-                                         {"ID", "id", CELL_TEXT},
-                                         {"PUBLISHED", "published", CELL_NUMBER},
-                                         {"OPEN", "open", CELL_NUMBER},
-                                         {"DONE", "done", CELL_NUMBER},
-                                         {"DEAD", "dead", CELL_NUMBER},
-                                         {"WANTED", "wanted", CELL_NUMBER},
-                                         {NULL}};
+static const struct column gathered[] = {{"CLOSED IN", "deadline_ms", CELL_MS},   {"ID", "id", CELL_TEXT},
+                                         {"PUBLISHED", "published", CELL_NUMBER}, {"OPEN", "open", CELL_NUMBER},
+                                         {"DONE", "done", CELL_NUMBER},           {"DEAD", "dead", CELL_NUMBER},
+                                         {"WANTED", "wanted", CELL_NUMBER},       {NULL}};
 
 static const struct place {
     const char *name;
     const struct column *columns;
-} places[] = {{"waiting", lying}, {"running", held}, {"delayed", timed},   {"scheduled", timed},
+} places[] = {{"waiting", lying}, {"running", held}, {"delayed", timed},    {"scheduled", timed},
               {"alone", lying},   {"dead", buried},  {"completed", logged}, {"batches", gathered}};
 
 static const struct place *place_of(const struct view *view)
@@ -79,7 +75,7 @@ int verb_peek(int argc, char **argv)
 {
     struct view view = {.limit = VIEW_LIMIT};
     const struct verb_option own[] = {VIEW_JSON_OPTION(&view), VIEW_LIMIT_OPTION(&view), {NULL}};
-    const struct view_verb verb = {"peek waiting|running|delayed|scheduled|alone|dead|completed|batches [options]", own, is_right,
-                                   ask, show};
+    const struct view_verb verb = {"peek waiting|running|delayed|scheduled|alone|dead|completed|batches [options]", own,
+                                   is_right, ask, show};
     return view_run(&view, &verb, argc, argv);
 }

@@ -39,7 +39,8 @@ static int publisher_open(struct publish *publish)
     quern_error err;
     int code = server_open(publish->config, false, &publish->embed);
     if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
-    if ((publish->publisher = quern_publisher_open(publish->config, &err))) return waiting_open(&publish->waiting, publish->config);
+    if ((publish->publisher = quern_publisher_open(publish->config, &err)))
+        return waiting_open(&publish->waiting, publish->config);
     say("%s", err.text);
     return err.code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
 }
@@ -246,7 +247,8 @@ static int publish_lines(struct publish *publish)
     if (lines && lines->has_terminal) fputc('\n', stderr);
     if (lines) say("%llu published", (unsigned long long)lines->published);
     if (lines && lines->duplicates) say("%llu more were not: their windows were open", (unsigned long long)lines->duplicates);
-    if (lines && lines->dropped) say("%llu older made room: they are dead letters (dropped)", (unsigned long long)lines->dropped);
+    if (lines && lines->dropped)
+        say("%llu older made room: they are dead letters (dropped)", (unsigned long long)lines->dropped);
     if (code && publish->batch)
         say("the batch %s is not complete: its closing job says so, ten minutes after the last of its lines or later",
             publish->batch_id);
@@ -282,18 +284,19 @@ static int take_text(const struct verb_option *option, const char *text)
 
 static int publish_all(struct publish *publish, int argc, char **argv)
 {
-    const struct verb_option own[] = {{"timeout", .take = take_timeout, .into = publish->config},
-                                      {"delay_ms", .take = option_number, .into = &publish->like.delay_ms, .max = INT64_MAX},
-                                      {"at_ms", .take = option_number, .into = &publish->like.at_ms, .max = INT64_MAX},
-                                      {"expire_at_ms", .take = option_number, .into = &publish->like.expire_at_ms, .max = INT64_MAX},
-                                      {"unique", .take = take_text, .into = &publish->like.unique},
-                                      {"key", .take = take_text, .into = &publish->like.key},
-                                      {"then", .take = take_text, .into = &publish->then.event},
-                                      {"then_data", .take = take_text, .into = &publish->then_data},
-                                      {"raw", true, option_switch, &publish->is_raw, 0, 0},
-                                      {"wait", true, option_switch, &publish->waiting.is_asked, 0, 0},
-                                      {"wait_ms", .take = waiting_take_ms, .into = &publish->waiting, .max = INT64_MAX},
-                                      {NULL}};
+    const struct verb_option own[] = {
+        {"timeout", .take = take_timeout, .into = publish->config},
+        {"delay_ms", .take = option_number, .into = &publish->like.delay_ms, .max = INT64_MAX},
+        {"at_ms", .take = option_number, .into = &publish->like.at_ms, .max = INT64_MAX},
+        {"expire_at_ms", .take = option_number, .into = &publish->like.expire_at_ms, .max = INT64_MAX},
+        {"unique", .take = take_text, .into = &publish->like.unique},
+        {"key", .take = take_text, .into = &publish->like.key},
+        {"then", .take = take_text, .into = &publish->then.event},
+        {"then_data", .take = take_text, .into = &publish->then_data},
+        {"raw", true, option_switch, &publish->is_raw, 0, 0},
+        {"wait", true, option_switch, &publish->waiting.is_asked, 0, 0},
+        {"wait_ms", .take = waiting_take_ms, .into = &publish->waiting, .max = INT64_MAX},
+        {NULL}};
     int rest, code = options_read(publish->config, &(struct verb_options){.own = own, .may_mix = true}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     if (rest >= argc || argc - rest > 2) {
@@ -301,10 +304,12 @@ static int publish_all(struct publish *publish, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (publish->like.unique && argv[rest + 1] && !strcmp(argv[rest + 1], "-")) {
-        say("--unique: with one key for all lines only the first would be published; --unique_by content tells them by their data");
+        say("--unique: with one key for all lines only the first would be published; --unique_by content tells them by their "
+            "data");
         return EXIT_USAGE;
     }
-    if ((publish->then.event || publish->then_data) && !(publish->then.event && argv[rest + 1] && !strcmp(argv[rest + 1], "-"))) {
+    if ((publish->then.event || publish->then_data) &&
+        !(publish->then.event && argv[rest + 1] && !strcmp(argv[rest + 1], "-"))) {
         say("--then names the closing job of all lines of standard input, --then_data its data: right would be quern publish "
             "EVENT - --then EVENT");
         return EXIT_USAGE;
@@ -317,8 +322,10 @@ static int publish_all(struct publish *publish, int argc, char **argv)
 
 int verb_publish(int argc, char **argv)
 {
-    struct publish publish = {.config = quern_config_new(), .like = {.size = sizeof(quern_message)},
-                              .then = {.size = sizeof(quern_message)}, .waiting = {.ms = -1}};
+    struct publish publish = {.config = quern_config_new(),
+                              .like = {.size = sizeof(quern_message)},
+                              .then = {.size = sizeof(quern_message)},
+                              .waiting = {.ms = -1}};
     if (!publish.config) {
         say("no memory");
         return EXIT_FAILED;

@@ -15,7 +15,8 @@ static char *ask(const struct view *view, quern_error *err)
 {
     quern_config *one = served_one(view->config, err);
     char *answer = NULL;
-    if (one && !quern_config_set(one, "group", view->words[0], err)) answer = quern_queue_remove_group(one, view_flags(view), err);
+    if (one && !quern_config_set(one, "group", view->words[0], err))
+        answer = quern_queue_remove_group(one, view_flags(view), err);
     quern_config_free(one);
     return answer;
 }

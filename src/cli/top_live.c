@@ -23,8 +23,8 @@ struct live {
     struct sight sight;
     struct page page;
     char state[32];
-    size_t first;     /* the row that is shown first */
-    size_t room;      /* as many rows fit */
+    size_t first; /* the row that is shown first */
+    size_t room;  /* as many rows fit */
     int signals;
     bool is_paused, is_over;
 };
@@ -80,7 +80,8 @@ static void draw(struct live *live)
     live->page.stream = watch_queue(live->watch)->stream;
     live->page.group = watch_queue(live->watch)->group;
     live->page.state = live->state;
-    for (int line = 0; line < PAGE_HEADER; line++) put_line(line, page_header(&live->page, line), line ? LOOK_PLAIN : LOOK_BOLD);
+    for (int line = 0; line < PAGE_HEADER; line++)
+        put_line(line, page_header(&live->page, line), line ? LOOK_PLAIN : LOOK_BOLD);
     put_line(PAGE_HEADER, page_titles(&live->page), LOOK_TITLE);
     draw_rows(live, PAGE_HEADER + 1);
     screen_show();

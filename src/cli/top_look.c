@@ -23,7 +23,8 @@ void sight_of_queue(struct sight *sight, const char *answer, const quern_error *
     sight_of_no_queue(sight);
     if (answer)
         sight->queue = json_loads(answer, 0, NULL);
-    else take_reason(sight->why, sizeof sight->why, err);
+    else
+        take_reason(sight->why, sizeof sight->why, err);
 }
 
 /* ── the machine ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -46,7 +47,8 @@ static bool add_job(const struct sight *before, struct sight *now, const json_t 
     return !json_object_set(job, "pid", (json_t *)pid) &&
            !json_object_set(job, "consumer", json_object_get(process, "consumer")) &&
            !json_object_set_new(job, "cpu_percent", cpu_percent(before, now, thread, used)) &&
-           (!json_is_integer(used) || !json_object_set(now->used, thread, (json_t *)used)) && !json_array_append(now->jobs, job);
+           (!json_is_integer(used) || !json_object_set(now->used, thread, (json_t *)used)) &&
+           !json_array_append(now->jobs, job);
 }
 
 /* What is kept of a process is how many jobs it has. */
@@ -54,8 +56,7 @@ static bool add_process(const struct sight *before, struct sight *now, json_t *p
 {
     json_t *jobs = json_object_get(process, "jobs"), *job;
     size_t i;
-    json_array_foreach(jobs, i, job)
-        if (!add_job(before, now, process, job)) return false;
+    json_array_foreach(jobs, i, job) if (!add_job(before, now, process, job)) return false;
     return !json_object_set_new(process, "jobs", json_integer((json_int_t)json_array_size(jobs))) &&
            !json_array_append(now->processes, process);
 }
@@ -65,8 +66,7 @@ static bool take_machine(const struct sight *before, struct sight *now, const ch
     json_t *list = json_loads(answer, 0, NULL), *process;
     size_t i;
     bool is_whole = list && now->processes && now->jobs && now->used;
-    json_array_foreach(list, i, process)
-        if (is_whole) is_whole = add_process(before, now, process);
+    json_array_foreach(list, i, process) if (is_whole) is_whole = add_process(before, now, process);
     json_decref(list);
     return is_whole;
 }

@@ -92,7 +92,8 @@ static char *harmless(const char *text)
 
 static char *first_line(const struct page *page)
 {
-    char *stream = harmless(page->stream), *group = harmless(page->group), *server = harmless(page->server), *line = NULL, *left;
+    char *stream = harmless(page->stream), *group = harmless(page->group), *server = harmless(page->server), *line = NULL,
+         *left;
     size_t size;
     int state = (int)strlen(page->state), width = state && page->width > state + 2 ? page->width - state - 2 : page->width;
     FILE *to = open_memstream(&line, &size);
@@ -149,9 +150,9 @@ char *page_footer(const struct page *page, size_t first, size_t shown, size_t co
 
 enum { AT_EVENT = 2, AT_ID = 3, AT_NOTE = 7, COLUMNS = 8 };
 static const struct column columns[COLUMNS + 1] = {
-    {"PID", "pid", CELL_NUMBER},       {"THREAD", "thread", CELL_NUMBER},    {"EVENT", "event", CELL_TEXT},
-    {"ID", "id", CELL_TEXT},           {"ELAPSED", "elapsed_ms", CELL_MS},   {"CPU%", "cpu_percent", CELL_REAL},
-    {"DONE%", "percent", CELL_REAL},   {"NOTE", "note", CELL_TEXT},          {NULL}};
+    {"PID", "pid", CELL_NUMBER},     {"THREAD", "thread", CELL_NUMBER},  {"EVENT", "event", CELL_TEXT},
+    {"ID", "id", CELL_TEXT},         {"ELAPSED", "elapsed_ms", CELL_MS}, {"CPU%", "cpu_percent", CELL_REAL},
+    {"DONE%", "percent", CELL_REAL}, {"NOTE", "note", CELL_TEXT},        {NULL}};
 
 /* At 80 columns there is what one needs; each further one goes to the texts. */
 static void set_widths(int widths[COLUMNS], int width)
@@ -252,8 +253,7 @@ static json_t *sorted(json_t *list, enum page_order order)
     static int (*const compare[PAGE_ORDERS])(const void *, const void *) = {by_elapsed, by_cpu, by_event};
     size_t count = json_array_size(list), i;
     json_t **at = calloc(count + 1, sizeof *at), *row, *rows = json_array();
-    json_array_foreach(list, i, row)
-        if (at) at[i] = row;
+    json_array_foreach(list, i, row) if (at) at[i] = row;
     if (at) qsort(at, count, sizeof *at, compare[order]);
     for (i = 0; at && i < count; i++) json_array_append(rows, at[i]);
     free(at);
@@ -264,10 +264,9 @@ json_t *page_rows(const struct page *page)
 {
     json_t *rows = sorted(page->sight->jobs, page->order), *process;
     size_t i;
-    json_array_foreach(page->sight->processes, i, process)
-        if (!json_integer_value(json_object_get(process, "jobs")))
-            json_array_append_new(rows, json_pack("{s:O, s:s}", "pid", json_object_get(process, "pid"), "note",
-                                                  json_is_true(json_object_get(process, "stopping")) ? "(stopping)" : "(idle)"));
+    json_array_foreach(page->sight->processes, i, process) if (!json_integer_value(json_object_get(process, "jobs")))
+        json_array_append_new(rows, json_pack("{s:O, s:s}", "pid", json_object_get(process, "pid"), "note",
+                                              json_is_true(json_object_get(process, "stopping")) ? "(stopping)" : "(idle)"));
     return rows;
 }
 

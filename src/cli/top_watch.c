@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/top_watch.h"
 
-#include <pthread.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>

@@ -56,7 +56,10 @@ void check_unknown(const char *where, const char *name, unsigned flags, const ch
     if (near)
         problems_add(problems, key, "there is no such key; did you mean %s?", near);
     else
-        problems_add(problems, key, "there is no such key%s; remove it", flags & CONFIG_PER_EVENT ? " for one event" : flags & CONFIG_PER_QUEUE ? " for one queue" : "");
+        problems_add(problems, key, "there is no such key%s; remove it",
+                     flags & CONFIG_PER_EVENT   ? " for one event"
+                     : flags & CONFIG_PER_QUEUE ? " for one queue"
+                                                : "");
 }
 
 /* ── Checks ──────────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -47,9 +47,9 @@ enum on_max_pending { PENDING_REFUSE, PENDING_BLOCK, PENDING_DROP_OLDEST };
 
 /* Which jobs a pool takes. */
 enum config_lanes {
-    LANES_ALL,   /* those that are to run alone too, while nothing else runs */
+    LANES_ALL, /* those that are to run alone too, while nothing else runs */
     LANES_SHARED /* all but those: somebody else runs them, and is told that there are some */,
-    LANES_ALONE  /* only those, until there are no more */
+    LANES_ALONE /* only those, until there are no more */
 };
 
 struct quern_config {
@@ -58,9 +58,9 @@ struct quern_config {
     char *stream, *group, *start, *consumer; /* consumer may be NULL */
     bool group_is_given;                     /* not by default: a publisher then creates it */
     bool stream_is_given;                    /* likewise: of several queues, that one is meant */
-    struct config_list queues;               /* JSON objects as texts; none: stream and group are the only one (config/queues) */
-    uint32_t weight;                         /* set by config/queues only: of one queue among others; 0: they are served in order */
-    unsigned threads;                        /* 0: auto */
+    struct config_list queues; /* JSON objects as texts; none: stream and group are the only one (config/queues) */
+    uint32_t weight;           /* set by config/queues only: of one queue among others; 0: they are served in order */
+    unsigned threads;          /* 0: auto */
     /* leases */
     int64_t lease_ms, heartbeat_ms, reap_ms; /* heartbeat_ms 0: a sixth of the lease */
     int delivery;                            /* enum delivery */
@@ -68,7 +68,7 @@ struct quern_config {
     int64_t timeout_ms, timeout_grace_ms; /* timeout 0: none */
     int64_t retry_limit;                  /* -1: for ever */
     int64_t retry_base_ms, retry_factor, retry_max_ms;
-    int64_t max_running; /* per handler; 0: any number */
+    int64_t max_running;      /* per handler; 0: any number */
     int unhandled;            /* enum unhandled */
     char *dead_letter_stream; /* NULL: <stream>:failed */
     int64_t dead_letter_max;  /* 0: never trimmed */
@@ -92,7 +92,7 @@ struct quern_config {
     /* what is published */
     int64_t publish_queue_max, publish_queue_bytes;
     int publish_shape; /* enum publish_shape */
-    int unique_by;   /* enum unique_by */
+    int unique_by;     /* enum unique_by */
     int64_t unique_ms;
     int64_t batch_ms;
     int64_t max_pending; /* 0: no bound */
@@ -107,8 +107,8 @@ struct quern_config {
     struct config_workers workers;
     /* set by code only */
     struct config_handlers handlers;
-    char *journal_path; /* of the file itself; NULL: it gets a name in journal_dir */
-    int lanes;          /* enum config_lanes */
+    char *journal_path;              /* of the file itself; NULL: it gets a name in journal_dir */
+    int lanes;                       /* enum config_lanes */
     void (*alone_waits)(void *user); /* LANES_SHARED: a job waits that is to run alone. Reaper; must not wait */
     void *alone_user;
     char *(*key_of)(void *user, const quern_message *message); /* NULL: unique_by says */

@@ -15,7 +15,7 @@ enum { VALUE_SHOWN = 60 };
 /* A line that knows whether all of it had room. */
 struct line {
     char text[sizeof((quern_error *)0)->text - 64]; /* the rest of the sentence comes before it */
-    size_t len, unnamed; /* unnamed: keys that had no room */
+    size_t len, unnamed;                            /* unnamed: keys that had no room */
     bool is_cut;
 };
 
@@ -74,7 +74,8 @@ static bool compare_all(const quern_config *running, const quern_config *asked, 
     const struct config_row *rows = config_rows(&count);
     *line = (struct line){.len = 0};
     for (size_t i = 0; i < count; i++)
-        if (!(rows[i].flags & (CONFIG_LIVE | CONFIG_PUBLISHER)) && !compare(&rows[i], running, asked, has_values, line)) return false;
+        if (!(rows[i].flags & (CONFIG_LIVE | CONFIG_PUBLISHER)) && !compare(&rows[i], running, asked, has_values, line))
+            return false;
     return true;
 }
 

@@ -50,7 +50,8 @@ static void check_queue(const json_t *queue, const char *where, struct problems 
     if (json_is_string(queue))
         check_value(config_find("stream"), queue, where, problems);
     else if (!json_is_object(queue))
-        problems_add(problems, where, "%s is no queue; use a stream's name, or {\"stream\": \"app.urgent\", \"retry_limit\": 9}", words);
+        problems_add(problems, where,
+                     "%s is no queue; use a stream's name, or {\"stream\": \"app.urgent\", \"retry_limit\": 9}", words);
     else if (!json_object_get(queue, "stream"))
         problems_add(problems, key, "is missing; use a name such as \"app.urgent\"");
     if (json_is_object(queue)) json_object_foreach((json_t *)queue, name, value) check_key(where, name, value, problems);
@@ -71,8 +72,9 @@ void queues_check(const json_t *json, const char *key, struct problems *problems
     }
     if (!weighted || weighted == count) return;
     snprintf(where, sizeof where, "%s[%zu].weight", key, without);
-    problems_add(problems, where, "is missing; give every queue a weight (then they share the threads), or none (then a queue is "
-                                  "served while those before it are empty)");
+    problems_add(problems, where,
+                 "is missing; give every queue a weight (then they share the threads), or none (then a queue is "
+                 "served while those before it are empty)");
 }
 
 /* ── to the member and back ──────────────────────────────────────────────────────────────────────────────────────── */
@@ -172,7 +174,8 @@ static int narrow(const quern_config *config, struct served *served, quern_error
     }
     served->count = kept;
     if (kept) return QUERN_OK;
-    return err_set(err, QUERN_E_CONFIG, "stream: \"%s\" is none of queues (%s); name one of them, to serve that one only, or leave it out",
+    return err_set(err, QUERN_E_CONFIG,
+                   "stream: \"%s\" is none of queues (%s); name one of them, to serve that one only, or leave it out",
                    config->stream, streams);
 }
 
@@ -183,13 +186,15 @@ static int check_pairs(const struct served *served, quern_error *err)
         for (size_t j = 0; j < served->count; j++) {
             const quern_config *a = served->at[i], *b = served->at[j];
             if (j < i && !strcmp(a->stream, b->stream) && !strcmp(a->group, b->group))
-                return err_set(err, QUERN_E_CONFIG, "queues[%zu]: the stream %s and the group %s of queues[%zu] again; name each once", i,
-                               a->stream, a->group, j);
-            if (i != j && a->dead_letter_stream && !strcmp(a->dead_letter_stream, b->stream))
                 return err_set(err, QUERN_E_CONFIG,
-                               "queues[%zu].dead_letter_stream: \"%s\" is the stream of queues[%zu], where dead jobs would run again; "
-                               "use another, or null",
-                               i, a->dead_letter_stream, j);
+                               "queues[%zu]: the stream %s and the group %s of queues[%zu] again; name each once", i, a->stream,
+                               a->group, j);
+            if (i != j && a->dead_letter_stream && !strcmp(a->dead_letter_stream, b->stream))
+                return err_set(
+                    err, QUERN_E_CONFIG,
+                    "queues[%zu].dead_letter_stream: \"%s\" is the stream of queues[%zu], where dead jobs would run again; "
+                    "use another, or null",
+                    i, a->dead_letter_stream, j);
         }
     return QUERN_OK;
 }
@@ -232,7 +237,8 @@ quern_config *served_one(const quern_config *config, quern_error *err)
         one = served.at[0];
         served.count = 0;
     } else if (config->stream_is_given) {
-        err_set(err, QUERN_E_CONFIG, "stream: several of queues have \"%s\"; set queues to null, and stream and group to those of one",
+        err_set(err, QUERN_E_CONFIG,
+                "stream: several of queues have \"%s\"; set queues to null, and stream and group to those of one",
                 config->stream);
     } else {
         err_set(err, QUERN_E_CONFIG, "stream: which of queues is meant? set it to one of them: %s", streams);

@@ -29,10 +29,10 @@ enum config_type {
 };
 
 enum config_flag {
-    CONFIG_PROGRAM = 1,   /* means something to the program only; the library keeps it */
-    CONFIG_SECRET = 2,    /* its value never appears in a text of ours */
-    CONFIG_PER_EVENT = 4, /* a handler or a worker may have its own: policy_at */
-    CONFIG_LIVE = 8,      /* can change while jobs run (pool/reload) */
+    CONFIG_PROGRAM = 1,    /* means something to the program only; the library keeps it */
+    CONFIG_SECRET = 2,     /* its value never appears in a text of ours */
+    CONFIG_PER_EVENT = 4,  /* a handler or a worker may have its own: policy_at */
+    CONFIG_LIVE = 8,       /* can change while jobs run (pool/reload) */
     CONFIG_PUBLISHER = 16, /* means something to a publisher only: a pool has nothing of it to change */
     CONFIG_PER_QUEUE = 32  /* an element of queues may have its own */
 };

@@ -128,7 +128,8 @@ int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, 
                     look->source.stream);
     if (is_right[KEY_DELAYED]) code = check_due(look, look->source.delayed, "a retry", findings, err);
     if (!code && is_right[KEY_SCHEDULED]) code = check_due(look, look->source.scheduled, "a scheduled job", findings, err);
-    if (!code && is_right[KEY_BATCHES]) code = check_due(look, look->source.batches, "the closing job of a batch", findings, err);
+    if (!code && is_right[KEY_BATCHES])
+        code = check_due(look, look->source.batches, "the closing job of a batch", findings, err);
     if (!code && is_right[KEY_DEAD]) code = check_dead(look, findings, err);
     if (!code && is_right[KEY_ALONE]) code = check_alone(look, findings, err);
     return code;

@@ -44,7 +44,8 @@ static bool add_job(json_t *jobs, pid_t pid, const struct journal_head *head, co
 {
     int64_t cpu_ns = thread_cpu_ns(pid, row->is.thread.number);
     json_t *job = running_object(row, stream_of(head, row), clock_now_ns(), cpu_ns);
-    bool is_whole = job && show_number_or_null(job, "thread_cpu_ms", cpu_ns / NS_PER_MS, cpu_ns >= 0) && !json_array_append(jobs, job);
+    bool is_whole =
+        job && show_number_or_null(job, "thread_cpu_ms", cpu_ns / NS_PER_MS, cpu_ns >= 0) && !json_array_append(jobs, job);
     json_decref(job);
     return is_whole;
 }
@@ -95,7 +96,8 @@ char *quern_machine_jobs(const quern_config *config, quern_error *err)
 {
     if (!config || !config->journal_dir) {
         err_set(err, config ? QUERN_E_CONFIG : QUERN_E_ARGUMENT,
-                config ? "journal_dir: not set; right would be the folder of the crash journals" : "no configuration was given");
+                config ? "journal_dir: not set; right would be the folder of the crash journals"
+                       : "no configuration was given");
         return NULL;
     }
     json_t *list = json_array();

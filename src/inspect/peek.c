@@ -198,8 +198,9 @@ char *quern_queue_peek(const quern_config *config, const char *what, size_t max,
         if (strcmp(places[i].name, what) != 0) continue;
         return places[i].list ? peek_at(config, &places[i], max, err) : places[i].whole(config, max, err);
     }
-    err_set(err, QUERN_E_ARGUMENT,
-            "'%s' is no place to look at; right would be waiting, running, delayed, scheduled, alone, dead, completed or batches",
-            what ? what : "(nothing)");
+    err_set(
+        err, QUERN_E_ARGUMENT,
+        "'%s' is no place to look at; right would be waiting, running, delayed, scheduled, alone, dead, completed or batches",
+        what ? what : "(nothing)");
     return NULL;
 }

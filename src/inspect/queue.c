@@ -171,18 +171,16 @@ static json_t *object_of(const struct look *look, const struct sight *sight)
 {
     json_t *object = json_pack("{s:s, s:s, s:b}", "stream", look->source.stream, "group", look->source.group, "has_group",
                                sight->stream.has_group);
-    bool is_whole = object && show_waiting(object, sight) &&
-                    show_number(object, "running", sight->stream.pending + sight->retry.pending) &&
-                    show_number(object, "delayed", sight->delayed) &&
-                    show_number_or_null(object, "next_due_ms", sight->next_due_ms, sight->has_due) &&
-                    show_number(object, "scheduled", sight->scheduled) && show_number(object, "alone", sight->alone) &&
-                    show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
-                    show_number(object, "length", sight->length) &&
-                    show_number(object, "batches", sight->batches) &&
-                    show_rate(object, "published_per_s", sight->published_per_s, sight->has_published) &&
-                    show_rate(object, "done_per_s", sight->done_per_s, sight->has_rate) &&
-                    show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes) &&
-                    !json_object_set(object, "paused", sight->paused);
+    bool is_whole =
+        object && show_waiting(object, sight) && show_number(object, "running", sight->stream.pending + sight->retry.pending) &&
+        show_number(object, "delayed", sight->delayed) &&
+        show_number_or_null(object, "next_due_ms", sight->next_due_ms, sight->has_due) &&
+        show_number(object, "scheduled", sight->scheduled) && show_number(object, "alone", sight->alone) &&
+        show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
+        show_number(object, "length", sight->length) && show_number(object, "batches", sight->batches) &&
+        show_rate(object, "published_per_s", sight->published_per_s, sight->has_published) &&
+        show_rate(object, "done_per_s", sight->done_per_s, sight->has_rate) && show_oldest(object, look->now_ms, sight) &&
+        !json_object_set(object, "processes", sight->processes) && !json_object_set(object, "paused", sight->paused);
     if (is_whole) return object;
     json_decref(object);
     return NULL;

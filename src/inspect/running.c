@@ -13,12 +13,12 @@ static bool show_percent(json_t *object, int tenths)
 json_t *running_object(const struct board_row *row, const char *stream, int64_t now_ns, int64_t cpu_ns)
 {
     json_t *object = json_object();
-    int64_t elapsed_ns = now_ns > row->is.started_ns ? now_ns - row->is.started_ns : 0, used_ns = cpu_ns - row->is.thread.cpu_ns;
+    int64_t elapsed_ns = now_ns > row->is.started_ns ? now_ns - row->is.started_ns : 0,
+            used_ns = cpu_ns - row->is.thread.cpu_ns;
     bool has_used = row->is.thread.number && cpu_ns >= 0 && row->is.thread.cpu_ns >= 0;
     if (used_ns > elapsed_ns) used_ns = elapsed_ns; /* it is not known to the nanosecond when the thread came to this job */
-    bool is_whole = object && show_bytes(object, "id", board_id(row)) &&
-                    show_bytes(object, "event", board_event(row)) && show_bytes(object, "stream", bytes_of(stream)) &&
-                    show_id(object, "entry", row->is.entry) &&
+    bool is_whole = object && show_bytes(object, "id", board_id(row)) && show_bytes(object, "event", board_event(row)) &&
+                    show_bytes(object, "stream", bytes_of(stream)) && show_id(object, "entry", row->is.entry) &&
                     show_number_or_null(object, "thread", row->is.thread.number, row->is.thread.number != 0) &&
                     show_number(object, "elapsed_ms", elapsed_ns / NS_PER_MS) &&
                     show_number_or_null(object, "cpu_ms", used_ns > 0 ? used_ns / NS_PER_MS : 0, has_used) &&

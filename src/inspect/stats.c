@@ -31,28 +31,15 @@ static bool put_object(json_t *root, const char *name, const struct number *numb
 
 static bool put_jobs(json_t *root, const struct stats *stats)
 {
-    return put_object(root, "jobs",
-                      (struct number[]){{"fetched", stats->fetched},
-                                        {"adopted", stats->adopted},
-                                        {"waiting", stats->waiting},
-                                        {"running", stats->running},
-                                        {"held", stats->held},
-                                        {"done", stats->done},
-                                        {"retry", stats->retry},
-                                        {"dead", stats->dead},
-                                        {"malformed", stats->malformed},
-                                        {"too_large", stats->too_large},
-                                        {"expired", stats->expired},
-                                        {"timeout", stats->timeout},
-                                        {"poison", stats->poison},
-                                        {"cancelled", stats->cancelled},
-                                        {"unhandled", stats->unhandled},
-                                        {"parked", stats->parked},
-                                        {"postponed", stats->postponed},
-                                        {"released", stats->released},
-                                        {"left_pending", stats->left},
-                                        {"unsettled", stats->unsettled},
-                                        {NULL, 0}});
+    return put_object(
+        root, "jobs",
+        (struct number[]){{"fetched", stats->fetched},     {"adopted", stats->adopted},     {"waiting", stats->waiting},
+                          {"running", stats->running},     {"held", stats->held},           {"done", stats->done},
+                          {"retry", stats->retry},         {"dead", stats->dead},           {"malformed", stats->malformed},
+                          {"too_large", stats->too_large}, {"expired", stats->expired},     {"timeout", stats->timeout},
+                          {"poison", stats->poison},       {"cancelled", stats->cancelled}, {"unhandled", stats->unhandled},
+                          {"parked", stats->parked},       {"postponed", stats->postponed}, {"released", stats->released},
+                          {"left_pending", stats->left},   {"unsettled", stats->unsettled}, {NULL, 0}});
 }
 
 static bool put_leases(json_t *root, const struct stats *stats)
@@ -94,9 +81,9 @@ static bool put_queues(json_t *root, const struct stats *stats)
     json_t *list = json_array();
     for (size_t i = 0; list && i < stats->queue_count; i++) {
         const struct stats_queue *queue = &stats->queues[i];
-        if (json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I}", "stream", queue->stream, "group", queue->group, "weight",
-                                                  (json_int_t)queue->weight, "fetched", (json_int_t)queue->fetched, "held",
-                                                  (json_int_t)queue->held)))
+        if (json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I}", "stream", queue->stream, "group", queue->group,
+                                                  "weight", (json_int_t)queue->weight, "fetched", (json_int_t)queue->fetched,
+                                                  "held", (json_int_t)queue->held)))
             return json_decref(list), false;
     }
     return json_object_set_new(root, "queues", list) == 0;
@@ -140,8 +127,8 @@ static bool put_running(json_t *root, const struct stats *stats)
     bool is_whole = list && !json_object_set_new(root, "running_jobs", list);
     for (uint32_t i = 0; is_whole && i < slots_count(table); i++)
         if (slot_runs(slots_at(table, i), &row))
-            is_whole = !json_array_append_new(list, running_object(&row, stream_of(stats, &row), clock_now_ns(),
-                                                                   board_cpu_ns(&row.is.thread)));
+            is_whole = !json_array_append_new(
+                list, running_object(&row, stream_of(stats, &row), clock_now_ns(), board_cpu_ns(&row.is.thread)));
     return is_whole;
 }
 
@@ -162,8 +149,7 @@ char *stats_text(const struct stats *stats)
                                                         {"notices_dropped", stats->notices_dropped},
                                                         {NULL, 0}}) &&
                     put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) &&
-                    put_queues(root, stats) && put_events(root, stats) &&
-                    put_running(root, stats);
+                    put_queues(root, stats) && put_events(root, stats) && put_running(root, stats);
     char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
     json_decref(root);
     return text;

@@ -28,8 +28,8 @@ struct stats {
     const char *unhealthy_because; /* NULL: it is healthy */
     int64_t uptime_ms, threads, threads_stuck, run_us, slots, reply_bytes, notices_dropped;
     /* jobs */
-    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, poison, cancelled, unhandled,
-        released, left, unsettled;
+    int64_t fetched, adopted, waiting, running, held, done, retry, dead, malformed, too_large, expired, timeout, poison,
+        cancelled, unhandled, released, left, unsettled;
     /* leases */
     int64_t renewed, lost, ambiguous;
     /* upkeep */
@@ -39,7 +39,7 @@ struct stats {
     /* redis */
     int64_t outages, reads, settles;
     int64_t last_fetch_ms, last_settle_ms, last_renewal_ms; /* ago; -1: never */
-    const struct bill *bill; /* what each event cost */
+    const struct bill *bill;                                /* what each event cost */
 };
 
 /* Gives; NULL: no memory. */

@@ -32,7 +32,7 @@ struct orders;
 
 struct intake_counters {
     struct counter adopted, reads, lost, last_ns; /* last_ns: when Redis last answered a read */
-    struct counter owed_ns;                                /* since when it owes us one; 0: it does not */
+    struct counter owed_ns;                       /* since when it owes us one; 0: it does not */
 };
 
 struct dispatcher_needs {
@@ -54,10 +54,11 @@ struct dispatcher_needs {
     struct counter *fetched; /* per source */
     struct waker *waker;
     _Atomic bool *is_stopping;
-    _Atomic bool *wants_slots;   /* the settler wakes us when some are free */
-    const _Atomic uint32_t *heals; /* whoever meets a group that is gone counts it, and wakes us */
+    _Atomic bool *wants_slots;      /* the settler wakes us when some are free */
+    const _Atomic uint32_t *heals;  /* whoever meets a group that is gone counts it, and wakes us */
     _Atomic int64_t *owed_until_ns; /* after a heal, until what is held here was handed out again, or cannot be; else 0 */
-    _Atomic int64_t *blocked_ids; /* for the reaper, one per group: our client id there while we may be in a blocking read, else 0 */
+    _Atomic int64_t
+        *blocked_ids; /* for the reaper, one per group: our client id there while we may be in a blocking read, else 0 */
     /* How many threads, and the time and number of jobs they have run (run/crew). */
     void (*read_crew)(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run_ns);
     void *crew;

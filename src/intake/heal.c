@@ -183,8 +183,8 @@ int heal(const struct dispatcher_needs *needs, struct high *high, struct conn *c
     for (uint32_t i = 0; i < LANES * count && !code; i++) {
         uint32_t origin = LANES * queues[i / LANES] + i % LANES;
         const char *key = origin_key(needs->sources, origin);
-        struct ward ward = {needs, origin_source(needs->sources, origin), key, origin_is_private(origin), conn, &high[origin],
-                            held, 0};
+        struct ward ward = {
+            needs, origin_source(needs->sources, origin), key, origin_is_private(origin), conn, &high[origin], held, 0};
         if ((code = heal_origin(&ward, origin, err)))
             log_event(needs->log, LOG_ERROR, "heal_failed", LOG_TEXT("stream", key), LOG_TEXT("why", err->text));
     }

@@ -17,8 +17,8 @@ enum { READS = 2, STREAMS = 2 /* of a queue that one reads */ };
 
 /* A read that was sent and not answered yet. */
 struct read {
-    uint32_t queues;     /* that it reads, a bit for each: one, or when it blocks all of the tap that are not paused */
-    uint32_t count;      /* per stream */
+    uint32_t queues; /* that it reads, a bit for each: one, or when it blocks all of the tap that are not paused */
+    uint32_t count;  /* per stream */
     bool is_blocking;
     bool is_last_look;   /* nothing was held when it was sent: what ends later may bring a retry behind it */
     uint64_t admissions; /* until then */
@@ -32,7 +32,7 @@ struct tap {
     bool has_failed_to_adopt;
     struct read reads[READS]; /* the oldest first */
     uint32_t read_count;
-    bool is_ill; /* its group, or a stream of it, is gone */
+    bool is_ill;          /* its group, or a stream of it, is gone */
     uint32_t healed;      /* how many such cases of others it has seen to */
     int64_t next_heal_ns; /* not before */
     int64_t next_adopt_ns;

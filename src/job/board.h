@@ -31,12 +31,12 @@ struct board_thread {
 };
 
 struct board_head {
-    int64_t started_ns; /* CLOCK_BOOTTIME */
+    int64_t started_ns;         /* CLOCK_BOOTTIME */
     struct board_thread thread; /* cpu_ns: when it started */
     struct entry_id entry;
     uint32_t generation; /* of the slot; 0: nothing was ever written here */
     uint32_t retries;
-    int16_t tenths; /* of a percent; BOARD_UNKNOWN */
+    int16_t tenths;  /* of a percent; BOARD_UNKNOWN */
     bool is_pending; /* its handler has returned: it will be finished by its ticket */
     uint8_t event_len, id_len, note_len;
     uint16_t queue; /* which of its pool's */

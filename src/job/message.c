@@ -86,8 +86,8 @@ static int take_field(struct message *message, quern_bytes name, quern_bytes val
 
 bool message_is_note(const struct message *message, uint32_t i)
 {
-    static const char *const notes[NOTES] = {"quern_entry", "quern_first_seen", "quern_deliveries", "quern_retries",
-                                             "quern_updated_at", "quern_unended", "quern_born"};
+    static const char *const notes[NOTES] = {"quern_entry",      "quern_first_seen", "quern_deliveries", "quern_retries",
+                                             "quern_updated_at", "quern_unended",    "quern_born"};
     quern_bytes name = text_at(message, i);
     if (!message->is_private || name.len < 6 || memcmp(name.at, "quern_", 6) != 0) return false;
     for (size_t n = 0; n < NOTES; n++)
@@ -254,7 +254,8 @@ quern_bytes message_batch(const struct message *message, const char *group)
 {
     size_t len = strlen(group);
     quern_bytes batch = message->batch;
-    bool is_ours = batch.at && batch.len == len + 1 + UUID_SIZE - 1 && memcmp(batch.at, group, len) == 0 && batch.at[len] == ':';
+    bool is_ours =
+        batch.at && batch.len == len + 1 + UUID_SIZE - 1 && memcmp(batch.at, group, len) == 0 && batch.at[len] == ':';
     return is_ours ? (quern_bytes){batch.at + len + 1, UUID_SIZE - 1} : (quern_bytes){NULL, 0};
 }
 

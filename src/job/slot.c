@@ -21,7 +21,8 @@ enum { STATE_BITS = 0xff, MARK_BITS = 0xff00 };
 static const bool allowed[SLOT_STATES][SLOT_STATES] = {
     [SLOT_FREE] = {[SLOT_READY] = true, [SLOT_DONE] = true},    /* straight to DONE: malformed */
     [SLOT_READY] = {[SLOT_RUNNING] = true, [SLOT_DONE] = true}, /* straight to DONE: released */
-    [SLOT_RUNNING] = {[SLOT_DONE] = true, [SLOT_PENDING] = true, [SLOT_READY] = true}, /* back: it waits for one that runs alone */
+    [SLOT_RUNNING] =
+        {[SLOT_DONE] = true, [SLOT_PENDING] = true, [SLOT_READY] = true}, /* back: it waits for one that runs alone */
     [SLOT_PENDING] = {[SLOT_DONE] = true},
     [SLOT_DONE] = {[SLOT_FREE] = true},
 };
@@ -232,7 +233,8 @@ struct quern_job *slots_return(struct slots *slots, uint64_t ticket)
     struct quern_job *job = &slots->at[number - 1];
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed);
     do {
-        if (generation_of(word) != ticket >> 32 || state_of(word) != SLOT_RUNNING || !(word & SLOT_PULLED) || (word & SLOT_RETURNED))
+        if (generation_of(word) != ticket >> 32 || state_of(word) != SLOT_RUNNING || !(word & SLOT_PULLED) ||
+            (word & SLOT_RETURNED))
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&job->word, &word, word | SLOT_RETURNED, memory_order_acq_rel,
                                                     memory_order_relaxed));

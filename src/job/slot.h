@@ -30,12 +30,12 @@ enum slot_state { SLOT_FREE, SLOT_READY, SLOT_RUNNING, SLOT_PENDING, SLOT_DONE, 
 
 /* Marks beside the state. */
 enum slot_mark {
-    SLOT_LOST = 1 << 8,     /* the lease is another's by now */
-    SLOT_TICKET = 1 << 9,   /* a ticket was given out: it may be finished from elsewhere */
-    SLOT_CLAIMED = 1 << 10, /* somebody finishes it by ticket and writes its verdict */
-    SLOT_SAID = 1 << 11,    /* that verdict is written */
-    SLOT_PULLED = 1 << 13,   /* a thread of the host's runs it: finishing it is also its return */
-    SLOT_RETURNED = 1 << 14, /* and it has */
+    SLOT_LOST = 1 << 8,       /* the lease is another's by now */
+    SLOT_TICKET = 1 << 9,     /* a ticket was given out: it may be finished from elsewhere */
+    SLOT_CLAIMED = 1 << 10,   /* somebody finishes it by ticket and writes its verdict */
+    SLOT_SAID = 1 << 11,      /* that verdict is written */
+    SLOT_PULLED = 1 << 13,    /* a thread of the host's runs it: finishing it is also its return */
+    SLOT_RETURNED = 1 << 14,  /* and it has */
     SLOT_CANCELLED = 1 << 15, /* by an operator: its handler is told, and it is not tried again */
     SLOT_GONE = 1 << 12 /* its entry was deleted from the stream, or was never pending: nobody has its lease, nor ever will */
 };
@@ -72,19 +72,19 @@ struct quern_job {
 
     /* The lease: written while FREE, read by the heartbeat, which checks the word before and after. */
     _Atomic uint64_t entry_ms, entry_seq;
-    _Atomic uint32_t deliveries; /* as Redis counts: half of the lease's name */
-    _Atomic uint32_t origin;     /* which source and stream (job/source) */
-    _Atomic int64_t born_ms;     /* Unix, by Redis's clock: when it came into its stream first */
-    _Atomic uint64_t identity;   /* of the job: a hash of its id; the stream's ids may be given out anew */
-    _Atomic int64_t granted_ns;  /* taken before the command that granted or renewed it was sent */
-    _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
-    _Atomic int64_t overdue_ns;  /* and its grace: from then on the job may be seized; written last before the handler runs */
-    _Atomic int64_t *drain_ns;   /* the pool's: when drain is over, CLOCK_NEVER until a stop */
-    const char *consumer;        /* the pool's name in the group; lent; NULL: it has none */
+    _Atomic uint32_t deliveries;  /* as Redis counts: half of the lease's name */
+    _Atomic uint32_t origin;      /* which source and stream (job/source) */
+    _Atomic int64_t born_ms;      /* Unix, by Redis's clock: when it came into its stream first */
+    _Atomic uint64_t identity;    /* of the job: a hash of its id; the stream's ids may be given out anew */
+    _Atomic int64_t granted_ns;   /* taken before the command that granted or renewed it was sent */
+    _Atomic int64_t deadline_ns;  /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
+    _Atomic int64_t overdue_ns;   /* and its grace: from then on the job may be seized; written last before the handler runs */
+    _Atomic int64_t *drain_ns;    /* the pool's: when drain is over, CLOCK_NEVER until a stop */
+    const char *consumer;         /* the pool's name in the group; lent; NULL: it has none */
     const struct source *sources; /* the pool's; lent; NULL: it has none */
-    int64_t depth_max;           /* of data that is parsed as JSON; 0: as deep as the parser can */
-    struct board_place *board;   /* where others see what runs; NULL: nowhere, as for a ghost */
-    void *runner;                /* the worker that runs it; written before overdue_ns */
+    int64_t depth_max;            /* of data that is parsed as JSON; 0: as deep as the parser can */
+    struct board_place *board;    /* where others see what runs; NULL: nowhere, as for a ghost */
+    void *runner;                 /* the worker that runs it; written before overdue_ns */
 
     /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
     uint32_t index;
@@ -92,9 +92,9 @@ struct quern_job {
     struct span span; /* keeps the reply's bytes */
     int64_t admitted_ns, started_ns, ended_ns;
     enum slot_outcome outcome;
-    struct policy policy;   /* of its event; set before it runs or ends unrun */
-    int64_t retry_after_ms; /* as its handler asked for; -1: it did not */
-    int64_t delay_ms;       /* until it is tried again: the settler's, or whose outcome is POSTPONED */
+    struct policy policy;           /* of its event; set before it runs or ends unrun */
+    int64_t retry_after_ms;         /* as its handler asked for; -1: it did not */
+    int64_t delay_ms;               /* until it is tried again: the settler's, or whose outcome is POSTPONED */
     struct quern_job *next_offered; /* run/pull's */
     struct quern_job *next_parked;  /* run/caps' */
     struct cap *cap;                /* the same: it counts as running there; NULL: nowhere */

@@ -41,9 +41,9 @@ int source_open(struct source *source, const char *stream, const char *group, co
         source->reaper = derived(source, "reaper");
         source->dead = dead ? strdup(dead) : shared(stream, "failed");
     }
-    if (source->retry && source->alone && source->crashes && source->settles && source->completed && source->delayed && source->waiting && source->paused && source->cancelled && source->reaper &&
-        source->dead && source->scheduled && source->scheduled_jobs && source->batches && source->batch_open &&
-        source->batch_state)
+    if (source->retry && source->alone && source->crashes && source->settles && source->completed && source->delayed &&
+        source->waiting && source->paused && source->cancelled && source->reaper && source->dead && source->scheduled &&
+        source->scheduled_jobs && source->batches && source->batch_open && source->batch_state)
         return QUERN_OK;
     source_close(source);
     return err_set(err, QUERN_E_MEMORY, "no memory for the names of keys");

@@ -19,14 +19,15 @@ struct source {
     char *completed; /* S:G:completed: the log of finished jobs */
     char *delayed;   /* S:G:delayed: when retries that wait are due */
     char *waiting;   /* S:G:delayed:jobs: these retries, packed */
-    char *scheduled, *scheduled_jobs; /* S:scheduled, S:scheduled:jobs: likewise for jobs that were published for later, of all groups */
-    char *paused;    /* S:G:paused: events that operators have paused, "*": all */
-    char *cancelled; /* S:G:cancelled: jobs that they have cancelled, and when */
-    char *batches;     /* S:G:batches: when each batch that is open is closed in any case */
-    char *batch_open;  /* S:G:batches:open: their jobs that have not ended */
-    char *batch_state; /* S:G:batches:state: their counts and closing jobs */
-    char *reaper;    /* S:G:reaper: whose turn it is to look after all of this */
-    char *dead;      /* the dead letters of all groups of the stream */
+    char *scheduled,
+        *scheduled_jobs; /* S:scheduled, S:scheduled:jobs: likewise for jobs that were published for later, of all groups */
+    char *paused;        /* S:G:paused: events that operators have paused, "*": all */
+    char *cancelled;     /* S:G:cancelled: jobs that they have cancelled, and when */
+    char *batches;       /* S:G:batches: when each batch that is open is closed in any case */
+    char *batch_open;    /* S:G:batches:open: their jobs that have not ended */
+    char *batch_state;   /* S:G:batches:state: their counts and closing jobs */
+    char *reaper;        /* S:G:reaper: whose turn it is to look after all of this */
+    char *dead;          /* the dead letters of all groups of the stream */
     const quern_config *config; /* what holds for it; lent; NULL: nobody here works for it */
     uint32_t weight;            /* among the queues of a pool; 0: they are served in order */
 };

@@ -47,7 +47,8 @@ static void tell_start(quern_pool *pool)
         log_event(pool->log, LOG_INFO, "serves_too", LOG_TEXT("stream", pool->sources[i].stream),
                   LOG_TEXT("group", pool->sources[i].group), LOG_INT("weight", pool->sources[i].weight));
     log_event(pool->log, LOG_INFO, "started", LOG_TEXT("redis", pool->url.shown), LOG_TEXT("stream", pool->sources[0].stream),
-              LOG_TEXT("group", pool->sources[0].group), LOG_TEXT("consumer", pool->consumer), LOG_INT("threads", sums.threads));
+              LOG_TEXT("group", pool->sources[0].group), LOG_TEXT("consumer", pool->consumer),
+              LOG_INT("threads", sums.threads));
 }
 
 quern_pool *quern_pool_start(const quern_config *config, quern_error *err)
@@ -265,8 +266,8 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->settles = counter_read(&settle->batches);
     stats->last_settle_ms = ago_ms(&settle->last_ns);
     stats->renewed = counter_read(&pool->heartbeat_counters.renewed);
-    stats->lost = counter_read(&pool->heartbeat_counters.lost) + counter_read(&settle->lost) +
-                  counter_read(&pool->intake_counters.lost);
+    stats->lost =
+        counter_read(&pool->heartbeat_counters.lost) + counter_read(&settle->lost) + counter_read(&pool->intake_counters.lost);
     stats->last_renewal_ms = ago_ms(&pool->heartbeat_counters.last_ns);
     stats->trimmed = counter_read(&pool->reaper_counters.trimmed);
     stats->reclaimed = counter_read(&pool->reaper_counters.reclaimed);

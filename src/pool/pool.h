@@ -30,9 +30,9 @@
 
 #include <pthread.h>
 
+#include "blame/journal.h"
 #include "config/config.h"
 #include "config/queues.h"
-#include "blame/journal.h"
 #include "intake/dispatcher.h"
 #include "intake/order.h"
 #include "job/bill.h"
@@ -55,7 +55,7 @@ struct quern_pool {
     struct url url;
     char *consumer;
     char *conn_names[CONNS];
-    struct served served; /* a configuration per queue */
+    struct served served;   /* a configuration per queue */
     struct source *sources; /* likewise; source_count of them */
     uint32_t source_count;
     int64_t started_ns;
@@ -75,13 +75,13 @@ struct quern_pool {
     struct keys *keys;
     struct orders *orders;
     struct bill *bill;
-    struct journal *journal; /* NULL: none is kept */
+    struct journal *journal;   /* NULL: none is kept */
     struct board_place *board; /* where there is no journal for it to lie in; else NULL */
     struct waker dispatcher_waker, reaper_waker, heartbeat_waker, ended_waker;
 
     _Atomic bool alone_waits; /* as far as is known */
     _Atomic bool is_stopping, has_settled, wants_slots, has_ended;
-    _Atomic bool *deletes; /* per source */
+    _Atomic bool *deletes;    /* per source */
     _Atomic int finishing;    /* calls inside quern_pool_finish() and quern_pull() */
     _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */
     _Atomic int64_t drain_ns, acked, due_ns, owed_until_ns;

@@ -74,7 +74,8 @@ static void read_crew(void *crew, uint32_t *threads, int64_t *jobs, int64_t *run
 static int64_t watch_handlers(void *given, int64_t now_ns)
 {
     quern_pool *pool = given;
-    return overdue_step(&(struct overdue_needs){pool->slots, pool->done, pool->crew, pool->log, pool->notices, pool->journal}, now_ns);
+    return overdue_step(&(struct overdue_needs){pool->slots, pool->done, pool->crew, pool->log, pool->notices, pool->journal},
+                        now_ns);
 }
 
 static void stop_pool(void *pool)

@@ -37,7 +37,7 @@ struct list {
 struct async {
     quern_publisher *publisher;
     pthread_t thread;
-    pthread_mutex_t lock;      /* guards what follows */
+    pthread_mutex_t lock;        /* guards what follows */
     struct list queue, answered; /* answered: for the host to dispatch */
     size_t unanswered, bytes;
     int fd; /* -1: callbacks run on the thread */
@@ -175,7 +175,8 @@ static void publish_boxes(struct async *async, struct letterbox *boxes[BATCH], s
     for (size_t i = 0; i < count; i++) {
         boxes[i]->receipt = receipts[i];
         /* It has not come to this one: what has ended the call is why. */
-        if (code && receipts[i].code == QUERN_E_TIMEOUT) boxes[i]->receipt.code = code == QUERN_E_UNKNOWN ? QUERN_E_CONNECT : code;
+        if (code && receipts[i].code == QUERN_E_TIMEOUT)
+            boxes[i]->receipt.code = code == QUERN_E_UNKNOWN ? QUERN_E_CONNECT : code;
         if (!hand_over(async, boxes[i])) answer(async, boxes[i]);
     }
 }

@@ -37,8 +37,9 @@ struct quern_batch {
 /* ── the closing job ─────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* As large as it can be. */
-static const char counts[] = "\"batch\":{\"id\":\"01234567-0123-0123-0123-012345678901\",\"published\":9007199254740992,"
-                             "\"done\":9007199254740992,\"dead\":9007199254740992,\"open\":9007199254740992,\"complete\":false}}";
+static const char counts[] =
+    "\"batch\":{\"id\":\"01234567-0123-0123-0123-012345678901\",\"published\":9007199254740992,"
+    "\"done\":9007199254740992,\"dead\":9007199254740992,\"open\":9007199254740992,\"complete\":false}}";
 
 static int check_member(quern_bytes data, size_t *members, quern_error *err)
 {
@@ -133,10 +134,8 @@ quern_batch *quern_batch_open(quern_publisher *publisher, const quern_message *t
     batch->publisher = publisher;
     uuid_text(batch->id);
     snprintf(batch->field, sizeof batch->field, "%s:%s", publisher->config->group, batch->id);
-    batch->batch = (struct outgoing_batch){.id = batch->id,
-                                           .field = batch->field,
-                                           .wait_ms = publisher_marker_ms(publisher->config),
-                                           .then = &batch->then};
+    batch->batch = (struct outgoing_batch){
+        .id = batch->id, .field = batch->field, .wait_ms = publisher_marker_ms(publisher->config), .then = &batch->then};
     if (!keep_then(batch, then, err)) {
         if (id) memcpy(id, batch->id, sizeof batch->id);
         return batch;

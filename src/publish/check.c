@@ -66,7 +66,8 @@ static int check_payload(const quern_message *message, const quern_config *confi
                        (long long)config->payload_max_bytes);
     if (message->is_raw && config->publish_shape == SHAPE_OBJECT)
         return err_set(err, QUERN_E_ARGUMENT, "raw bytes cannot be part of a JSON object; publish_shape \"fields\" takes them");
-    if (message->is_raw || (!codec_check_depth(data, config->depth_max, &why) && !codec_check_json(data, &why))) return QUERN_OK;
+    if (message->is_raw || (!codec_check_depth(data, config->depth_max, &why) && !codec_check_json(data, &why)))
+        return QUERN_OK;
     return err_set(err, QUERN_E_ARGUMENT, "the data is %s", why.text);
 }
 

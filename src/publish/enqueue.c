@@ -139,8 +139,7 @@ static int put_all(struct conn *conn, const struct outgoing *batch, struct field
     if (!letter_parts(&letter, batch->config)) return err_set(err, QUERN_E_MEMORY, "no memory to publish");
     put_head(conn, batch, &letter, args + (batch->batch ? BATCH_ARGS + then.count : 0));
     if (batch->batch) put_batch(conn, batch->batch, &then);
-    for (size_t i = 0; i < batch->count; i++)
-        put_message(conn, batch, i, &fields[i], batch->windows[i] ? ++window : 0);
+    for (size_t i = 0; i < batch->count; i++) put_message(conn, batch, i, &fields[i], batch->windows[i] ? ++window : 0);
     free(letter.whole);
     return QUERN_OK;
 }

@@ -32,8 +32,8 @@ static void write_fields(struct fields *fields, const quern_message *message, co
 static bool write_object(struct fields *fields, const quern_message *message, const struct fields_more *more)
 {
     quern_bytes data = check_data(message);
-    json_t *object = json_pack("{s:s, s:s, s:i, s:s*, s:s*, s:o*}", "id", more->id, "event", message->event, "retries", 0, "key",
-                               message->key, "batch", more->batch, "expire_at",
+    json_t *object = json_pack("{s:s, s:s, s:i, s:s*, s:s*, s:o*}", "id", more->id, "event", message->event, "retries", 0,
+                               "key", message->key, "batch", more->batch, "expire_at",
                                message->expire_at_ms ? json_integer(message->expire_at_ms) : NULL);
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
@@ -41,12 +41,15 @@ static bool write_object(struct fields *fields, const quern_message *message, co
                             (int)data.len, data.at)
                  : -1;
     free(text);
-    if (n < 0) fields->object = NULL;
-    else put(fields, "job", (quern_bytes){fields->object, (size_t)n});
+    if (n < 0)
+        fields->object = NULL;
+    else
+        put(fields, "job", (quern_bytes){fields->object, (size_t)n});
     return n >= 0;
 }
 
-int fields_write(struct fields *fields, int shape, const quern_message *message, const struct fields_more *more, quern_error *err)
+int fields_write(struct fields *fields, int shape, const quern_message *message, const struct fields_more *more,
+                 quern_error *err)
 {
     fields->count = 0;
     fields->object = NULL;

@@ -92,9 +92,10 @@ static int check_config(const quern_config *config, quern_error *err)
 {
     bool drops = config->max_pending && config->on_max_pending == PENDING_DROP_OLDEST;
     if (!drops || (config->unique_by == UNIQUE_BY_KEY && !config->key_of)) return QUERN_OK;
-    return err_set(err, QUERN_E_CONFIG,
-                   "on_max_pending: drop_oldest does not go with unique jobs: the one that a duplicate stands for may have been "
-                   "dropped; use refuse or block, or no unique keys");
+    return err_set(
+        err, QUERN_E_CONFIG,
+        "on_max_pending: drop_oldest does not go with unique jobs: the one that a duplicate stands for may have been "
+        "dropped; use refuse or block, or no unique keys");
 }
 
 static int publisher_fill(quern_publisher *publisher, const quern_config *config, quern_error *err)
@@ -238,14 +239,15 @@ static size_t count_taken(const quern_receipt *receipts, size_t count)
 }
 
 /* Some found no room. QUERN_OK: try again now. */
-static int wait_for_room(const quern_config *config, struct backoff *backoff, size_t taken, int64_t deadline_ns, quern_error *err)
+static int wait_for_room(const quern_config *config, struct backoff *backoff, size_t taken, int64_t deadline_ns,
+                         quern_error *err)
 {
     int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
     bool is_dropping = config->on_max_pending == PENDING_DROP_OLDEST;
     bool is_over = left_ms <= 0 || (!config->publish_ms && !(is_dropping && taken));
     if (config->on_max_pending == PENDING_REFUSE || is_over) {
         err_set(err, QUERN_E_FULL, "no room: max_pending (%lld) jobs wait for group %s%s", (long long)config->max_pending,
-                       config->group, config->on_max_pending == PENDING_REFUSE ? "" : ", and publish_ms is over");
+                config->group, config->on_max_pending == PENDING_REFUSE ? "" : ", and publish_ms is over");
         err->is_retriable = 1; /* it empties by itself */
         return QUERN_E_FULL;
     }
@@ -305,8 +307,8 @@ static size_t batch_length(const quern_config *config, const struct parcel *parc
     return count;
 }
 
-static int publish_some(quern_publisher *publisher, const struct parcel *parcel, size_t from, size_t *count, int64_t deadline_ns,
-                        quern_error *err)
+static int publish_some(quern_publisher *publisher, const struct parcel *parcel, size_t from, size_t *count,
+                        int64_t deadline_ns, quern_error *err)
 {
     const quern_config *config = publisher->config;
     bool are_plain;
@@ -317,19 +319,19 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
     of.wanted += *count;
     if (from + *count < parcel->count) of.sealed_ms = 0;
     int code = publish_batch(publisher,
-                         &(struct outgoing){.config = config,
-                                            .keys = &publisher->keys,
-                                            .marker = is_marked ? publisher->keys.marker : NULL,
-                                            .marker_ms = publisher_marker_ms(config),
-                                            .batch = parcel->batch ? &of : NULL,
-                                            .number = ++publisher->number,
-                                            .stamps = parcel->stamps,
-                                            .messages = parcel->messages + from,
-                                            .windows = parcel->windows + from,
-                                            .is_plain = are_plain,
-                                            .receipts = parcel->receipts + from,
-                                            .count = *count},
-                         deadline_ns, err);
+                             &(struct outgoing){.config = config,
+                                                .keys = &publisher->keys,
+                                                .marker = is_marked ? publisher->keys.marker : NULL,
+                                                .marker_ms = publisher_marker_ms(config),
+                                                .batch = parcel->batch ? &of : NULL,
+                                                .number = ++publisher->number,
+                                                .stamps = parcel->stamps,
+                                                .messages = parcel->messages + from,
+                                                .windows = parcel->windows + from,
+                                                .is_plain = are_plain,
+                                                .receipts = parcel->receipts + from,
+                                                .count = *count},
+                             deadline_ns, err);
     if (!code && parcel->batch) parcel->batch->then = NULL; /* it is made */
     return code;
 }
@@ -345,7 +347,8 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
     size_t at = 0, count;
     do { /* a batch is sealed also where no message is left */
         if (clock_now_ns() >= deadline_ns)
-            return err_set(err, QUERN_E_TIMEOUT, "publish_ms was over before it was this message's turn: other calls took that long");
+            return err_set(err, QUERN_E_TIMEOUT,
+                           "publish_ms was over before it was this message's turn: other calls took that long");
         int code = publish_some(publisher, parcel, at, &count, deadline_ns, err);
         size_t taken = code ? 0 : count_taken(parcel->receipts + at, count);
         if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);
@@ -418,7 +421,9 @@ static int name_windows(const quern_config *config, const quern_message *message
     quern_error why;
     for (size_t i = 0; i < n; i++) {
         int code = unique_key(config, &messages[i], &windows[i], &why);
-        if (code) return n == 1 ? err_set(err, code, "%s", why.text) : err_set(err, code, "message %zu of %zu: %s", i + 1, n, why.text);
+        if (code)
+            return n == 1 ? err_set(err, code, "%s", why.text)
+                          : err_set(err, code, "message %zu of %zu: %s", i + 1, n, why.text);
     }
     return QUERN_OK;
 }

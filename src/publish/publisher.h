@@ -16,7 +16,7 @@ struct quern_publisher {
     quern_config *config;
     struct url url;
     struct publish_keys keys;
-    _Atomic int inside; /* calls that have begun and not returned */
+    _Atomic int inside;          /* calls that have begun and not returned */
     struct async *_Atomic async; /* publish/async; NULL: nothing was published so yet */
     pthread_mutex_t async_lock;  /* while it is made */
     pthread_mutex_t lock;        /* guards the rest; held while one call talks to Redis */

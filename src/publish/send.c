@@ -113,8 +113,8 @@ static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_
     return code ? code : failed;
 }
 
-int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
-               struct error_meaning *meaning, quern_error *err)
+int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent, struct error_meaning *meaning,
+               quern_error *err)
 {
     *meaning = (struct error_meaning){ERROR_UNKNOWN, QUERN_E_SERVER};
     if (!batch->is_plain) return enqueue(conn, batch, deadline_ns, sent, meaning, err);

@@ -20,23 +20,23 @@ struct publish_keys {
 
 /* What a call says of the batch of jobs that its messages are of (publish/batch). */
 struct outgoing_batch {
-    const char *id, *field; /* field: what each of the jobs says */
-    uint64_t wanted;        /* jobs it was given so far, these included */
-    int64_t wait_ms;        /* how long it may wait for the next call */
-    int64_t sealed_ms;      /* and for its jobs, from this call on, which is the last one; 0: it is not */
+    const char *id, *field;    /* field: what each of the jobs says */
+    uint64_t wanted;           /* jobs it was given so far, these included */
+    int64_t wait_ms;           /* how long it may wait for the next call */
+    int64_t sealed_ms;         /* and for its jobs, from this call on, which is the last one; 0: it is not */
     const quern_message *then; /* the closing job, whose data has no end; NULL: an earlier call has made the batch */
 };
 
 struct outgoing {
     const quern_config *config;
     const struct publish_keys *keys;
-    const char *marker;          /* its key; NULL: unmarked */
-    char *const *windows;        /* per message: its dedup window's key, or NULL */
+    const char *marker;                 /* its key; NULL: unmarked */
+    char *const *windows;               /* per message: its dedup window's key, or NULL */
     const struct outgoing_batch *batch; /* NULL: they are of none */
-    bool is_plain;               /* nothing but fields for the stream, now: no message of it needs the enqueue script */
-    int64_t marker_ms;           /* how long it may be asked for again */
-    uint64_t number;             /* of the batch, unique per publisher */
-    const char *stamps;          /* the timestamps field */
+    bool is_plain;                      /* nothing but fields for the stream, now: no message of it needs the enqueue script */
+    int64_t marker_ms;                  /* how long it may be asked for again */
+    uint64_t number;                    /* of the batch, unique per publisher */
+    const char *stamps;                 /* the timestamps field */
     const quern_message *messages;
     quern_receipt *receipts; /* ids are filled already */
     size_t count;
@@ -49,7 +49,7 @@ enum { MARKER_MS = 600000 }; /* how long a batch may be asked for again at least
 
 /* QUERN_OK: every receipt is filled, those for which there was no room with QUERN_E_FULL. Else: *sent (enum sent) says whether Redis may have run it; *meaning what an error
  * reply means (ERROR_UNKNOWN without one). Unmarked: receipts that were answered are filled even so. */
-int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
-               struct error_meaning *meaning, quern_error *err) QUERN_MUST_USE;
+int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent, struct error_meaning *meaning,
+               quern_error *err) QUERN_MUST_USE;
 
 #endif

@@ -79,9 +79,9 @@ int unique_key(const quern_config *config, const quern_message *message, char **
     if (message->unique) return name_of_key(config, message->unique, key, err);
     if (!config->key_of) return config->unique_by == UNIQUE_BY_CONTENT ? name_of_content(config, message, key, err) : QUERN_OK;
     char *own = config->key_of(config->key_user, message);
-    int code = !own      ? QUERN_OK
+    int code = !own     ? QUERN_OK
                : own[0] ? name_of_key(config, own, key, err)
-                         : err_set(err, QUERN_E_ARGUMENT, "the function of quern_config_unique has given an empty key");
+                        : err_set(err, QUERN_E_ARGUMENT, "the function of quern_config_unique has given an empty key");
     free(own);
     return code;
 }

@@ -14,7 +14,7 @@ enum { MIXED_FROM = 8 }; /* lower bits of a key say little */
 struct keys {
     struct ready *ready;
     struct done *done;
-    pthread_mutex_t lock; /* guards all of it, and the keyed parts of the jobs */
+    pthread_mutex_t lock;        /* guards all of it, and the keyed parts of the jobs */
     struct quern_job **at_large; /* mask + 1 lists, by next_at_large */
     uint32_t mask, waiting;
 };
@@ -25,7 +25,8 @@ struct keys *keys_open(uint32_t slots, struct ready *ready, struct done *done)
     uint32_t lists = 16;
     if (!keys) return NULL;
     while (lists < slots) lists *= 2;
-    *keys = (struct keys){.ready = ready, .done = done, .at_large = calloc(lists, sizeof(struct quern_job *)), .mask = lists - 1};
+    *keys =
+        (struct keys){.ready = ready, .done = done, .at_large = calloc(lists, sizeof(struct quern_job *)), .mask = lists - 1};
     if (!keys->at_large) return free(keys), NULL;
     pthread_mutex_init(&keys->lock, NULL);
     return keys;

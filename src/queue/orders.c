@@ -9,7 +9,7 @@
 
 /* Of one queue. */
 struct order {
-    char **events; /* NULL: none */
+    char **events;               /* NULL: none */
     struct cancelled *cancelled; /* by identity */
     uint32_t cancelled_count;
     _Atomic bool holds_all;
@@ -119,7 +119,8 @@ bool orders_is_cancelled(struct orders *orders, uint32_t queue, uint64_t identit
     const struct cancelled wanted = {.identity = identity};
     struct order *order = &orders->at[queue];
     pthread_mutex_lock(&orders->lock);
-    const struct cancelled *found = order->cancelled_count ? bsearch(&wanted, order->cancelled, order->cancelled_count, sizeof wanted, compare) : NULL;
+    const struct cancelled *found =
+        order->cancelled_count ? bsearch(&wanted, order->cancelled, order->cancelled_count, sizeof wanted, compare) : NULL;
     bool is_cancelled = found && born_ms <= found->until_ms;
     pthread_mutex_unlock(&orders->lock);
     return is_cancelled;

@@ -114,8 +114,10 @@ static int write_mark(struct cancel *cancel, quern_error *err)
     conn_command(cancel->look.conn, "ZCARD", key, NULL);
     int code = look_ask_number(&cancel->look, &number, err);
     if (!code && number >= CANCELLED_MAX)
-        code = err_set(err, QUERN_E_FULL, "%d jobs are marked as cancelled already; wait until %s is shorter (each goes after seven days), or delete it",
-                       CANCELLED_MAX, key);
+        code = err_set(
+            err, QUERN_E_FULL,
+            "%d jobs are marked as cancelled already; wait until %s is shorter (each goes after seven days), or delete it",
+            CANCELLED_MAX, key);
     if (!code) code = look_at_clock(&cancel->look, err);
     if (code) return code;
     snprintf(now_ms, sizeof now_ms, "%lld", (long long)cancel->look.now_ms);

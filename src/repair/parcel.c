@@ -153,9 +153,8 @@ static bool put_list(struct parcel *parcel, const json_t *list, const char *skip
 
 static bool is_note(quern_bytes name)
 {
-    static const char *const notes[] = {"quern_entry",   "quern_first_seen", "quern_deliveries",
-                                        "quern_retries", "quern_updated_at", "quern_unended",
-                                        "quern_born"};
+    static const char *const notes[] = {"quern_entry",      "quern_first_seen", "quern_deliveries", "quern_retries",
+                                        "quern_updated_at", "quern_unended",    "quern_born"};
     for (size_t i = 0; i < COUNT_OF(notes); i++)
         if (bytes_is(name, notes[i])) return true;
     return false;

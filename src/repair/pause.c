@@ -26,7 +26,9 @@ static int pause_event(struct look *look, const char *event, int64_t *changed, q
     int code = count_paused(look, &count, err);
     if (code) return code;
     if (count >= PAUSED_MAX)
-        return err_set(err, QUERN_E_FULL, "%d events are paused already; pause all of them instead, or give them a queue of their own", PAUSED_MAX);
+        return err_set(err, QUERN_E_FULL,
+                       "%d events are paused already; pause all of them instead, or give them a queue of their own",
+                       PAUSED_MAX);
     conn_command(look->conn, "SADD", look->source.paused, event, NULL);
     return look_ask_number(look, changed, err);
 }
@@ -61,7 +63,8 @@ static int show_paused(struct look *look, json_t *object, quern_error *err)
         quern_bytes event = reply_bytes(&reply->items[i]);
         is_whole = json_array_append_new(list, json_stringn(event.at, event.len)) == 0;
     }
-    if (is_whole) return json_object_set_new(object, "paused", list) ? err_set(err, QUERN_E_MEMORY, "no memory for an answer") : QUERN_OK;
+    if (is_whole)
+        return json_object_set_new(object, "paused", list) ? err_set(err, QUERN_E_MEMORY, "no memory for an answer") : QUERN_OK;
     json_decref(list);
     return code ? code : err_set(err, QUERN_E_SERVER, "%s holds what is no event", look->source.paused);
 }

@@ -14,10 +14,9 @@ enum { LIVE_LEASES = 10 };
 static int ask(struct look *look, unsigned flags, int64_t live_ms, const struct reply **reply, quern_error *err)
 {
     const struct source *source = &look->source;
-    const char *const keys[] = {source->stream,     source->retry,       source->alone,   source->delayed,
-                                source->batches,    source->waiting,     source->crashes, source->settles,
-                                source->completed,  source->batch_open,  source->batch_state, source->reaper,
-                                source->paused,     source->cancelled};
+    const char *const keys[] = {source->stream,      source->retry,   source->alone,   source->delayed,   source->batches,
+                                source->waiting,     source->crashes, source->settles, source->completed, source->batch_open,
+                                source->batch_state, source->reaper,  source->paused,  source->cancelled};
     script_begin(look->conn, &script_remove, COUNT_OF(keys), 4);
     for (size_t i = 0; i < COUNT_OF(keys); i++) conn_arg_text(look->conn, keys[i]);
     conn_arg_text(look->conn, source->group);
@@ -45,12 +44,13 @@ static int judge(struct look *look, const struct reply *reply, quern_error *err)
                        "force it",
                        (long long)reply_number(reply_item(reply, 6), 0), group, stream);
     if (bytes_is(what, "w"))
-        return err_set(err, QUERN_E_BUSY,
-                       "%lld jobs wait that only the group %s of %s has (retry %lld, alone %lld, delayed %lld); let them run, or force it",
-                       (long long)(reply_number(reply_item(reply, 3), 0) + reply_number(reply_item(reply, 4), 0) +
-                                   reply_number(reply_item(reply, 5), 0)),
-                       group, stream, (long long)reply_number(reply_item(reply, 3), 0), (long long)reply_number(reply_item(reply, 4), 0),
-                       (long long)reply_number(reply_item(reply, 5), 0));
+        return err_set(
+            err, QUERN_E_BUSY,
+            "%lld jobs wait that only the group %s of %s has (retry %lld, alone %lld, delayed %lld); let them run, or force it",
+            (long long)(reply_number(reply_item(reply, 3), 0) + reply_number(reply_item(reply, 4), 0) +
+                        reply_number(reply_item(reply, 5), 0)),
+            group, stream, (long long)reply_number(reply_item(reply, 3), 0), (long long)reply_number(reply_item(reply, 4), 0),
+            (long long)reply_number(reply_item(reply, 5), 0));
     if (bytes_is(what, "c"))
         return err_set(err, QUERN_E_BUSY,
                        "somebody works for the group %s of %s: %.*s was seen %lld ms ago; stop it first, or force it", group,

@@ -48,9 +48,10 @@ __asm__(".text\n"
         ".size quern_guard_frame, . - quern_guard_frame\n");
 
 /* Asked twice: first whether the search ends here, then to go on from here. pthread_exit() passes by. */
-__attribute__((visibility("hidden"))) _Unwind_Reason_Code
-quern_guard_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class class, struct _Unwind_Exception *thrown,
-                        struct _Unwind_Context *context)
+__attribute__((visibility("hidden"))) _Unwind_Reason_Code quern_guard_personality(int version, _Unwind_Action actions,
+                                                                                  _Unwind_Exception_Class class,
+                                                                                  struct _Unwind_Exception *thrown,
+                                                                                  struct _Unwind_Context *context)
 {
     (void)version;
     (void)class;

@@ -5,7 +5,8 @@
 #include "base/futex.h"
 #include "job/slot.h"
 
-static const int64_t look_ns = NS_PER_S / 2; /* what has no wake of its own is seen so late: fewer threads, a job that runs alone */
+static const int64_t look_ns =
+    NS_PER_S / 2; /* what has no wake of its own is seen so late: fewer threads, a job that runs alone */
 
 void pull_open(struct pull *pull)
 {

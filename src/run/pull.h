@@ -20,10 +20,10 @@
 struct quern_job;
 
 struct pull {
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock;                /* guards what follows */
     uint32_t wanting, promised, holding; /* holding: workers that wait with a job */
-    struct quern_job *offered; /* the first; the others by next_offered */
-    _Atomic uint32_t changes;  /* for those who sleep */
+    struct quern_job *offered;           /* the first; the others by next_offered */
+    _Atomic uint32_t changes;            /* for those who sleep */
 };
 
 void pull_open(struct pull *pull);

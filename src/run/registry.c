@@ -14,8 +14,8 @@ struct table {
     uint32_t queues;
     struct policy *policies; /* a row of them per handler, then one for jobs without a handler */
     int *unhandled;          /* per queue */
-    int32_t any;      /* index of the handler for "*", or -1 */
-    int32_t *buckets; /* mask + 1 indices, -1: empty; open addressing */
+    int32_t any;             /* index of the handler for "*", or -1 */
+    int32_t *buckets;        /* mask + 1 indices, -1: empty; open addressing */
     struct handler at[];
 };
 

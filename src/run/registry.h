@@ -19,13 +19,13 @@
 
 /* One handler, and how long its jobs take. */
 struct handler {
-    quern_handler is; /* texts owned by the table */
-    uint32_t index;   /* its place in the table */
+    quern_handler is;              /* texts owned by the table */
+    uint32_t index;                /* its place in the table */
     const struct policy *policies; /* one per queue of the pool */
-    struct cap *cap;           /* run/caps; NULL: none */
-    struct bill_line *line;    /* job/bill; NULL: none is kept */
-    _Atomic int64_t mean_ns;   /* of late; 0: none has ended yet */
-    _Atomic bool is_deferring; /* it has said QUERN_PENDING: its jobs outlive its returns */
+    struct cap *cap;               /* run/caps; NULL: none */
+    struct bill_line *line;        /* job/bill; NULL: none is kept */
+    _Atomic int64_t mean_ns;       /* of late; 0: none has ended yet */
+    _Atomic bool is_deferring;     /* it has said QUERN_PENDING: its jobs outlive its returns */
 };
 
 struct table;
@@ -34,7 +34,7 @@ struct registry;
 struct handler_setup {
     const quern_handler *handler;
     const struct policy *policies; /* one per queue */
-    struct cap *cap; /* NULL: none */
+    struct cap *cap;               /* NULL: none */
     struct bill_line *line;
 };
 

@@ -267,8 +267,8 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
     if (!is_promised) return end_unrun(worker, job, is_expired(job) ? OUTCOME_EXPIRED : OUTCOME_RELEASED, now_ns);
     chalk_up(job, NULL, now_ns);
     if (worker->needs->journal)
-        journal_start(worker->needs->journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed), job->message.entry,
-                      atomic_load_explicit(&job->deliveries, memory_order_relaxed));
+        journal_start(worker->needs->journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed),
+                      job->message.entry, atomic_load_explicit(&job->deliveries, memory_order_relaxed));
     if (job->policy.timeout_ms) set_deadline(worker, job, now_ns);
     slot_pull(job);
     pull_hand(worker->needs->pull, job);
@@ -293,7 +293,8 @@ static bool passes_cap(struct worker *worker, struct handler *handler, quern_job
 {
     int64_t delay_ms;
     if (!handler->cap || job->cap) return true;
-    enum cap_answer answer = cap_enter(handler->cap, job, atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), &delay_ms);
+    enum cap_answer answer =
+        cap_enter(handler->cap, job, atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), &delay_ms);
     if (answer == CAP_RUN) return true;
     if (answer == CAP_PARKED) return false; /* and is not to be touched any more */
     job->delay_ms = delay_ms;

@@ -49,17 +49,17 @@ struct worker {
     const struct worker_needs *needs;
     uint32_t number;
     pthread_t thread;
-    bool is_started, is_alive;   /* crew's, under its lock: to be joined; has not decided to leave */
-    _Atomic bool is_replaced;    /* its handler has outstayed its time: another has its place */
-    struct worker *next;         /* crew's list of the replaced ones */
-    _Atomic bool is_running;     /* a handler */
-    struct table *table;         /* the rest is its own thread's */
-    struct handler *handler;     /* that runs now, and the job it runs; NULL: none */
+    bool is_started, is_alive; /* crew's, under its lock: to be joined; has not decided to leave */
+    _Atomic bool is_replaced;  /* its handler has outstayed its time: another has its place */
+    struct worker *next;       /* crew's list of the replaced ones */
+    _Atomic bool is_running;   /* a handler */
+    struct table *table;       /* the rest is its own thread's */
+    struct handler *handler;   /* that runs now, and the job it runs; NULL: none */
     quern_job *job;
     int64_t started_ns;
     void *signal_stack;
     struct meter meter;
-    struct board_thread self;    /* as it was at self_ns */
+    struct board_thread self; /* as it was at self_ns */
     int64_t self_ns;
     struct context *contexts;    /* what it has opened for each handler of table */
     struct counter jobs, run_ns; /* handlers that have returned, and their time */

@@ -9,11 +9,11 @@
 #include "tell/notices.h"
 
 static const char *const names[OUTCOMES] = {
-    [OUTCOME_NONE] = "none",          [OUTCOME_DONE] = "done",           [OUTCOME_RETRY] = "retry",
-    [OUTCOME_DEAD] = "dead",          [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
-    [OUTCOME_EXPIRED] = "expired",    [OUTCOME_TIMEOUT] = "timeout",     [OUTCOME_UNHANDLED] = "unhandled",
-    [OUTCOME_UNWANTED] = "unhandled", [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released", [OUTCOME_POSTPONED] = "postponed",   [OUTCOME_POISON] = "poison",
-    [OUTCOME_CANCELLED] = "cancelled",
+    [OUTCOME_NONE] = "none",           [OUTCOME_DONE] = "done",           [OUTCOME_RETRY] = "retry",
+    [OUTCOME_DEAD] = "dead",           [OUTCOME_MALFORMED] = "malformed", [OUTCOME_TOO_LARGE] = "too_large",
+    [OUTCOME_EXPIRED] = "expired",     [OUTCOME_TIMEOUT] = "timeout",     [OUTCOME_UNHANDLED] = "unhandled",
+    [OUTCOME_UNWANTED] = "unhandled",  [OUTCOME_PASSED] = "unhandled",    [OUTCOME_RELEASED] = "released",
+    [OUTCOME_POSTPONED] = "postponed", [OUTCOME_POISON] = "poison",       [OUTCOME_CANCELLED] = "cancelled",
 };
 
 /* What a job came to here, whatever is done with it then; NULL: nothing of its own. */

@@ -137,7 +137,8 @@ int batch_ask(struct batch *batch, const struct settler_needs *needs, struct con
 {
     if (batch->action != ACTION_ACK) return call_ask(batch, needs, conn, err);
     const struct source *source = origin_source(needs->sources, batch->origin);
-    bool deletes = !origin_is_private(batch->origin) && atomic_load_explicit(&needs->deletes[batch->origin / LANES], memory_order_relaxed);
+    bool deletes =
+        !origin_is_private(batch->origin) && atomic_load_explicit(&needs->deletes[batch->origin / LANES], memory_order_relaxed);
     int code = deletes ? ask_deleting(batch, source, conn, err) : ask_plain(batch, source, conn, err);
     if (code) mark_ambiguous(batch);
     return code;

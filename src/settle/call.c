@@ -22,7 +22,7 @@ struct call {
     const struct settler_needs *needs;
     const struct source *source;
     struct conn *conn;
-    uint32_t member_count; /* jobs that are of batches; only where they end */
+    uint32_t member_count;                   /* jobs that are of batches; only where they end */
     struct letter letters[SCRIPT_MOVES_MAX]; /* of a dead batch */
     uint32_t letter_count;
 };
@@ -154,7 +154,8 @@ static const struct script *put_done(struct call *call)
     const struct batch *batch = call->batch;
     count_members(call);
     begin(call, &script_done, (const char *[]){call->source->completed, NULL}, 3 + 9 * (size_t)batch->count);
-    bool is_private = origin_is_private(batch->origin), deletes = atomic_load_explicit(&call->needs->deletes[batch->origin / LANES], memory_order_relaxed);
+    bool is_private = origin_is_private(batch->origin),
+         deletes = atomic_load_explicit(&call->needs->deletes[batch->origin / LANES], memory_order_relaxed);
     conn_arg_number(call->conn, batch->action == ACTION_DONE ? call->source->config->completed_max : 0);
     conn_arg_number(call->conn, is_private ? 1 : deletes ? 2 : 0);
     conn_arg_number(call->conn, call->member_count);

@@ -44,7 +44,8 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
     size_t most = batch->max < PAGE ? batch->max : PAGE; /* nothing is known of their sizes: a few at a time */
     for (size_t count = most; count == most;) {
         int code = pending_read(conn, &page, rows, most, &count, err);
-        if (code == QUERN_E_GONE && origin_lane(origin) == LANE_ALONE) return QUERN_OK; /* it is there only while it holds something */
+        if (code == QUERN_E_GONE && origin_lane(origin) == LANE_ALONE)
+            return QUERN_OK; /* it is there only while it holds something */
         if (code) return code;
         if (!count) break;
         page.after = rows[count - 1].id;

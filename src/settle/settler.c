@@ -33,7 +33,8 @@ struct settler {
 /* It would have been tried again. Of a ghost its body has the mark. */
 static bool is_cancelled(const struct quern_job *job)
 {
-    bool would_come_again = job->outcome == OUTCOME_RETRY || job->outcome == OUTCOME_TIMEOUT || job->outcome == OUTCOME_UNHANDLED;
+    bool would_come_again =
+        job->outcome == OUTCOME_RETRY || job->outcome == OUTCOME_TIMEOUT || job->outcome == OUTCOME_UNHANDLED;
     return would_come_again && slot_is_cancelled(job);
 }
 
@@ -84,7 +85,8 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
         .keeps_log = source->config->completed_max > 0,
         .is_of_batch = message_batch(&job->message, source->group).at,
-        .is_unpended = settler->needs->is_unpended && !origin_is_private(atomic_load_explicit(&job->origin, memory_order_relaxed)),
+        .is_unpended =
+            settler->needs->is_unpended && !origin_is_private(atomic_load_explicit(&job->origin, memory_order_relaxed)),
     });
 }
 
@@ -153,8 +155,8 @@ static bool gather(struct settler *settler, enum action action, int64_t now_ns, 
     batch_begin(batch, action);
     for (uint32_t i = 0; i < settler->count; i++) {
         struct quern_job *job = settler->jobs[i];
-        bool fits = !is_owed_a_lease(settler, job, now_ns) &&
-                    action_of(settler, job, now_ns, conn_opened_ns(conn)) == action && batch_takes(batch, job);
+        bool fits = !is_owed_a_lease(settler, job, now_ns) && action_of(settler, job, now_ns, conn_opened_ns(conn)) == action &&
+                    batch_takes(batch, job);
         if (!fits) {
             settler->jobs[kept++] = job;
             continue;

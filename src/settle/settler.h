@@ -30,9 +30,9 @@ struct gate;
 
 /* Written by the settler, read by anyone. */
 struct settle_counters {
-    struct counter done, retry, dead, released;                       /* what became of jobs */
+    struct counter done, retry, dead, released;                                          /* what became of jobs */
     struct counter malformed, too_large, expired, timeout, unhandled, poison, cancelled; /* and why, of the others than done */
-    struct counter left;                                              /* not settled: they stay pending */
+    struct counter left;                                                                 /* not settled: they stay pending */
     struct counter unsettled; /* of these: Redis could not be told before the drain was over */
     struct counter lost;      /* finished here, but another had the lease by then */
     struct counter ambiguous; /* an acknowledgement whose answer was lost: done, by us or by another */
@@ -56,16 +56,17 @@ struct settler_needs {
     struct settle_counters *counters;
     struct bill *bill;
     _Atomic int64_t *drain_ns; /* past it, what cannot be told to Redis is left */
-    _Atomic int64_t *owed_until_ns; /* till then, what has lost its lease with its group is about to get a new one, and waits for it */
-    struct waker *refill;      /* the dispatcher's: woken when it waits for slots */
+    _Atomic int64_t
+        *owed_until_ns;   /* till then, what has lost its lease with its group is about to get a new one, and waits for it */
+    struct waker *refill; /* the dispatcher's: woken when it waits for slots */
     _Atomic bool *wants_slots;
     struct gate *gate;
     struct waker *upkeep; /* the reaper's: woken when trim_after more were settled */
     int64_t trim_after;
-    _Atomic int64_t *acked;  /* since the last trim */
+    _Atomic int64_t *acked;      /* since the last trim */
     const _Atomic bool *deletes; /* per source; the second gear of trimming: what is acknowledged is deleted too */
-    _Atomic int64_t *due_ns; /* when the first of our retries that wait is due; the reaper takes it out */
-    int64_t soon_ms;         /* the reaper is woken for one that is due so soon */
+    _Atomic int64_t *due_ns;     /* when the first of our retries that wait is due; the reaper takes it out */
+    int64_t soon_ms;             /* the reaper is woken for one that is due so soon */
 };
 
 /* The thread. needs is lent for as long as it runs; conn is taken. Ends when done is closed and every slot is free, or drain is

@@ -98,8 +98,7 @@ static void take_lines(struct child *child)
 void child_hear(struct child *child)
 {
     ssize_t n;
-    while (child->fd >= 0 &&
-           (n = read(child->fd, child->line + child->line_len, sizeof child->line - child->line_len)) != -1) {
+    while (child->fd >= 0 && (n = read(child->fd, child->line + child->line_len, sizeof child->line - child->line_len)) != -1) {
         if (n == 0) {
             close(child->fd);
             child->fd = -1;
@@ -147,6 +146,7 @@ void child_say(const char *line)
     char text[CHILD_LINE];
     int n = snprintf(text, sizeof text, "%s\n", line);
     if (pipe_fd < 0 || n >= (int)sizeof text) return;
-    ssize_t written = write(pipe_fd, text, (size_t)n); /* full: it has not been listened to for long, and the same is in there */
+    ssize_t written =
+        write(pipe_fd, text, (size_t)n); /* full: it has not been listened to for long, and the same is in there */
     (void)written;
 }

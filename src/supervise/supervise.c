@@ -28,7 +28,7 @@ struct supervisor {
     int signals;
     int64_t restart_ns; /* CLOCK_NEVER: nothing is to be started */
     int64_t pause_ms;   /* before the next restart */
-    int64_t alone_ns;       /* no alone child before */
+    int64_t alone_ns;   /* no alone child before */
     int64_t alone_pause_ms;
     bool is_stopping, is_paused, has_worked;
     int status;
@@ -40,13 +40,12 @@ static struct conn *connect_redis(struct supervisor *supervisor)
 {
     quern_error why;
     struct conn_options options = {.url = &supervisor->url, .name = "quern:supervisor", .answer_ms = ANSWER_MS};
-    if (!supervisor->conn)
-        supervisor->conn = conn_open(&options, clock_deadline_ns(clock_now_ns(), CONNECT_MS), &why);
+    if (!supervisor->conn) supervisor->conn = conn_open(&options, clock_deadline_ns(clock_now_ns(), CONNECT_MS), &why);
     return supervisor->conn;
 }
 
-static int settle_once(struct supervisor *supervisor, const struct journal *journal, const char *ended,
-                       struct blame_sums *sums, quern_error *why)
+static int settle_once(struct supervisor *supervisor, const struct journal *journal, const char *ended, struct blame_sums *sums,
+                       quern_error *why)
 {
     struct conn *conn = connect_redis(supervisor);
     int code = conn ? blame_settle(conn, journal, ended, sums, why) : QUERN_E_CONNECT;
@@ -67,8 +66,9 @@ static bool settle(struct supervisor *supervisor, const struct child *child, con
     if (code) code = settle_once(supervisor, journal, ended, &sums, &why);
     if (!code) {
         unlink(child->journal);
-        supervisor->options->say("what it held is given back: %u jobs run again, %u suspects and %u that are to blame run alone",
-                                 sums.released, sums.suspects, sums.guilty);
+        supervisor->options->say(
+            "what it held is given back: %u jobs run again, %u suspects and %u that are to blame run alone", sums.released,
+            sums.suspects, sums.guilty);
     }
     journal_drop(journal);
     return true;
@@ -95,7 +95,8 @@ static void start_alone(struct supervisor *supervisor)
     quern_error why;
     bool may_start = !supervisor->alone.pid && !supervisor->is_stopping && !supervisor->is_paused;
     if (!may_start || clock_now_ns() < supervisor->alone_ns) return;
-    if (child_spawn(&supervisor->alone, "alone", supervisor->options->arguments, &why)) supervisor->options->say("%s", why.text);
+    if (child_spawn(&supervisor->alone, "alone", supervisor->options->arguments, &why))
+        supervisor->options->say("%s", why.text);
 }
 
 /* At once, unless it has crashed just before, too. */
@@ -123,7 +124,8 @@ static void write_end(int status, char text[64])
 static void bury(struct supervisor *supervisor, bool has_crashed, const char *what, const char *ended)
 {
     if (has_crashed) supervisor->options->say("the process that %s has crashed: %s", what, ended);
-    orphans_kill((const pid_t[]){supervisor->pool.pid, supervisor->alone.pid ? supervisor->alone.pid : supervisor->pool.pid, 0});
+    orphans_kill(
+        (const pid_t[]){supervisor->pool.pid, supervisor->alone.pid ? supervisor->alone.pid : supervisor->pool.pid, 0});
 }
 
 static void pool_ended(struct supervisor *supervisor, int status)

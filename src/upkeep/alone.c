@@ -8,8 +8,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "queue/done.h"
-#include "queue/ready.h"
 #include "queue/gate.h"
+#include "queue/ready.h"
 #include "upkeep/reaper.h"
 #include "wire/script.h"
 
@@ -17,8 +17,8 @@
 enum { ENTRY, DELIVERIES, STARTS, HOW };
 
 /* trusts_idle: may what is idle for a lease be taken from its owner? */
-static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle, const struct reply **reply,
-               quern_error *err)
+static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle,
+               const struct reply **reply, quern_error *err)
 {
     const struct source *source = origin_source(needs->sources, origin);
     script_begin(conn, &script_alone, 2, 3);
@@ -100,8 +100,8 @@ static void take(const struct reaper_needs *needs, struct quern_job *job, uint32
                                         .granted_ns = asked_ns,
                                         .now_ns = now_ns});
     gate_take(needs->gate);
-    log_event(needs->log, LOG_INFO, "runs_alone", LOG_TEXT("entry", job->message.entry_text),
-              LOG_BYTES("job", job->message.id), LOG_INT("starts", reply_number(reply_item(answer, STARTS), 1)));
+    log_event(needs->log, LOG_INFO, "runs_alone", LOG_TEXT("entry", job->message.entry_text), LOG_BYTES("job", job->message.id),
+              LOG_INT("starts", reply_number(reply_item(answer, STARTS), 1)));
     admit(needs, job, answer, code, &why, now_ns);
 }
 

@@ -39,7 +39,8 @@ static void say(const struct reaper_needs *needs, const char *key, int64_t missi
                   LOG_TEXT("why", "Redis could not move them, or they are not what was written: they wait another hour"));
 }
 
-int due_batches(const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *is_more, quern_error *err)
+int due_batches(const struct reaper_needs *needs, const struct source *source, struct conn *conn, bool *is_more,
+                quern_error *err)
 {
     const struct reply *reply;
     script_begin(conn, &script_batch, 4, 3);

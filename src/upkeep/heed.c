@@ -35,8 +35,8 @@ static int heed_paused(const struct reaper_needs *needs, uint32_t queue, struct 
     char **texts = texts_of(events);
     if (!texts) return err_set(err, QUERN_E_MEMORY, "no memory for the events that are paused");
     if (has_paused != heeded->had_paused)
-        log_event(needs->log, LOG_INFO, has_paused ? "events_paused" : "events_resumed", LOG_TEXT("stream", needs->sources[queue].stream),
-                  LOG_TEXT("first", has_paused ? texts[0] : NULL));
+        log_event(needs->log, LOG_INFO, has_paused ? "events_paused" : "events_resumed",
+                  LOG_TEXT("stream", needs->sources[queue].stream), LOG_TEXT("first", has_paused ? texts[0] : NULL));
     heeded->had_paused = has_paused;
     bool was_held = orders_hold(needs->orders, queue);
     orders_set_paused(needs->orders, queue, texts);
@@ -68,7 +68,8 @@ static int read_all(const struct source *source, struct conn *conn, uint32_t mos
 {
     uint32_t got = PAGE;
     int code = QUERN_OK;
-    for (*count = 0; !code && got == PAGE && *count < most; *count += got) code = read_page(source, conn, *count, list + *count, &got, err);
+    for (*count = 0; !code && got == PAGE && *count < most; *count += got)
+        code = read_page(source, conn, *count, list + *count, &got, err);
     return code;
 }
 
@@ -81,7 +82,8 @@ static void mark(const struct reaper_needs *needs, uint32_t queue)
         struct quern_job *job = slots_at(needs->slots, i);
         if (!slot_look(job, &lease) || lease.origin / LANES != queue) continue;
         int64_t born_ms = atomic_load_explicit(&job->born_ms, memory_order_relaxed);
-        if (orders_is_cancelled(needs->orders, queue, lease.identity, born_ms)) marked += slot_mark(job, lease.generation, SLOT_CANCELLED);
+        if (orders_is_cancelled(needs->orders, queue, lease.identity, born_ms))
+            marked += slot_mark(job, lease.generation, SLOT_CANCELLED);
     }
     if (marked)
         log_event(needs->log, LOG_INFO, "cancelled", LOG_INT("jobs", marked),

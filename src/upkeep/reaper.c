@@ -182,7 +182,8 @@ static bool chores_open(struct reaper *reaper)
     reaper->chores = calloc(needs->source_count, CHORES * sizeof *reaper->chores);
     if (!reaper->wards || !reaper->chores) return false;
     for (uint32_t i = 0; i < needs->source_count; i++) {
-        reaper->wards[i] = (struct ward){&needs->sources[i], reaper->wards, needs->source_count, .origin = LANES * i, .has_alone = true};
+        reaper->wards[i] =
+            (struct ward){&needs->sources[i], reaper->wards, needs->source_count, .origin = LANES * i, .has_alone = true};
         for (int kind = 0; kind < CHORES; kind++)
             reaper->chores[reaper->chore_count++] =
                 (struct chore){steps[kind], &reaper->wards[i], kind == SWEEP ? now_ns + needs->lease_ns : now_ns, false};
@@ -254,14 +255,16 @@ static void unblock_dispatcher(struct reaper *reaper)
 {
     int64_t blocked, again_ns = 0;
     for (uint32_t i = 0; i < reaper->needs->source_count; i++)
-        while ((blocked = atomic_load(&reaper->needs->blocked_ids[i])) > 0 && (again_ns = unblock(reaper, blocked)) < CLOCK_NEVER)
+        while ((blocked = atomic_load(&reaper->needs->blocked_ids[i])) > 0 &&
+               (again_ns = unblock(reaper, blocked)) < CLOCK_NEVER)
             waker_wait(reaper->needs->waker, -1, again_ns);
 }
 
 /* What others tell may be due before its time: many acknowledgements, a retry of ours. */
 static void hear(struct reaper *reaper, int64_t now_ns)
 {
-    int64_t first_ns = atomic_exchange(reaper->needs->due_ns, CLOCK_NEVER); /* before the look: what is laid aside later is told anew */
+    int64_t first_ns =
+        atomic_exchange(reaper->needs->due_ns, CLOCK_NEVER); /* before the look: what is laid aside later is told anew */
     bool is_trim_due = atomic_load(reaper->needs->acked) >= TRIM_AFTER;
     for (size_t i = 0; i < reaper->chore_count; i++) {
         struct chore *chore = &reaper->chores[i];

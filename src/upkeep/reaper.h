@@ -53,26 +53,28 @@ struct reaper_needs {
     struct gate *gate;
     struct orders *orders;
     struct waker *dispatcher; /* woken when a queue is paused or goes on */
-    int lanes;           /* enum config_lanes */
-    int64_t alone_after; /* deliveries without an outcome; 0: never */
+    int lanes;                /* enum config_lanes */
+    int64_t alone_after;      /* deliveries without an outcome; 0: never */
     int64_t max_crashes;
     uint32_t fields_max;
     bool until_empty;
-    _Atomic bool *alone_waits;       /* said to the dispatcher: it is not empty yet */
+    _Atomic bool *alone_waits;      /* said to the dispatcher: it is not empty yet */
     void (*call_alone)(void *user); /* LANES_SHARED: says so elsewhere */
     void *call_user;
     void (*stop)(void *pool); /* LANES_ALONE: there are no more; pool is user */
-    struct slots *slots; /* what lies there is alive, however idle Redis thinks it is */
+    struct slots *slots;      /* what lies there is alive, however idle Redis thinks it is */
     struct link_options link;
     int64_t period_ns, lease_ns;
     struct log *log;
     struct reaper_counters *counters;
     struct waker *waker; /* its own: a stop, enough to trim, or a retry that is due soon */
     _Atomic bool *is_stopping, *has_settled;
-    _Atomic bool *deletes;       /* per source; set while the second gear of trimming is in: the settler deletes what it acknowledges */
-    _Atomic int64_t *acked;      /* since the last trim */
-    _Atomic int64_t *due_ns;     /* when the first of our own retries that wait is due */
-    _Atomic int64_t *blocked_ids; /* one per group, source_count at most: the dispatcher's client id there while it may be in a blocking read, else 0 */
+    _Atomic bool
+        *deletes; /* per source; set while the second gear of trimming is in: the settler deletes what it acknowledges */
+    _Atomic int64_t *acked;  /* since the last trim */
+    _Atomic int64_t *due_ns; /* when the first of our own retries that wait is due */
+    _Atomic int64_t *
+        blocked_ids; /* one per group, source_count at most: the dispatcher's client id there while it may be in a blocking read, else 0 */
 };
 
 /* needs is lent for as long as it runs; conn is taken. */

@@ -121,7 +121,8 @@ static int walk_page(struct reclaim *reclaim, const struct reaper_needs *needs, 
     if (code) return code;
     *is_last = count < PAGE;
     if (count) reclaim->after = rows[count - 1].id;
-    size_t idle = keep_idle(reclaim, needs, origin, rows, count, now_ns), most = idle < SCRIPT_MOVES_MAX ? idle : SCRIPT_MOVES_MAX;
+    size_t idle = keep_idle(reclaim, needs, origin, rows, count, now_ns),
+           most = idle < SCRIPT_MOVES_MAX ? idle : SCRIPT_MOVES_MAX;
     if (!idle) return QUERN_OK;
     code = take(needs, origin, conn, rows, most, &taken, err);
     if (code || taken == idle) return code;

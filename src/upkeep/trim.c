@@ -35,8 +35,7 @@ static void take_text(char *text, size_t size, quern_bytes bytes)
     snprintf(text, size, "%.*s", (int)bytes.len, bytes.at ? bytes.at : "");
 }
 
-static int ask(const struct source *source, struct conn *conn, int64_t *removed,
-               struct trim_look *look, quern_error *err)
+static int ask(const struct source *source, struct conn *conn, int64_t *removed, struct trim_look *look, quern_error *err)
 {
     const struct reply *reply;
     const struct config_list *required = &source->config->required_groups, *ignored = &source->config->ignored_groups;

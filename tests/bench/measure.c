@@ -49,7 +49,8 @@ static double cpu_us(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 static double rss_mb(void)
@@ -63,7 +64,8 @@ static quern_config *configure(const char *url, const char *stream)
 {
     quern_error error;
     quern_config *config = quern_config_new();
-    if (!config || quern_config_set(config, "redis", url, &error) || quern_config_set(config, "stream", stream, &error)) die("no configuration");
+    if (!config || quern_config_set(config, "redis", url, &error) || quern_config_set(config, "stream", stream, &error))
+        die("no configuration");
     return config;
 }
 
@@ -227,7 +229,8 @@ static void latency(char **argv)
     wait_until_done(pool, jobs);
     stop(pool);
     qsort(latencies_ns, (size_t)jobs, sizeof *latencies_ns, compare);
-    printf("{\"p50_us\":%.1f,\"p99_us\":%.1f}\n", (double)latencies_ns[jobs / 2] / 1e3, (double)latencies_ns[jobs * 99 / 100] / 1e3);
+    printf("{\"p50_us\":%.1f,\"p99_us\":%.1f}\n", (double)latencies_ns[jobs / 2] / 1e3,
+           (double)latencies_ns[jobs * 99 / 100] / 1e3);
 }
 
 static void idle(char **argv)

@@ -106,8 +106,7 @@ static int seen_elsewhere(const char *path, uint32_t index, const char *note)
         struct board_row row;
         struct journal *journal = journal_read(path, false);
         bool is_seen = journal && journal_runs(&journal->records[index], &row);
-        bool is_right = is_seen && journal_pid(strrchr(path, '/') + 1) == getppid() &&
-                        bytes_is(board_note(&row), note);
+        bool is_right = is_seen && journal_pid(strrchr(path, '/') + 1) == getppid() && bytes_is(board_note(&row), note);
         _exit(!journal ? 9 : is_right ? 1 : is_seen ? 2 : 0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "blame/judge.h"
 #include "blame/journal.h"
+#include "blame/judge.h"
 #include "job/source.h"
 
 enum { PLACES = 4 };

@@ -33,10 +33,14 @@ static void set(quern_config *config, const char *key, const char *value)
 static const char *other_value(const struct config_row *row)
 {
     static const char *const values[CONFIG_TYPES] = {
-        [CONFIG_TEXT] = "/a/path",       [CONFIG_NAME] = "name",
-        [CONFIG_GROUP] = "reports",      [CONFIG_START] = "1700-3",
-        [CONFIG_NUMBER] = "97",          [CONFIG_THREADS] = "7",
-        [CONFIG_GROUPS] = "[\"other\"]", [CONFIG_QUEUES] = "[\"other\"]",
+        [CONFIG_TEXT] = "/a/path",
+        [CONFIG_NAME] = "name",
+        [CONFIG_GROUP] = "reports",
+        [CONFIG_START] = "1700-3",
+        [CONFIG_NUMBER] = "97",
+        [CONFIG_THREADS] = "7",
+        [CONFIG_GROUPS] = "[\"other\"]",
+        [CONFIG_QUEUES] = "[\"other\"]",
         [CONFIG_WORKERS] = "[{\"event\":\"*\",\"module\":\"burn\"}]",
     };
     if (row->type == CONFIG_BOOL) return !strcmp(row->fallback, "true") ? "false" : "true";
@@ -79,7 +83,17 @@ static void each_key_of_the_table_can_change_if_it_is_live_and_only_then(void **
                                        "module_path",
                                        "log_level",
                                        "workers",
-                                       /* and what a pool has nothing of */ "publish_ms", "publish_marked", "publish_shape", "publish_queue_max", "publish_queue_bytes", "unique_by", "unique_ms", "batch_ms", "max_pending", "on_max_pending", NULL};
+                                       /* and what a pool has nothing of */ "publish_ms",
+                                       "publish_marked",
+                                       "publish_shape",
+                                       "publish_queue_max",
+                                       "publish_queue_bytes",
+                                       "unique_by",
+                                       "unique_ms",
+                                       "batch_ms",
+                                       "max_pending",
+                                       "on_max_pending",
+                                       NULL};
     (void)state;
     size_t count;
     const struct config_row *rows = config_rows(&count);
@@ -135,8 +149,7 @@ static void where_values_have_no_room_every_key_is_still_named_or_counted(void *
     const struct config_row *rows = config_rows(&count);
     for (size_t i = 0; i < count; i++) set(asked, rows[i].name, other_value(&rows[i]));
     assert_int_equal(config_differences(running, asked, &error), QUERN_E_CONFIG);
-    for (size_t i = 0; i < count; i++)
-        fixed += !(rows[i].flags & (CONFIG_LIVE | CONFIG_PUBLISHER));
+    for (size_t i = 0; i < count; i++) fixed += !(rows[i].flags & (CONFIG_LIVE | CONFIG_PUBLISHER));
     for (const char *at = strchr(error.text, ':'); at && strncmp(at, ", and ", 6); at = strchr(at + 1, ',')) named++;
     const char *rest = strstr(error.text, ", and ");
     if (rest) sscanf(rest, ", and %zu more", &more);

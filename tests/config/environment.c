@@ -83,21 +83,10 @@ static void a_key_and_its_alias_cannot_both_be_set(void **state)
 static void names_of_others_are_left_alone(void **state)
 {
     (void)state;
-    static const char *const others[] = {"QUERN_ID",
-                                         "QUERN_EVENT",
-                                         "QUERN_RETRIES",
-                                         "QUERN_ENTRY",
-                                         "QUERN_DELIVERIES",
-                                         "QUERN_HOLDER",
-                                         "QUERN_SERVICE_HOST",
-                                         "QUERN_PORT",
-                                         "QUERN_SERVICE_PORT",
-                                         "QUERN_PORT_80_TCP",
-                                         "QUERN_",
-                                         "QUERN",
-                                         "QUERNTHREAD",
-                                         "QUERN_SOURCE_DIR",
-                                         "QUERN_SANITIZE"};
+    static const char *const others[] = {
+        "QUERN_ID",           "QUERN_EVENT",      "QUERN_RETRIES",      "QUERN_ENTRY",       "QUERN_DELIVERIES", "QUERN_HOLDER",
+        "QUERN_SERVICE_HOST", "QUERN_PORT",       "QUERN_SERVICE_PORT", "QUERN_PORT_80_TCP", "QUERN_",           "QUERN",
+        "QUERNTHREAD",        "QUERN_SOURCE_DIR", "QUERN_SANITIZE"};
     for (size_t i = 0; i < COUNT_OF(others); i++) setenv(others[i], "x", 1);
     assert_int_equal(quern_config_environment(config, &error), QUERN_OK);
 }

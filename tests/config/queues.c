@@ -33,20 +33,25 @@ static void refuses(const char *queues, const char *line)
 static void what_is_wrong_with_a_queue_is_said(void **state)
 {
     (void)state;
-    refuses("[]", "queues: a list without queues has nothing to do; use a JSON list such as [\"urgent\", {\"stream\": \"daily\", "
-                  "\"retry_limit\": 9}], 1 to 32 of them");
+    refuses("[]",
+            "queues: a list without queues has nothing to do; use a JSON list such as [\"urgent\", {\"stream\": \"daily\", "
+            "\"retry_limit\": 9}], 1 to 32 of them");
     refuses("\"urgent\"", "queues: \"urgent\" is not a list; use a JSON list such as [\"urgent\", {\"stream\": \"daily\", "
                           "\"retry_limit\": 9}], 1 to 32 of them");
     refuses("[7]", "queues[0]: 7 is no queue; use a stream's name, or {\"stream\": \"app.urgent\", \"retry_limit\": 9}");
     refuses("[{\"group\": \"g\"}]", "queues[0].stream: is missing; use a name such as \"app.urgent\"");
-    refuses("[\"a b\"]", "queues[0]: \"a b\" has a space; use a name of UTF-8 without spaces and control characters, 1 to 512 bytes");
+    refuses("[\"a b\"]",
+            "queues[0]: \"a b\" has a space; use a name of UTF-8 without spaces and control characters, 1 to 512 bytes");
     refuses("[{\"stream\": \"a\", \"weight\": 0}]", "queues[0].weight: 0 is no weight; use a whole number, 1 to 1000");
-    refuses("[{\"stream\": \"a\", \"weight\": 2}, \"b\"]",
-            "queues[1].weight: is missing; give every queue a weight (then they share the threads), or none (then a queue is served "
-            "while those before it are empty)");
-    refuses("[{\"stream\": \"a\", \"threads\": 2}]", "queues[0].threads: holds for all queues and cannot be set for one; set it outside the list");
-    refuses("[{\"stream\": \"a\", \"retry_limt\": 2}]", "queues[0].retry_limt: there is no such key; did you mean retry_limit?");
-    refuses("[{\"stream\": \"a\", \"retry_limit\": -2}]", "queues[0].retry_limit: -2 is out of range; use a whole number, -1 to 1000000");
+    refuses("[{\"stream\": \"a\", \"weight\": 2}, \"b\"]", "queues[1].weight: is missing; give every queue a weight (then they "
+                                                           "share the threads), or none (then a queue is served "
+                                                           "while those before it are empty)");
+    refuses("[{\"stream\": \"a\", \"threads\": 2}]",
+            "queues[0].threads: holds for all queues and cannot be set for one; set it outside the list");
+    refuses("[{\"stream\": \"a\", \"retry_limt\": 2}]",
+            "queues[0].retry_limt: there is no such key; did you mean retry_limit?");
+    refuses("[{\"stream\": \"a\", \"retry_limit\": -2}]",
+            "queues[0].retry_limit: -2 is out of range; use a whole number, -1 to 1000000");
 }
 
 static void set(const char *key, const char *value)
@@ -96,7 +101,8 @@ static void a_stream_that_is_given_means_that_one(void **state)
     quern_config_free(one);
     set("stream", "c");
     assert_null(served_one(config, &error));
-    assert_string_equal("stream: \"c\" is none of queues (a, b); name one of them, to serve that one only, or leave it out", error.text);
+    assert_string_equal("stream: \"c\" is none of queues (a, b); name one of them, to serve that one only, or leave it out",
+                        error.text);
     assert_int_equal(QUERN_E_CONFIG, config_check(config, &error));
 }
 
@@ -113,7 +119,8 @@ static void queues_that_disagree_are_refused(void **state)
     disagrees("[\"a\", {\"stream\": \"a\", \"group\": \"app.workers\"}]",
               "queues[1]: the stream a and the group app.workers of queues[0] again; name each once");
     disagrees("[\"a\", {\"stream\": \"b\", \"dead_letter_stream\": \"a\"}]",
-              "queues[1].dead_letter_stream: \"a\" is the stream of queues[0], where dead jobs would run again; use another, or null");
+              "queues[1].dead_letter_stream: \"a\" is the stream of queues[0], where dead jobs would run again; use another, "
+              "or null");
     disagrees("[\"a\", {\"stream\": \"b\", \"dead_letter_stream\": \"b\"}]",
               "dead_letter_stream: \"b\" is the stream itself, so that dead jobs would run again; use another, or null");
     disagrees("[\"a\", {\"stream\": \"b\", \"group\": \"h\", \"ignored_groups\": [\"h\"]}]",

@@ -311,11 +311,12 @@ int yard_setup(void **state)
 static void tell_what_is_left(const struct yard *yard)
 {
     char command[600];
-    snprintf(command, sizeof command,
-             "for p in /proc/[0-9]*; do if tr '\\0' ' ' <$p/cmdline | grep -qF '%s'; then tr '\\0' ' ' <$p/cmdline; echo; "
-             "grep -E '^(State|PPid|Sig(Blk|Ign|Cgt))' $p/status; cat $p/wchan $p/stack; ls -l $p/fd; fi; done >&2 2>/dev/null; "
-             "ls -l '%s' >&2; tail -n 30 '%s/redis.log' >&2",
-             yard->top, yard->dir, yard->dir);
+    snprintf(
+        command, sizeof command,
+        "for p in /proc/[0-9]*; do if tr '\\0' ' ' <$p/cmdline | grep -qF '%s'; then tr '\\0' ' ' <$p/cmdline; echo; "
+        "grep -E '^(State|PPid|Sig(Blk|Ign|Cgt))' $p/status; cat $p/wchan $p/stack; ls -l $p/fd; fi; done >&2 2>/dev/null; "
+        "ls -l '%s' >&2; tail -n 30 '%s/redis.log' >&2",
+        yard->top, yard->dir, yard->dir);
     if (system(command)) fprintf(stderr, "and more cannot be told\n");
 }
 

@@ -88,7 +88,8 @@ static void the_least_versions_are_those_of_the_readme(void **state)
 static void fields_of_info_are_found_by_their_whole_name(void **state)
 {
     (void)state;
-    static const char info[] = "# Memory\r\nused_memory_rss:5\r\nused_memory:1048576\r\nrole:master\r\nused_cpu_sys:12.034500\r\nempty:\r\n";
+    static const char info[] =
+        "# Memory\r\nused_memory_rss:5\r\nused_memory:1048576\r\nrole:master\r\nused_cpu_sys:12.034500\r\nempty:\r\n";
     assert_int_equal(info_number(info, "used_memory", -1), 1048576);
     assert_int_equal(info_number(info, "memory", -1), -1);
     assert_int_equal(info_number(info, "role", -1), -1);
@@ -103,9 +104,9 @@ static void fields_of_info_are_found_by_their_whole_name(void **state)
 
 /* ── a server ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-#define SOUND                                                                                                              \
-    "redis_version:99.0.0\r\nloading:0\r\naof_enabled:1\r\naof_last_write_status:ok\r\naof_last_bgrewrite_status:ok\r\n"   \
-    "rdb_last_bgsave_status:ok\r\nused_memory:100000000\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n"                 \
+#define SOUND                                                                                                            \
+    "redis_version:99.0.0\r\nloading:0\r\naof_enabled:1\r\naof_last_write_status:ok\r\naof_last_bgrewrite_status:ok\r\n" \
+    "rdb_last_bgsave_status:ok\r\nused_memory:100000000\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n"               \
     "connected_clients:10\r\n"
 
 /* Behind each other: the first of a name counts, so what is wrong stands in front. */
@@ -129,11 +130,11 @@ static void finds(const char *wrong, const struct facts *like, const char *level
     size_t i;
     bool may_go_on, is_found = false;
     json_t *finding, *list = judge(wrong, like, &may_go_on);
-    json_array_foreach (list, i, finding)
-        is_found = is_found || (!strcmp(json_string_value(json_object_get(finding, "level")), level) &&
-                                !strcmp(json_string_value(json_object_get(finding, "check")), check) &&
-                                strstr(json_string_value(json_object_get(finding, "found")), words) &&
-                                json_string_length(json_object_get(finding, "what_to_do")) > 0);
+    json_array_foreach(list, i, finding) is_found =
+        is_found || (!strcmp(json_string_value(json_object_get(finding, "level")), level) &&
+                     !strcmp(json_string_value(json_object_get(finding, "check")), check) &&
+                     strstr(json_string_value(json_object_get(finding, "found")), words) &&
+                     json_string_length(json_object_get(finding, "what_to_do")) > 0);
     if (!is_found || json_array_size(list) != 1) {
         char *text = json_dumps(list, JSON_INDENT(1));
         fail_msg("%s '%s' is not what was found: %s", level, words, text);
@@ -207,7 +208,7 @@ static void what_a_distribution_mends_is_a_note(void **state)
     bool may_go_on;
     json_t *finding, *list = judge("redis_version:7.0.15\r\n", NULL, &may_go_on);
     assert_true(json_array_size(list) > 0);
-    json_array_foreach (list, i, finding) assert_string_equal(json_string_value(json_object_get(finding, "level")), "note");
+    json_array_foreach(list, i, finding) assert_string_equal(json_string_value(json_object_get(finding, "level")), "note");
     json_decref(list);
     finds("redis_version:8.0.3\r\n", NULL, "warning", "known_fault", "mended since 8.0.4");
 }

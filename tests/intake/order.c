@@ -59,7 +59,16 @@ static void with_weights_each_gets_its_share(void **state)
         struct order order = order_of((uint32_t[]){6, 3, 1}, 3);
         int64_t jobs[3] = {0};
         for (int i = 0; i < 10000; i++) jobs[read_full(&order, counts[c])] += counts[c];
-        for (int i = 0; i < 3; i++) assert_in_range(jobs[i] * 10 / counts[c], (i == 0 ? 60000 : i == 1 ? 30000 : 10000) - 30, (i == 0 ? 60000 : i == 1 ? 30000 : 10000) + 30);
+        for (int i = 0; i < 3; i++)
+            assert_in_range(jobs[i] * 10 / counts[c],
+                            (i == 0   ? 60000
+                             : i == 1 ? 30000
+                                      : 10000) -
+                                30,
+                            (i == 0   ? 60000
+                             : i == 1 ? 30000
+                                      : 10000) +
+                                30);
     }
 }
 

@@ -108,13 +108,14 @@ static void the_batch_is_that_of_the_group_in_either_shape(void **state)
 {
     static const char *const flat[] = {"event", "e", "data", "1", "batch", "g:" BATCH, NULL},
                              *const object[] = {"job", "{\"event\": \"e\", \"batch\": \"g:" BATCH "\", \"data\": 1}", NULL},
-                             *const others[][8] = {{"event", "e", "data", "1"},
-                                                   {"event", "e", "data", "1", "batch", ""},
-                                                   {"event", "e", "data", "1", "batch", "g"},
-                                                   {"event", "e", "data", "1", "batch", "g:7"},
-                                                   {"event", "e", "data", "1", "batch", "g " BATCH},
-                                                   {"event", "e", "data", "1", "batch", "g:" BATCH "0"},
-                                                   {"job", "{\"event\": \"e\", \"batch\": 7, \"data\": {\"batch\": \"g:" BATCH "\"}}"}};
+                             *const others[][8] = {
+                                 {"event", "e", "data", "1"},
+                                 {"event", "e", "data", "1", "batch", ""},
+                                 {"event", "e", "data", "1", "batch", "g"},
+                                 {"event", "e", "data", "1", "batch", "g:7"},
+                                 {"event", "e", "data", "1", "batch", "g " BATCH},
+                                 {"event", "e", "data", "1", "batch", "g:" BATCH "0"},
+                                 {"job", "{\"event\": \"e\", \"batch\": 7, \"data\": {\"batch\": \"g:" BATCH "\"}}"}};
     (void)state;
     is_of_batch(flat, "g", BATCH);
     is_of_batch(object, "g", BATCH);

@@ -180,7 +180,8 @@ static void a_job_whose_process_was_killed_once_is_dead_at_its_first_reclaim(voi
     assert_int_equal(runner_signal(pidfd, SIGKILL), 0);
     wait_for(runner_has_exited(pidfd, &status));
     assert_int_equal(status, -SIGKILL);
-    struct mill *mill = mill_run(scene, "max_deliveries", "1", "on_max_deliveries", "dead", "lease_ms", "300", "reap_ms", "10", NULL);
+    struct mill *mill =
+        mill_run(scene, "max_deliveries", "1", "on_max_deliveries", "dead", "lease_ms", "300", "reap_ms", "10", NULL);
     wait_for(mill_stat(mill, "jobs", "dead") == 1);
     wait_for(mill_stat(mill, "upkeep", "reclaimed") == 1);
     assert_int_equal(mill->started, 0); /* never again */

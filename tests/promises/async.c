@@ -106,7 +106,8 @@ static void the_bytes_of_the_queue_are_bounded_too(void **state)
     quern_message message = {.size = sizeof message, .event = "job", .data = {large, sizeof large}};
     desk->publisher = quern_publisher_open(desk->config, &desk->error);
     calls[0] = (struct call){.ear = &ear};
-    assert_int_equal(quern_publish_async(desk->publisher, &message, hear, &calls[0], &desk->error), QUERN_E_ARGUMENT); /* no number */
+    assert_int_equal(quern_publish_async(desk->publisher, &message, hear, &calls[0], &desk->error),
+                     QUERN_E_ARGUMENT); /* no number */
     message.is_raw = 1;
     assert_int_equal(quern_publish_async(desk->publisher, &message, hear, &calls[0], &desk->error), QUERN_OK);
     assert_int_equal(quern_publish_async(desk->publisher, &message, hear, &calls[0], &desk->error), QUERN_E_FULL);
@@ -185,7 +186,8 @@ static void answers_come_where_they_are_dispatched(void **state)
     assert_int_equal(ear.published, 1000);
     assert_int_equal(ear.disorder, 0);
     assert_int_equal(put(desk, &ear, 1000), QUERN_OK);
-    assert_int_equal(quern_publisher_flush(desk->publisher, -1, &desk->error), QUERN_E_BUSY); /* waits for the answer, not for us */
+    assert_int_equal(quern_publisher_flush(desk->publisher, -1, &desk->error),
+                     QUERN_E_BUSY); /* waits for the answer, not for us */
     assert_int_equal(poll(&at, 1, PATIENCE_MS), 1);
     assert_int_equal(quern_publisher_close(desk->publisher), QUERN_E_BUSY);
     assert_int_equal(quern_publisher_dispatch(desk->publisher), 1);
@@ -206,7 +208,8 @@ static void go_on(void *user, const quern_receipt *receipt)
     assert_int_equal(receipt->code, QUERN_OK);
     chain->flush_code = quern_publisher_flush(chain->publisher, -1, NULL);
     chain->close_code = quern_publisher_close(chain->publisher);
-    if (atomic_fetch_sub(&chain->left, 1) > 1) assert_int_equal(quern_publish_async(chain->publisher, &message, go_on, chain, NULL), QUERN_OK);
+    if (atomic_fetch_sub(&chain->left, 1) > 1)
+        assert_int_equal(quern_publish_async(chain->publisher, &message, go_on, chain, NULL), QUERN_OK);
 }
 
 static void a_callback_may_publish_but_not_flush_or_close(void **state)

@@ -136,8 +136,9 @@ static void is_told(const char *id, int published, int done, int dead, int open)
 {
     char said[DATA_BYTES];
     int found = 0;
-    snprintf(said, sizeof said, "{\"batch\":{\"id\":\"%s\",\"published\":%d,\"done\":%d,\"dead\":%d,\"open\":%d,\"complete\":%s}}",
-             id, published, done, dead, open, open ? "false" : "true");
+    snprintf(said, sizeof said,
+             "{\"batch\":{\"id\":\"%s\",\"published\":%d,\"done\":%d,\"dead\":%d,\"open\":%d,\"complete\":%s}}", id, published,
+             done, dead, open, open ? "false" : "true");
     for (int i = 0; i < closings() && i < CLOSINGS_MAX; i++) {
         if (strcmp(book.ids[i], id) != 0) continue;
         assert_string_equal(book.data[i], said);
@@ -359,12 +360,13 @@ static void what_is_cancelled_purged_or_dropped_counts_as_dead(void **state)
     struct scene *scene = *state;
     redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
     for (int shape = 0; shape < 2; shape++) {
-        struct desk *desk = desk_at(scene, "publish_shape", shapes[shape], "max_pending", "10", "on_max_pending",
-                                      "drop_oldest", NULL);
+        struct desk *desk =
+            desk_at(scene, "publish_shape", shapes[shape], "max_pending", "10", "on_max_pending", "drop_oldest", NULL);
         char id[40];
         members("0", 200);
         for (int i = 0; i < 180; i++) messages[i].delay_ms = 3600000;
-        assert_int_equal(QUERN_OK, quern_publish_batch(publisher_of(desk), messages, 200, &closing, receipts, id, &desk->error));
+        assert_int_equal(QUERN_OK,
+                         quern_publish_batch(publisher_of(desk), messages, 200, &closing, receipts, id, &desk->error));
         assert_int_equal(count_of(&scene->redis, id, "dead"), 10); /* of 20, 10 made room */
         char *answer = quern_queue_cancel(desk->config, receipts[7].id, 0, &desk->error);
         assert_non_null(answer);
@@ -804,13 +806,13 @@ static void an_added_job_comes_too_late_for_a_closed_batch(void **state)
 
 /* ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────── */
 
-#define REFUSED(words, expected, ...)                                                   \
-    do {                                                                              \
-        quern_message then = {.size = sizeof then, .event = "closed", __VA_ARGS__};       \
-        assert_int_equal(try_to_publish(desk, 1, &then, NULL), expected);                 \
-        assert_int_equal(desk->error.code, expected);                                     \
-        if (!strstr(desk->error.text, words)) fail_msg("%s", desk->error.text);           \
-        assert_int_equal(receipts[0].code, expected);                                     \
+#define REFUSED(words, expected, ...)                                               \
+    do {                                                                            \
+        quern_message then = {.size = sizeof then, .event = "closed", __VA_ARGS__}; \
+        assert_int_equal(try_to_publish(desk, 1, &then, NULL), expected);           \
+        assert_int_equal(desk->error.code, expected);                               \
+        if (!strstr(desk->error.text, words)) fail_msg("%s", desk->error.text);     \
+        assert_int_equal(receipts[0].code, expected);                               \
     } while (0)
 
 static void a_closing_job_that_could_not_be_told_is_refused_before_any_io(void **state)
@@ -836,7 +838,8 @@ static void a_closing_job_that_could_not_be_told_is_refused_before_any_io(void *
     assert_int_equal(quern_publish_batch(desk->publisher, NULL, 1, &closing, NULL, NULL, &desk->error), QUERN_E_ARGUMENT);
     members("0", 2);
     messages[1].event = "";
-    assert_int_equal(quern_publish_batch(desk->publisher, messages, 2, &closing, receipts, NULL, &desk->error), QUERN_E_ARGUMENT);
+    assert_int_equal(quern_publish_batch(desk->publisher, messages, 2, &closing, receipts, NULL, &desk->error),
+                     QUERN_E_ARGUMENT);
     assert_non_null(strstr(desk->error.text, "message 2 of 2: the event is empty"));
     quern_batch_free(NULL);
     desk_close(desk);
@@ -873,14 +876,33 @@ static void keys_of_another_type_are_refused_and_nothing_is_published(void **sta
 /* As in the README; one that is missing is said before anything is there. */
 static void a_publisher_of_batches_needs_no_more_rights_than_are_named(void **state)
 {
-    static const char *const rights[] = {
-        "+evalsha", "+eval", "+type", "+get", "+set", "+xadd", "+del", "+info", "+select", "+client|setname", "+client|id",
-        "+xgroup|create", "+xinfo|stream", "+time", "+hset", "+zadd",
-        /* batches */ "+hget", "+hmget", "+hexists", "+hincrby", "+hdel", "+zrem"};
+    static const char *const rights[] = {"+evalsha",
+                                         "+eval",
+                                         "+type",
+                                         "+get",
+                                         "+set",
+                                         "+xadd",
+                                         "+del",
+                                         "+info",
+                                         "+select",
+                                         "+client|setname",
+                                         "+client|id",
+                                         "+xgroup|create",
+                                         "+xinfo|stream",
+                                         "+time",
+                                         "+hset",
+                                         "+zadd",
+                                         /* batches */ "+hget",
+                                         "+hmget",
+                                         "+hexists",
+                                         "+hincrby",
+                                         "+hdel",
+                                         "+zrem"};
     struct scene *scene = *state;
     char url[160];
     redis_ask(&scene->redis, "ACL", "SETUSER", "producer", "on", ">secret", "resetkeys", "~jobs*");
-    for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) redis_ask(&scene->redis, "ACL", "SETUSER", "producer", rights[i]);
+    for (size_t i = 0; i < sizeof rights / sizeof *rights; i++)
+        redis_ask(&scene->redis, "ACL", "SETUSER", "producer", rights[i]);
     snprintf(url, sizeof url, "unix://producer:secret@%s", scene->redis.socket);
     struct desk *desk = desk_at(scene, "redis", url, NULL);
     publish(desk, "0", 70, NULL);

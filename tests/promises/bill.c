@@ -58,8 +58,8 @@ static double billed(struct mill *mill, const char *event, const char *part, con
     json_t *stats = stats_of(mill), *line, *found = NULL;
     double number = -1;
     size_t i;
-    json_array_foreach(json_object_get(stats, "events"), i, line)
-        if (!strcmp(json_string_value(json_object_get(line, "event")), event)) found = line;
+    json_array_foreach(json_object_get(stats, "events"), i,
+                       line) if (!strcmp(json_string_value(json_object_get(line, "event")), event)) found = line;
     if (found) {
         json_t *value = json_object_get(part ? json_object_get(found, part) : found, name);
         if (!json_is_number(value)) fail_msg("no %s %s of %s", part ? part : "", name, event);
@@ -176,7 +176,8 @@ static void each_event_has_a_line_of_its_own(void **state)
     assert_int_equal(lines_of(mill), 4);
     assert_true(jobs_of(mill, "good", "jobs") == 6 && jobs_of(mill, "good", "done") == 5 && jobs_of(mill, "good", "dead") == 1);
     assert_true(jobs_of(mill, "bad", "jobs") == 3 && jobs_of(mill, "bad", "dead") == 3 && jobs_of(mill, "bad", "done") == 0);
-    assert_true(jobs_of(mill, "late", "jobs") == 2 && jobs_of(mill, "late", "retry") == 2 && jobs_of(mill, "late", "dead") == 0);
+    assert_true(jobs_of(mill, "late", "jobs") == 2 && jobs_of(mill, "late", "retry") == 2 &&
+                jobs_of(mill, "late", "dead") == 0);
     assert_true(jobs_of(mill, "(unhandled)", "jobs") == 5 && jobs_of(mill, "(unhandled)", "dead") == 5);
     assert_true(billed(mill, "(unhandled)", "run_ms", "max") < 1e-9 && cpu_of(mill, "(unhandled)") < 1e-9);
     mill_stop(mill);
@@ -369,8 +370,8 @@ static void a_job_that_is_taken_from_its_handler_is_on_the_bill_once(void **stat
 {
     struct scene *scene = *state;
     struct mill *mill = mill_new(scene, "threads", "1", "retry_limit", "0", NULL);
-    mill_on(mill, &(quern_handler){
-                      .event = "stuck", .run = mill_grind, .policy = "{\"timeout_ms\": 20, \"timeout_grace_ms\": 20}"});
+    mill_on(mill,
+            &(quern_handler){.event = "stuck", .run = mill_grind, .policy = "{\"timeout_ms\": 20, \"timeout_grace_ms\": 20}"});
     mill->is_shut = true;
     mill->work_us = 10000;
     mill_start(mill);

@@ -75,7 +75,8 @@ static void a_batch_is_published_up_to_the_bound_and_keeps_its_order(void **stat
 static void a_blocking_publisher_waits_until_there_is_room(void **state)
 {
     struct scene *scene = *state;
-    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", "on_max_pending", "block", "publish_ms", "45000", NULL);
+    struct desk *desk =
+        desk_open(scene, "group", "g", "max_pending", "10", "on_max_pending", "block", "publish_ms", "45000", NULL);
     struct mill *mill = mill_run(scene, NULL);
     publish_numbers(desk, 0, 500);
     wait_for(mill_has_seen_once(mill, 0, 500) && mill_stat(mill, "jobs", "held") == 0);
@@ -86,7 +87,8 @@ static void a_blocking_publisher_waits_until_there_is_room(void **state)
 static void a_blocking_publisher_gives_up_when_its_time_is_over(void **state)
 {
     struct scene *scene = *state;
-    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "3", "on_max_pending", "block", "publish_ms", "1500", NULL);
+    struct desk *desk =
+        desk_open(scene, "group", "g", "max_pending", "3", "on_max_pending", "block", "publish_ms", "1500", NULL);
     publish_numbers(desk, 0, 3);
     int64_t from_ms = wait_now_ms();
     assert_int_equal(PUBLISH(desk, "3"), QUERN_E_FULL);
@@ -148,7 +150,8 @@ static void what_was_dropped_can_be_replayed(void **state)
     struct desk *desk = desk_open(scene, "group", "g", "max_pending", "3", "on_max_pending", "drop_oldest", NULL);
     publish_numbers(desk, 0, 10);
     assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:failed"), 7);
-    char *said = quern_queue_replay(desk->config, &(quern_replay){.size = sizeof(quern_replay), .reason = "dropped"}, 0, &desk->error);
+    char *said =
+        quern_queue_replay(desk->config, &(quern_replay){.size = sizeof(quern_replay), .reason = "dropped"}, 0, &desk->error);
     if (!said) fail_msg("%s", desk->error.text);
     if (!strstr(said, "\"replayed\":7")) fail_msg("%s", said);
     quern_free(said);
@@ -215,7 +218,8 @@ static void what_a_group_has_passed_over_does_not_wait_for_it(void **state)
 {
     struct scene *scene = *state;
     scene_publish(scene, 0, 3000);
-    struct desk *desk = desk_open(scene, "group", "g", "start", "$", "max_pending", "2000", "on_max_pending", "drop_oldest", NULL);
+    struct desk *desk =
+        desk_open(scene, "group", "g", "start", "$", "max_pending", "2000", "on_max_pending", "drop_oldest", NULL);
     quern_message messages[1500];
     for (int i = 0; i < 1500; i++) messages[i] = (quern_message){.size = sizeof *messages, .event = "job"};
     desk->publisher = quern_publisher_open(desk->config, &desk->error);
@@ -267,7 +271,8 @@ static void without_its_rights_a_publisher_says_what_is_known(void **state)
     struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", NULL);
     redis_ask(redis, "ACL", "SETUSER", "default", "-xinfo");
     assert_int_equal(PUBLISH(desk, "1"), QUERN_E_UNKNOWN);
-    if (!strstr(desk->error.text, "can't run this command") && !strstr(desk->error.text, "xinfo")) fail_msg("%s", desk->error.text);
+    if (!strstr(desk->error.text, "can't run this command") && !strstr(desk->error.text, "xinfo"))
+        fail_msg("%s", desk->error.text);
     assert_int_equal(redis_number(redis, "XLEN", "jobs"), 0);
     redis_ask(redis, "ACL", "SETUSER", "default", "+xinfo", "-set");
     assert_int_equal(PUBLISH(desk, "1"), QUERN_E_UNKNOWN);
@@ -280,17 +285,37 @@ static void without_its_rights_a_publisher_says_what_is_known(void **state)
 /* As in the README. */
 static void a_publisher_needs_no_more_rights_than_are_named(void **state)
 {
-    static const char *const rights[] = {
-        "~jobs*", "+evalsha", "+eval", "+type", "+get", "+set", "+xadd", "+del", "+info", "+select", "+client|setname", "+client|id",
-        /* a group, a bound */ "+xgroup|create", "+xinfo|stream", "+xinfo|groups", "+xrange", "+xlen", "+xreadgroup", "+xack", "+exists",
-        /* later */ "+time", "+hset", "+zadd"};
+    static const char *const rights[] = {"~jobs*",
+                                         "+evalsha",
+                                         "+eval",
+                                         "+type",
+                                         "+get",
+                                         "+set",
+                                         "+xadd",
+                                         "+del",
+                                         "+info",
+                                         "+select",
+                                         "+client|setname",
+                                         "+client|id",
+                                         /* a group, a bound */ "+xgroup|create",
+                                         "+xinfo|stream",
+                                         "+xinfo|groups",
+                                         "+xrange",
+                                         "+xlen",
+                                         "+xreadgroup",
+                                         "+xack",
+                                         "+exists",
+                                         /* later */ "+time",
+                                         "+hset",
+                                         "+zadd"};
     struct scene *scene = *state;
     struct redis *redis = &scene->redis;
     char url[160];
     redis_ask(redis, "ACL", "SETUSER", "producer", "on", ">secret", "resetkeys");
     for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) redis_ask(redis, "ACL", "SETUSER", "producer", rights[i]);
     snprintf(url, sizeof url, "unix://producer:secret@%s", redis->socket);
-    struct desk *desk = desk_open(scene, "redis", url, "group", "g", "start", "$", "max_pending", "5", "on_max_pending", "drop_oldest", NULL);
+    struct desk *desk =
+        desk_open(scene, "redis", url, "group", "g", "start", "$", "max_pending", "5", "on_max_pending", "drop_oldest", NULL);
     publish_numbers(desk, 0, 8);
     if (PUBLISH(desk, "1", .delay_ms = 60000)) fail_msg("%s", desk->error.text);
     assert_int_equal(redis_number(redis, "XLEN", "jobs:failed"), 3);
@@ -356,7 +381,8 @@ static void threads_that_share_a_publisher_wait_no_longer_than_they_may(void **s
 {
     enum { THREADS = 4, BUDGET_MS = 4000 };
     struct scene *scene = *state;
-    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "1", "on_max_pending", "block", "publish_ms", "4000", NULL);
+    struct desk *desk =
+        desk_open(scene, "group", "g", "max_pending", "1", "on_max_pending", "block", "publish_ms", "4000", NULL);
     struct waiter waiters[THREADS];
     publish_numbers(desk, 0, 1);
     for (int i = 0; i < THREADS; i++) {

@@ -156,7 +156,8 @@ static void a_reload_changes_the_cap_for_what_comes_next(void **state)
     publish(scene, "narrow", 0, 2);
     wait_for(narrow.inside == 1 && mill_stat(mill, "jobs", "parked") == 1);
     quern_config *next = quern_config_new();
-    quern_handler handler = {.size = sizeof handler, .event = "narrow", .run = squeeze, .user = &narrow, .policy = "{\"max_running\": 3}"};
+    quern_handler handler = {
+        .size = sizeof handler, .event = "narrow", .run = squeeze, .user = &narrow, .policy = "{\"max_running\": 3}"};
     assert_false(quern_config_set(next, "redis", scene->redis.url, NULL) || quern_config_set(next, "stream", "jobs", NULL) ||
                  quern_config_set(next, "group", "g", NULL) || quern_config_set(next, "threads", "4", NULL) ||
                  quern_config_on(next, &handler, NULL));

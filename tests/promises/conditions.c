@@ -111,7 +111,8 @@ static void a_full_server_is_drained_and_then_takes_jobs_again(void **state)
 {
     enum { JOBS = 500 };
     struct scene *scene = *state;
-    struct mill *mill = mill_run(scene, "retry_base_ms", "20", "retry_limit", "-1", "reap_ms", "100", "completed_max", "1000", NULL);
+    struct mill *mill =
+        mill_run(scene, "retry_base_ms", "20", "retry_limit", "-1", "reap_ms", "100", "completed_max", "1000", NULL);
     atomic_store(&mill->is_shut, true);
     atomic_store(&mill->verdict, QUERN_RETRY);
     scene_publish(scene, 0, JOBS);

@@ -41,7 +41,8 @@ static const json_t *find(const json_t *list, const char *check, const char *wor
 {
     size_t i;
     const json_t *finding;
-    json_array_foreach ((json_t *)(uintptr_t)list, i, finding) {
+    json_array_foreach((json_t *)(uintptr_t)list, i, finding)
+    {
         bool is_it = strcmp(seen_text(finding, "check"), check) == 0 && strstr(seen_text(finding, "found"), words);
         if (is_it && *seen_text(finding, "what_to_do")) return finding;
     }
@@ -74,8 +75,8 @@ static size_t wrongs(struct seen *seen)
 {
     size_t i, count = 0;
     const json_t *finding, *list = findings(seen);
-    json_array_foreach ((json_t *)(uintptr_t)list, i, finding)
-        count += strcmp(seen_text(finding, "level"), "note") != 0 && strcmp(seen_text(finding, "check"), "known_fault") != 0;
+    json_array_foreach((json_t *)(uintptr_t)list, i, finding) count +=
+        strcmp(seen_text(finding, "level"), "note") != 0 && strcmp(seen_text(finding, "check"), "known_fault") != 0;
     return count;
 }
 
@@ -200,8 +201,8 @@ static void what_may_not_be_looked_at_is_a_note(void **state)
     char url[192];
     seen_group(&seen->scene->redis);
     redis_ask(&seen->scene->redis, "ACL", "SETUSER", "looker", "on", ">sesame", "~*", "-@all", "+xpending", "+xinfo", "+xlen",
-              "+xrange", "+xrevrange", "+zcard", "+zrange", "+smembers", "+exists", "+type", "+time", "+info", "+select", "+client|setname",
-              "+client|id");
+              "+xrange", "+xrevrange", "+zcard", "+zrange", "+smembers", "+exists", "+type", "+time", "+info", "+select",
+              "+client|setname", "+client|id");
     snprintf(url, sizeof url, "unix://looker:sesame@%s", seen->scene->redis.socket);
     seen_set(seen, "redis", url);
     found(seen, "note", "config", "CONFIG GET is refused");
@@ -253,9 +254,10 @@ static void each_key_of_a_wrong_type_is_found(void **state)
 {
     struct seen *seen = *state;
     struct redis *redis = &seen->scene->redis;
-    static const char *const keys[TABLES] = {"jobs",          "jobs:g:retry",   "jobs:g:alone",        "jobs:g:completed",
-                                             "jobs:failed",   "jobs:g:delayed", "jobs:g:delayed:jobs", "jobs:scheduled",
-                                             "jobs:scheduled:jobs", "jobs:g:crashes", "jobs:g:settles", "jobs:g:reaper"};
+    static const char *const keys[TABLES] = {
+        "jobs",           "jobs:g:retry",        "jobs:g:alone",   "jobs:g:completed",    "jobs:failed",
+        "jobs:g:delayed", "jobs:g:delayed:jobs", "jobs:scheduled", "jobs:scheduled:jobs", "jobs:g:crashes",
+        "jobs:g:settles", "jobs:g:reaper"};
     seen_group(redis);
     for (size_t i = 0; i < TABLES; i++) {
         char words[64];

@@ -182,7 +182,8 @@ static void retries_whose_stream_is_deleted_are_kept_too(void **state)
     open_gate(mill);
     scene_publish(scene, 0, 2);
     atomic_store(&mill->is_shut, true);
-    wait_for(mill->inside == 2 && mill_stat(mill, "jobs", "retry") >= 0 && redis_pending(&scene->redis, "jobs:g:retry", "g") >= 0);
+    wait_for(mill->inside == 2 && mill_stat(mill, "jobs", "retry") >= 0 &&
+             redis_pending(&scene->redis, "jobs:g:retry", "g") >= 0);
     redis_ask(&scene->redis, "DEL", "jobs:g:retry");
     wait_for(mill_lines(mill, "event=group_made_again") >= 1);
     open_gate(mill);

@@ -150,7 +150,8 @@ static void a_handler_that_outstays_its_time_does_not_keep_its_key(void **state)
 {
     static struct book book;
     struct scene *scene = *state;
-    struct mill *mill = mill_new(scene, "threads", "2", "timeout_ms", "100", "timeout_grace_ms", "100", "retry_limit", "0", NULL);
+    struct mill *mill =
+        mill_new(scene, "threads", "2", "timeout_ms", "100", "timeout_grace_ms", "100", "retry_limit", "0", NULL);
     struct desk *desk = desk_open(scene, NULL);
     memset(&book, 0, sizeof book);
     book.mill = mill;

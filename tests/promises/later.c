@@ -150,10 +150,11 @@ static void an_object_is_one_field_that_holds_all(void **state)
     struct desk *desk = desk_open(scene, "publish_shape", "object", NULL);
     char wanted[400];
     assert_int_equal(PUBLISH(desk, "[1, 2]", .expire_at_ms = 99999999999999), QUERN_OK);
-    snprintf(wanted, sizeof wanted,
-             "{\"id\":\"%s\",\"event\":\"job\",\"retries\":0,\"expire_at\":99999999999999,\"timestamps\":{\"created_at\":\"%s\","
-             "\"updated_at\":\"%s\"},\"data\":[1, 2]}",
-             desk->receipt.id, desk->receipt.created_at, desk->receipt.created_at);
+    snprintf(
+        wanted, sizeof wanted,
+        "{\"id\":\"%s\",\"event\":\"job\",\"retries\":0,\"expire_at\":99999999999999,\"timestamps\":{\"created_at\":\"%s\","
+        "\"updated_at\":\"%s\"},\"data\":[1, 2]}",
+        desk->receipt.id, desk->receipt.created_at, desk->receipt.created_at);
     const struct answer *fields = answer_at(answer_at(redis_ask(&scene->redis, "XRANGE", "jobs", "-", "+"), 0), 1);
     assert_int_equal(fields->count, 2);
     assert_string_equal(answer_at(fields, 1)->text, wanted);

@@ -70,7 +70,8 @@ static void call_all(struct caller *caller)
     quern_pool *pool;
     quern_message message = {.size = sizeof message, .event = "job", .data = {"7", 1}};
     while (!(pool = atomic_load(&caller->pool))) wait_breathe();
-    while (atomic_load(&caller->rounds) == 1 && !atomic_load(&caller->is_stopping)) wait_breathe(); /* the test sees the first round */
+    while (atomic_load(&caller->rounds) == 1 && !atomic_load(&caller->is_stopping))
+        wait_breathe(); /* the test sees the first round */
     char *stats = quern_pool_stats(pool);
     caller->has_stats = stats && strstr(stats, "\"fetched\"");
     quern_free(stats);
@@ -291,12 +292,13 @@ static void the_statistics_are_json_with_the_documented_fields(void **state)
     assert_non_null(text);
     json_t *stats = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(stats);
-    has_exactly(stats, "stream group consumer healthy unhealthy_because stopping paused uptime_ms threads threads_stuck run_us slots reply_bytes "
+    has_exactly(stats, "stream group consumer healthy unhealthy_because stopping paused uptime_ms threads threads_stuck run_us "
+                       "slots reply_bytes "
                        "notices_dropped jobs leases "
                        "upkeep redis queues events running_jobs");
-    has_exactly(json_object_get(stats, "jobs"),
-                "fetched adopted waiting running held done retry dead malformed too_large expired timeout poison cancelled unhandled parked postponed released "
-                "left_pending unsettled");
+    has_exactly(json_object_get(stats, "jobs"), "fetched adopted waiting running held done retry dead malformed too_large "
+                                                "expired timeout poison cancelled unhandled parked postponed released "
+                                                "left_pending unsettled");
     has_exactly(json_object_get(stats, "leases"), "renewed lost ambiguous");
     has_exactly(json_object_get(stats, "upkeep"), "reclaimed due scheduled deleted swept trimmed dead_trimmed second_gear");
     has_exactly(json_object_get(stats, "redis"), "up outages reads settles last_fetch_ms last_settle_ms last_renewal_ms");

@@ -293,7 +293,8 @@ static void marks_are_bounded_and_grow_old(void **state)
     mill_stop(mill);
     seen_refused(seen, quern_queue_cancel(seen->config, "one", QUERN_FORCE, &seen->error), QUERN_E_ARGUMENT, "flags");
     redis_ask(redis, "SET", "jobs:g:cancelled", "a text");
-    seen_refused(seen, quern_queue_cancel(seen->config, "one", 0, &seen->error), QUERN_E_SERVER, "jobs:g:cancelled holds a string");
+    seen_refused(seen, quern_queue_cancel(seen->config, "one", 0, &seen->error), QUERN_E_SERVER,
+                 "jobs:g:cancelled holds a string");
 }
 
 /* More than a page of marks, one of them meant. */
@@ -307,8 +308,8 @@ static void one_among_thousands_of_marks_is_found(void **state)
     assert_int_equal(QUERN_OK, PUBLISH(desk, "1"));
     wait_for(watch.started == 1);
     redis_ask(redis, "EVAL",
-              "local now = redis.call('TIME')[1] .. '000' for i = 1, 5000 do redis.call('ZADD', KEYS[1], now, 'id' .. i) end", "1",
-              "jobs:g:cancelled");
+              "local now = redis.call('TIME')[1] .. '000' for i = 1, 5000 do redis.call('ZADD', KEYS[1], now, 'id' .. i) end",
+              "1", "jobs:g:cancelled");
     cancel_job(seen, desk->receipt.id);
     wait_for(mill_stat(mill, "jobs", "cancelled") == 1);
     desk_close(desk);

@@ -179,8 +179,8 @@ static void percent_is_kept_within_its_bounds(void **state)
     struct mill *mill = telling(*state, NULL);
     static const struct {
         double told, seen;
-    } rows[] = {{0, 0}, {100, 100}, {100.1, 100}, {INFINITY, 100}, {1e300, 100}, {-0.1, -1}, {NAN, -1},
-                {-INFINITY, -1}, {0.04, 0}};
+    } rows[] = {{0, 0},     {100, 100}, {100.1, 100},    {INFINITY, 100}, {1e300, 100},
+                {-0.1, -1}, {NAN, -1},  {-INFINITY, -1}, {0.04, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         tell(rows[i].told, NULL);
         if (!percent_is(mill, rows[i].seen)) fail_msg("%f is not seen as %f", rows[i].told, rows[i].seen);
@@ -195,8 +195,13 @@ static void a_hostile_note_is_made_harmless_and_cut(void **state)
         const char *told, *seen;
     } rows[] = {
         {"\x1b[2J\a\r\nx\x7f", "?[2J???x?"},
-        {"a\xff\xc3(\xe2\x82z", "a?" "?(?" "?z"},
-        {"\xc2\x9b""1m \xe2\x80\xae""evil", "?1m ?evil"},
+        {"a\xff\xc3(\xe2\x82z", "a?"
+                                "?(?"
+                                "?z"},
+        {"\xc2\x9b"
+         "1m \xe2\x80\xae"
+         "evil",
+         "?1m ?evil"},
         {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac"},
         {"0123456789012345678901234567890123456789012345678901234567890123456789",
          "012345678901234567890123456789012345678901234567890123456789"},
@@ -316,7 +321,8 @@ static void what_is_seen_is_of_one_job_while_jobs_start_and_end(void **state)
     while (mill->ended < JOBS) {
         json_t *jobs = seen_of(mill), *job;
         size_t i;
-        json_array_foreach(jobs, i, job) {
+        json_array_foreach(jobs, i, job)
+        {
             const char *note = json_string_value(json_object_get(job, "note"));
             if (*note) text_is(job, "id", note);
             text_is(job, "event", "job");

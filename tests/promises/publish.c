@@ -144,7 +144,8 @@ static void an_answer_that_is_lost_behind_a_forgotten_script_is_not_taken_for_a_
     set(desk, "publish_ms", "0");
     assert_int_equal(publish(desk, 1), QUERN_OK);
     redis_ask(&desk->redis, "SCRIPT", "FLUSH");
-    proxy_fault(desk->proxy, &(struct proxy_fault){.name = ":publisher", .question = "$4\r\nEVAL\r\n", .kind = PROXY_CLOSE, .times = 1});
+    proxy_fault(desk->proxy,
+                &(struct proxy_fault){.name = ":publisher", .question = "$4\r\nEVAL\r\n", .kind = PROXY_CLOSE, .times = 1});
     assert_int_equal(publish(desk, 3), QUERN_E_UNKNOWN);
     wait_for(proxy_swallowed(desk->proxy) == 1); /* counted when it has happened */
     for (int i = 0; i < 3; i++) assert_int_equal(desk->receipts[i].code, QUERN_E_UNKNOWN);

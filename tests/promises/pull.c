@@ -87,11 +87,13 @@ static void no_more_is_held_than_there_are_threads_and_what_is_held_keeps_its_le
     scene_publish(scene, 0, 50);
     quern_job *one = pulled(mill), *two = pulled(mill), *three = pulled(mill);
     wait_for(mill_stat(mill, "leases", "renewed") >= 20);
-    assert_in_range(mill_stat(mill, "jobs", "held"), 3, 3 + 2 + 2); /* ours, those that are offered, and what one read brings more */
+    assert_in_range(mill_stat(mill, "jobs", "held"), 3,
+                    3 + 2 + 2); /* ours, those that are offered, and what one read brings more */
     assert_false(quern_job_lost(one) || quern_job_lost(two) || quern_job_lost(three));
     assert_int_equal(mill_stat(mill, "upkeep", "reclaimed"), 0);
     quern_job *jobs[] = {one, two, three};
-    for (int i = 0; i < 3; i++) assert_int_equal(quern_pool_finish(mill->pool, quern_job_ticket(jobs[i]), QUERN_DONE, NULL), QUERN_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(quern_pool_finish(mill->pool, quern_job_ticket(jobs[i]), QUERN_DONE, NULL), QUERN_OK);
     mill_stop(mill);
 }
 
@@ -210,8 +212,8 @@ static void a_paused_pool_hands_out_nothing(void **state)
 static void a_pulled_job_has_its_timeout_from_then_on(void **state)
 {
     struct scene *scene = *state;
-    struct mill *mill = source(mill_new(scene, "threads", "1", "timeout_ms", "400", "timeout_grace_ms", "100", "retry_base_ms", "60000",
-                                        "reap_ms", "50", NULL));
+    struct mill *mill = source(mill_new(scene, "threads", "1", "timeout_ms", "400", "timeout_grace_ms", "100", "retry_base_ms",
+                                        "60000", "reap_ms", "50", NULL));
     scene_publish(scene, 0, 1);
     wait_for(mill_stat(mill, "jobs", "held") == 1 && mill_stat(mill, "jobs", "waiting") == 0);
     stays(mill_stat(mill, "jobs", "timeout") == 0, 700); /* it waits for somebody */
@@ -227,8 +229,8 @@ static void a_pulled_job_has_its_timeout_from_then_on(void **state)
 static void a_late_puller_does_not_end_another_job(void **state)
 {
     struct scene *scene = *state;
-    struct mill *mill = source(mill_new(scene, "threads", "1", "timeout_ms", "100", "timeout_grace_ms", "0", "retry_base_ms", "0", "retry_limit",
-                                        "0", "reap_ms", "20", NULL));
+    struct mill *mill = source(mill_new(scene, "threads", "1", "timeout_ms", "100", "timeout_grace_ms", "0", "retry_base_ms",
+                                        "0", "retry_limit", "0", "reap_ms", "20", NULL));
     scene_publish(scene, 0, 1);
     quern_job *late = pulled(mill);
     wait_for(mill_stat(mill, "jobs", "dead") == 1 && quern_job_lost(late));
@@ -259,9 +261,10 @@ static void a_reload_takes_jobs_that_nobody_has_pulled_to_their_new_handler(void
     scene_publish(scene, 0, 20);
     wait_for(mill_stat(mill, "jobs", "held") >= 2);
     quern_config *next = quern_config_new();
-    assert_false(quern_config_set(next, "redis", scene->redis.url, NULL) || quern_config_set(next, "stream", "jobs", NULL) ||
-                 quern_config_set(next, "group", "g", NULL) || quern_config_set(next, "threads", "2", NULL) ||
-                 quern_config_on(next, &(quern_handler){.size = sizeof(quern_handler), .event = "*", .run = count, .user = mill}, NULL));
+    assert_false(
+        quern_config_set(next, "redis", scene->redis.url, NULL) || quern_config_set(next, "stream", "jobs", NULL) ||
+        quern_config_set(next, "group", "g", NULL) || quern_config_set(next, "threads", "2", NULL) ||
+        quern_config_on(next, &(quern_handler){.size = sizeof(quern_handler), .event = "*", .run = count, .user = mill}, NULL));
     if (quern_pool_reload(mill->pool, next, &mill->error)) fail_msg("%s", mill->error.text);
     quern_config_free(next);
     wait_for(mill_has_seen_once(mill, 0, 20) && mill_stat(mill, "jobs", "held") == 0);

@@ -159,7 +159,8 @@ static void two_groups_of_one_stream_each_get_every_job(void **state)
 {
     enum { JOBS = 500 };
     struct scene *scene = *state;
-    struct mill *mill = mill_run(scene, "queues", "[{\"stream\": \"a\", \"group\": \"x\"}, {\"stream\": \"a\", \"group\": \"y\"}]", NULL);
+    struct mill *mill =
+        mill_run(scene, "queues", "[{\"stream\": \"a\", \"group\": \"x\"}, {\"stream\": \"a\", \"group\": \"y\"}]", NULL);
     fill(scene, "a", 0, JOBS);
     wait_for(mill_stat(mill, "jobs", "done") == 2 * JOBS);
     for (int i = 0; i < JOBS; i++) assert_int_equal(2, mill->seen[i]);
@@ -192,7 +193,8 @@ static void until_empty_ends_when_all_of_them_are(void **state)
 {
     enum { JOBS = 40 };
     struct scene *scene = *state;
-    struct mill *mill = mill_new(scene, "until_empty", "true", "queues", "[{\"stream\": \"first\", \"group\": \"f\"}, \"last\"]", NULL);
+    struct mill *mill =
+        mill_new(scene, "until_empty", "true", "queues", "[{\"stream\": \"first\", \"group\": \"f\"}, \"last\"]", NULL);
     struct chain chain = {.mill = mill, .desk = desk_open(scene, "stream", "first", NULL)};
     pthread_mutex_init(&chain.lock, NULL);
     mill->work_us = 5000;
@@ -211,7 +213,8 @@ static void a_stop_gives_back_what_was_not_started_to_each(void **state)
 {
     enum { JOBS = 50 };
     struct scene *scene = *state;
-    struct mill *mill = mill_run(scene, "threads", "1", "prefetch_ms", "60000", "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}]", NULL);
+    struct mill *mill = mill_run(scene, "threads", "1", "prefetch_ms", "60000", "queues",
+                                 "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}]", NULL);
     fill(scene, "a", 0, 1);
     wait_for(mill_stat(mill, "jobs", "done") == 1);
     atomic_store(&mill->is_shut, true);
@@ -253,7 +256,8 @@ static void an_outage_loses_nothing_of_any_queue(void **state)
 {
     enum { JOBS = 600 };
     struct scene *scene = *state;
-    struct mill *mill = mill_run(scene, "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}, \"c\"]", "lease_ms", "2000", NULL);
+    struct mill *mill =
+        mill_run(scene, "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}, \"c\"]", "lease_ms", "2000", NULL);
     mill->work_us = 1000;
     fill(scene, "a", 0, JOBS / 3);
     fill(scene, "b", JOBS / 3, JOBS / 3);
@@ -264,7 +268,9 @@ static void an_outage_loses_nothing_of_any_queue(void **state)
         redis_ask(&scene->redis, "CLIENT", "KILL", "TYPE", "normal");
     }
     wait_for(mill_has_seen(mill, 0, JOBS));
-    wait_for(redis_pending(&scene->redis, "a", "g") + redis_pending(&scene->redis, "b", "h") + redis_pending(&scene->redis, "c", "g") == 0);
+    wait_for(redis_pending(&scene->redis, "a", "g") + redis_pending(&scene->redis, "b", "h") +
+                 redis_pending(&scene->redis, "c", "g") ==
+             0);
     mill_stop(mill);
     assert_int_equal(0, redis_number(&scene->redis, "EXISTS", "a:failed", "b:failed", "c:failed"));
 }

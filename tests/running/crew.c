@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Workers on jobs that nobody read from Redis: the test plays dispatcher and settler. */
+#include "run/crew.h"
 #include "queue/gate.h"
 #include "queue/orders.h"
-#include "run/crew.h"
 
 #include "base/thread.h"
 #include "base/waker.h"
@@ -67,13 +67,18 @@ static void make(void)
     mill.orders = orders_open(1);
     quern_handler handler = {
         .size = sizeof handler, .event = "grind", .run = grind, .thread_open = open_thread, .thread_close = close_thread};
-    mill.registry = registry_open(&(struct registry_setup){.handlers = &(struct handler_setup){.handler = &handler, .policies = &(struct policy){0}},
-                                                           .count = 1,
-                                                           .queues = 1,
-                                                           .policies = &(struct policy){0},
-                                                           .unhandled = &(int){0}});
-    mill.crew = crew_open(
-        &(struct worker_needs){.ready = mill.ready, .done = mill.done, .slots = mill.slots, .registry = mill.registry, .gate = &mill.gate, .orders = mill.orders});
+    mill.registry = registry_open(
+        &(struct registry_setup){.handlers = &(struct handler_setup){.handler = &handler, .policies = &(struct policy){0}},
+                                 .count = 1,
+                                 .queues = 1,
+                                 .policies = &(struct policy){0},
+                                 .unhandled = &(int){0}});
+    mill.crew = crew_open(&(struct worker_needs){.ready = mill.ready,
+                                                 .done = mill.done,
+                                                 .slots = mill.slots,
+                                                 .registry = mill.registry,
+                                                 .gate = &mill.gate,
+                                                 .orders = mill.orders});
     assert_true(mill.runs_of && mill.slots && mill.ready && mill.done && mill.registry && mill.orders && mill.crew);
 }
 

@@ -3,7 +3,14 @@
 
 #include "support/unit.h"
 
-enum { ACK = ACTION_ACK, DONE = ACTION_DONE, PASS = ACTION_PASS, RETRY = ACTION_RETRY, RELEASE = ACTION_RELEASE, DEAD = ACTION_DEAD };
+enum {
+    ACK = ACTION_ACK,
+    DONE = ACTION_DONE,
+    PASS = ACTION_PASS,
+    RETRY = ACTION_RETRY,
+    RELEASE = ACTION_RELEASE,
+    DEAD = ACTION_DEAD
+};
 enum { FORGET = ACTION_FORGET };
 
 /* In the order of the bits: fresh, lost, keeps a log. */
@@ -30,8 +37,12 @@ static void what_is_of_a_batch_is_never_merely_acknowledged(void **state)
 {
     (void)state;
     for (int bits = 0; bits < 16; bits++) {
-        struct verdict_facts facts = {.outcome = OUTCOME_DONE, .is_of_batch = true, .is_fresh = bits & 1, .is_lost = bits & 2,
-                                      .keeps_log = bits & 4, .is_unpended = bits & 8};
+        struct verdict_facts facts = {.outcome = OUTCOME_DONE,
+                                      .is_of_batch = true,
+                                      .is_fresh = bits & 1,
+                                      .is_lost = bits & 2,
+                                      .keeps_log = bits & 4,
+                                      .is_unpended = bits & 8};
         assert_int_equal(DONE, verdict(&facts));
         facts.outcome = OUTCOME_PASSED;
         assert_int_equal(PASS, verdict(&facts));
@@ -46,14 +57,15 @@ static void what_is_not_done_goes_by_its_outcome(void **state)
         enum slot_outcome outcome;
         int action;
     } table[] = {
-        {OUTCOME_NONE, RETRY},      {OUTCOME_RETRY, RETRY},     {OUTCOME_TIMEOUT, RETRY}, {OUTCOME_UNHANDLED, RETRY},
-        {OUTCOME_DEAD, DEAD},       {OUTCOME_MALFORMED, DEAD},  {OUTCOME_EXPIRED, DEAD},  {OUTCOME_TOO_LARGE, DEAD},
-        {OUTCOME_UNWANTED, DEAD},   {OUTCOME_RELEASED, RELEASE},
+        {OUTCOME_NONE, RETRY},    {OUTCOME_RETRY, RETRY},      {OUTCOME_TIMEOUT, RETRY}, {OUTCOME_UNHANDLED, RETRY},
+        {OUTCOME_DEAD, DEAD},     {OUTCOME_MALFORMED, DEAD},   {OUTCOME_EXPIRED, DEAD},  {OUTCOME_TOO_LARGE, DEAD},
+        {OUTCOME_UNWANTED, DEAD}, {OUTCOME_RELEASED, RELEASE},
     };
     (void)state;
     for (size_t row = 0; row < COUNT_OF(table); row++)
         for (int bits = 0; bits < 8; bits++)
-            if ((int)of(table[row].outcome, bits) != table[row].action) fail_msg("outcome %d, case %d", (int)table[row].outcome, bits);
+            if ((int)of(table[row].outcome, bits) != table[row].action)
+                fail_msg("outcome %d, case %d", (int)table[row].outcome, bits);
 }
 
 static void a_failed_attempt_is_dead_when_the_limit_of_retries_is_reached(void **state)
@@ -64,12 +76,14 @@ static void a_failed_attempt_is_dead_when_the_limit_of_retries_is_reached(void *
         uint32_t retries;
         int action;
     } table[] = {
-        {3, 0, RETRY}, {3, 2, RETRY}, {3, 3, DEAD}, {3, 4, DEAD}, {0, 0, DEAD}, {1, 0, RETRY}, {1, 1, DEAD}, {-1, 1000000000, RETRY},
+        {3, 0, RETRY}, {3, 2, RETRY}, {3, 3, DEAD}, {3, 4, DEAD},
+        {0, 0, DEAD},  {1, 0, RETRY}, {1, 1, DEAD}, {-1, 1000000000, RETRY},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(outcomes); i++)
         for (size_t row = 0; row < COUNT_OF(table); row++) {
-            struct verdict_facts facts = {.outcome = outcomes[i], .retries = table[row].retries, .retry_limit = table[row].limit};
+            struct verdict_facts facts = {
+                .outcome = outcomes[i], .retries = table[row].retries, .retry_limit = table[row].limit};
             if ((int)verdict(&facts) != table[row].action) fail_msg("outcome %d, row %zu", (int)outcomes[i], row);
         }
 }
@@ -133,7 +147,8 @@ static void a_base_of_zero_is_at_once_and_what_the_handler_asked_for_is_exact(vo
     struct policy at_once = defaults;
     at_once.retry_base_ms = 0;
     (void)state;
-    for (uint32_t retries = 0; retries < 100; retries++) assert_int_equal(0, verdict_delay_ms(&at_once, retries, -1, UINT64_MAX));
+    for (uint32_t retries = 0; retries < 100; retries++)
+        assert_int_equal(0, verdict_delay_ms(&at_once, retries, -1, UINT64_MAX));
     assert_int_equal(0, verdict_delay_ms(&defaults, 5, 0, UINT64_MAX));
     assert_int_equal(7, verdict_delay_ms(&at_once, 5, 7, UINT64_MAX));
     assert_int_equal(4000000, verdict_delay_ms(&defaults, 0, 4000000, UINT64_MAX)); /* beyond the maximum too */

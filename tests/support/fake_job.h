@@ -17,13 +17,13 @@ struct quern_job {
     bool (*is_cancelled)(quern_job *job); /* asked by quern_job_cancelled(); NULL: never */
     unsigned retries, deliveries;
     const char *fields[8]; /* names and values in turn */
-    const char *watched; /* for is_cancelled: a file to look for */
+    const char *watched;   /* for is_cancelled: a file to look for */
     /* left by the handler */
     char error[1001];
     char *result; /* a NUL stands behind it; NULL: none */
     size_t result_len;
-    double percent;      /* as it was told last */
-    const char *note;    /* lent */
+    double percent;   /* as it was told last */
+    const char *note; /* lent */
     unsigned json_asked, cancelled_asked;
     json_t *json;
 };

@@ -144,7 +144,8 @@ struct mill *mill_new(struct scene *scene, ...)
     va_list keys;
     bool is_of_many = false;
     va_start(keys, scene);
-    for (const char *key; (key = va_arg(keys, const char *)); va_arg(keys, const char *)) is_of_many |= strcmp(key, "queues") == 0;
+    for (const char *key; (key = va_arg(keys, const char *)); va_arg(keys, const char *))
+        is_of_many |= strcmp(key, "queues") == 0;
     va_end(keys);
     struct mill *mill = mill_make(scene, is_of_many);
     size_t place = 0;
@@ -202,7 +203,8 @@ static struct scene *watched; /* the one whose test runs */
 static void tell_of_mill(struct mill *mill, size_t number)
 {
     char *stats = quern_pool_stats(mill->pool);
-    print_error("mill %zu: started %d, ended %d, inside %d; %s\n", number, mill->started, mill->ended, mill->inside, stats ? stats : "stopped");
+    print_error("mill %zu: started %d, ended %d, inside %d; %s\n", number, mill->started, mill->ended, mill->inside,
+                stats ? stats : "stopped");
     quern_free(stats);
     pthread_mutex_lock(&mill->lock);
     const char *end = mill->lines ? mill->lines + mill->lines_len : "";

@@ -29,7 +29,7 @@ enum { HEIGHT = 60, WIDTH = 200, PATIENCE_MS = 30000, SEQUENCE = 64 };
 
 static struct {
     int height, width, row, column;
-    char at[HEIGHT][WIDTH]; /* a byte of each character */
+    char at[HEIGHT][WIDTH];       /* a byte of each character */
     bool is_alternate, is_hidden; /* a program's own screen; no cursor */
     char sequence[SEQUENCE];
     size_t sequence_len; /* of an escape sequence that has begun */

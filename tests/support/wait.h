@@ -16,13 +16,13 @@
 
 enum { PATIENCE_MS = 45000 };
 
-#define wait_until(condition, deadline_ms)                                                                \
-    do {                                                                                                  \
-        int64_t wait_started_ms = wait_now_ms();                                                          \
-        while (!(condition)) {                                                                            \
-            if (wait_now_ms() - wait_started_ms > (deadline_ms)) wait_fail(#condition);                   \
-            wait_breathe();                                                                               \
-        }                                                                                                 \
+#define wait_until(condition, deadline_ms)                                              \
+    do {                                                                                \
+        int64_t wait_started_ms = wait_now_ms();                                        \
+        while (!(condition)) {                                                          \
+            if (wait_now_ms() - wait_started_ms > (deadline_ms)) wait_fail(#condition); \
+            wait_breathe();                                                             \
+        }                                                                               \
     } while (0)
 #define wait_for(condition) wait_until(condition, PATIENCE_MS)
 

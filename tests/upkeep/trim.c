@@ -41,7 +41,8 @@ static void an_empty_stream_holds_nothing_back(void **state)
 {
     struct trim trim = {0};
     (void)state;
-    for (int64_t second = 0; second < 10000; second += 1000) assert_false(deletes_at(&trim, second, look_of("", "0-0", false, 0)));
+    for (int64_t second = 0; second < 10000; second += 1000)
+        assert_false(deletes_at(&trim, second, look_of("", "0-0", false, 0)));
 }
 
 static void a_group_that_stands_still_is_named_each_hour(void **state)

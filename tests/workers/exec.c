@@ -122,7 +122,8 @@ static void a_message_without_timestamps_has_those_of_its_first_entry(void **sta
     (void)state;
     quern_job job = fake_job("null");
     gives(job, MESSAGE,
-          "{\"id\":\"job-1\",\"event\":\"test\",\"retries\":0,\"timestamps\":{\"created_at\":\"2023-11-14T22:13:20.000000+00:00\","
+          "{\"id\":\"job-1\",\"event\":\"test\",\"retries\":0,\"timestamps\":{\"created_at\":\"2023-11-14T22:13:20.000000+00:"
+          "00\","
           "\"updated_at\":\"2023-11-14T22:13:20.000000+00:00\"},\"entry\":\"1700000000000-0\",\"deliveries\":1,\"data\":null}");
     job.fields[0] = "quern_entry";
     job.fields[1] = "1600000000123-4";
@@ -168,7 +169,8 @@ static void the_job_is_in_the_environment_and_nothing_of_quern_s_own(void **stat
     job.retries = 3;
     job.deliveries = 4;
     gives(job,
-          SHELL("echo $QUERN_ID $QUERN_EVENT $QUERN_RETRIES $QUERN_ENTRY $QUERN_DELIVERIES $QUERN_HOLDER ${QUERN_REDIS-none} $FROM_THE_HOST"),
+          SHELL("echo $QUERN_ID $QUERN_EVENT $QUERN_RETRIES $QUERN_ENTRY $QUERN_DELIVERIES $QUERN_HOLDER ${QUERN_REDIS-none} "
+                "$FROM_THE_HOST"),
           "job-1 test 3 1700000000000-0 4 host-1-abcd none kept\n");
     unsetenv("QUERN_REDIS");
     unsetenv("FROM_THE_HOST");
@@ -251,7 +253,8 @@ static pid_t pid_in(const char *path)
 static int signal_that_ended(pid_t pid)
 {
     int pidfd = pidfd_open(pid, 0);
-    if (pidfd < 0 && errno == ESRCH) return SIGKILL; /* its shell lived long enough to reap it: it is gone, which is what matters */
+    if (pidfd < 0 && errno == ESRCH)
+        return SIGKILL; /* its shell lived long enough to reap it: it is gone, which is what matters */
     assert_true(pidfd >= 0);
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     assert_int_equal(1, poll(&ended, 1, 20000));
