@@ -204,7 +204,7 @@ static int child_signal(const struct child *child, int signal)
 static const char *cancel_reason(const quern_job *job)
 {
     if (quern_job_lost(job)) return "its lease was lost";
-    return quern_job_left_ms(job) == 0 ? "its timeout is over" : "the pool is stopping";
+    return quern_job_left_ms(job) == 0 ? "its timeout is over" : "it was cancelled, or the pool is stopping";
 }
 
 /* Asks a cancelled job's group to end (SIGCONT: a stopped process would not hear it), and after the grace ends it. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/print.h"
 #include "cli/view.h"
+#include "config/config.h"
 #include "config/queues.h"
 
 enum { SAMPLE_MS = 1000, SAMPLE_MAX_MS = 3600000 };
@@ -29,6 +31,13 @@ static const struct column queue[] = {
 static const struct column processes[] = {
     {"PROCESS", "consumer", CELL_TEXT}, {"HELD", "held", CELL_NUMBER}, {"IDLE", "idle_ms", CELL_MS}, {NULL}};
 
+/* Of a queue that nobody has made yet. */
+static json_t *absent(const quern_config *config, const quern_error *err)
+{
+    return json_pack("{s:s, s:s, s:b, s:s}", "stream", config->stream, "group", config->group, "has_group", 0, "error",
+                     err->text);
+}
+
 /* A list of them, in the order of the queues. */
 static char *ask_each(const struct view *view, const struct served *served, quern_error *err)
 {
@@ -37,7 +46,10 @@ static char *ask_each(const struct view *view, const struct served *served, quer
     bool is_whole = list != NULL;
     for (size_t i = 0; i < served->count && is_whole; i++) {
         char *one = quern_queue_stats(served->at[i], view->sample_ms, err);
-        is_whole = one && json_array_append_new(list, json_loads(one, JSON_ALLOW_NUL, NULL)) == 0;
+        json_t *answer = one                         ? json_loads(one, JSON_ALLOW_NUL, NULL)
+                         : err->code == QUERN_E_GONE ? absent(served->at[i], err)
+                                                     : NULL;
+        is_whole = json_array_append_new(list, answer) == 0;
         quern_free(one);
     }
     if (is_whole) text = json_dumps(list, JSON_COMPACT);
@@ -54,10 +66,26 @@ static char *ask(const struct view *view, quern_error *err)
     return answer;
 }
 
+static void show_paused(const json_t *events)
+{
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const char *event = json_string_value(json_array_get(events, i));
+        if (strcmp(event, "*") == 0)
+            say("all of it is paused (quern resume)");
+        else
+            say("paused: %s (quern resume %s)", event, event);
+    }
+}
+
 static void show_one(const json_t *answer)
 {
     const json_t *list = json_object_get(answer, "processes");
+    if (json_object_get(answer, "error")) {
+        say("%s", json_string_value(json_object_get(answer, "error")));
+        return;
+    }
     print_object(answer, queue);
+    show_paused(json_object_get(answer, "paused"));
     if (json_array_size(list)) putchar('\n');
     if (json_array_size(list)) print_table(list, processes);
     if (!json_is_true(json_object_get(answer, "has_group")))

@@ -114,7 +114,7 @@ static int show_one(const struct waiting *waiting, const json_t *row)
 
 int waiting_show_result(struct waiting *waiting, const quern_receipt *receipt)
 {
-    say("published as %s; waiting for its end", receipt->id);
+    say("published as %s; waiting for its end (Ctrl-C ends only the waiting)", receipt->id);
     json_t *list = wait_for(waiting, receipt, 1);
     int status = list ? show_one(waiting, json_array_get(list, 0)) : EXIT_FAILED;
     json_decref(list);

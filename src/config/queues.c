@@ -174,9 +174,7 @@ static int narrow(const quern_config *config, struct served *served, quern_error
     }
     served->count = kept;
     if (kept) return QUERN_OK;
-    return err_set(err, QUERN_E_CONFIG,
-                   "stream: \"%s\" is none of queues (%s); name one of them, to serve that one only, or leave it out",
-                   config->stream, streams);
+    return err_set(err, QUERN_E_CONFIG, "stream: \"%s\" is none of queues (%s); name one of them", config->stream, streams);
 }
 
 /* No two are the same, and none is where another's dead jobs go. */
@@ -241,7 +239,7 @@ quern_config *served_one(const quern_config *config, quern_error *err)
                 "stream: several of queues have \"%s\"; set queues to null, and stream and group to those of one",
                 config->stream);
     } else {
-        err_set(err, QUERN_E_CONFIG, "stream: which of queues is meant? set it to one of them: %s", streams);
+        err_set(err, QUERN_E_CONFIG, "stream: which of queues is meant? set it (--stream) to one of them: %s", streams);
     }
     served_close(&served);
     return one;

@@ -99,6 +99,17 @@ static int check_alone(struct look *look, struct findings *findings, quern_error
     return code;
 }
 
+static int check_paused(struct look *look, struct findings *findings, quern_error *err)
+{
+    const struct reply *paused;
+    conn_command(look->conn, "SMEMBERS", look->source.paused, NULL);
+    int code = look_ask(look, &paused, err);
+    if (!code && paused->type == REPLY_ARRAY && paused->count)
+        finding_add(findings, FINDING_NOTE, "paused", "let them go on (quern resume), if that is not wanted any more",
+                    "%u events of the group %s are paused by an operator", paused->count, look->source.group);
+    return code;
+}
+
 /* ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* Behind a name that is not served, each key may lie on another node. */
@@ -126,7 +137,8 @@ int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, 
         finding_add(findings, FINDING_WARNING, "stream",
                     "see that stream is the name that publishers use; a pool or a job makes it", "there is no stream %s",
                     look->source.stream);
-    if (is_right[KEY_DELAYED]) code = check_due(look, look->source.delayed, "a retry", findings, err);
+    code = check_paused(look, findings, err);
+    if (!code && is_right[KEY_DELAYED]) code = check_due(look, look->source.delayed, "a retry", findings, err);
     if (!code && is_right[KEY_SCHEDULED]) code = check_due(look, look->source.scheduled, "a scheduled job", findings, err);
     if (!code && is_right[KEY_BATCHES])
         code = check_due(look, look->source.batches, "the closing job of a batch", findings, err);

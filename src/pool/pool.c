@@ -45,7 +45,7 @@ static void tell_start(quern_pool *pool)
     crew_read(pool->crew, &sums);
     for (uint32_t i = 1; i < pool->source_count; i++)
         log_event(pool->log, LOG_INFO, "serves_too", LOG_TEXT("stream", pool->sources[i].stream),
-                  LOG_TEXT("group", pool->sources[i].group), LOG_INT("weight", pool->sources[i].weight));
+                  LOG_TEXT("group", pool->sources[i].group));
     log_event(pool->log, LOG_INFO, "started", LOG_TEXT("redis", pool->url.shown), LOG_TEXT("stream", pool->sources[0].stream),
               LOG_TEXT("group", pool->sources[0].group), LOG_TEXT("consumer", pool->consumer),
               LOG_INT("threads", sums.threads));

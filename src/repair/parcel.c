@@ -206,7 +206,7 @@ static bool put_job(struct parcel *parcel, const struct sheet *sheet)
 }
 
 /* As the scripts write them (moved.lua). */
-static void put_notes(struct parcel *parcel, const struct sheet *sheet)
+static void put_notes(struct parcel *parcel, const struct sheet *sheet, int64_t now_ms)
 {
     char now[CLOCK_ISO_SIZE], born_ms[24];
     struct entry_id id;
@@ -215,12 +215,13 @@ static void put_notes(struct parcel *parcel, const struct sheet *sheet)
     if (source.at && entry_id_read(source, &id)) put_field(parcel, "quern_entry", source);
     put_field(parcel, "quern_retries", bytes_of("0"));
     put_field(parcel, "quern_updated_at", bytes_of(now));
-    /* Behind its letter: a cancellation that it died of is not of this life. */
-    snprintf(born_ms, sizeof born_ms, "%llu", (unsigned long long)sheet->entry.id.ms + 1);
+    /* Behind what was cancelled until now, and behind its letter: a cancellation is not of this life. */
+    int64_t letter_ms = (int64_t)sheet->entry.id.ms;
+    snprintf(born_ms, sizeof born_ms, "%lld", (long long)(now_ms > letter_ms ? now_ms : letter_ms) + 1);
     put_field(parcel, "quern_born", bytes_of(born_ms));
 }
 
-int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_private)
+int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_private, int64_t now_ms)
 {
     const json_t *fields = json_object_get(sheet->record, "original_fields");
     *parcel = (struct parcel){0};
@@ -228,7 +229,7 @@ int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_privat
     if (!sheet->record) return QUERN_E_ARGUMENT;
     put_large(parcel, sheet, is_private);
     bool is_whole = parcel->count || (json_array_size(fields) ? put_list(parcel, fields, NULL) : put_job(parcel, sheet));
-    if (is_whole && is_private) put_notes(parcel, sheet);
+    if (is_whole && is_private) put_notes(parcel, sheet, now_ms);
     if (parcel->has_failed) return QUERN_E_MEMORY;
     return is_whole ? QUERN_OK : QUERN_E_ARGUMENT;
 }

@@ -40,8 +40,8 @@ struct parcel {
 };
 
 /* QUERN_OK; QUERN_E_ARGUMENT: no job can be made of the letter; QUERN_E_MEMORY. parcel_free() is due either way. is_private: it
- * goes to a group's retry stream. */
-int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_private) QUERN_MUST_USE;
+ * goes to a group's retry stream. now_ms: Unix, by Redis's clock. */
+int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_private, int64_t now_ms) QUERN_MUST_USE;
 void parcel_free(struct parcel *parcel);
 
 #endif

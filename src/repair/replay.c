@@ -85,7 +85,7 @@ static int take_letter(struct replay *replay, const struct sheet *sheet, quern_e
     int key = is_named ? group_of(replay, sheet) : 0;
     if (key < 0) return no_memory(err);
     struct parcel *parcel = &replay->parcels[replay->count];
-    int code = parcel_pack(parcel, sheet, key > 0);
+    int code = parcel_pack(parcel, sheet, key > 0, replay->look.now_ms);
     replay->matched++;
     if (!code && is_named) {
         replay->keys[replay->count++] = (size_t)key;

@@ -34,9 +34,11 @@ static int heed_paused(const struct reaper_needs *needs, uint32_t queue, struct 
     if (!has_paused && !heeded->had_paused) return QUERN_OK;
     char **texts = texts_of(events);
     if (!texts) return err_set(err, QUERN_E_MEMORY, "no memory for the events that are paused");
-    if (has_paused != heeded->had_paused)
-        log_event(needs->log, LOG_INFO, has_paused ? "events_paused" : "events_resumed",
-                  LOG_TEXT("stream", needs->sources[queue].stream), LOG_TEXT("first", has_paused ? texts[0] : NULL));
+    if (has_paused && !heeded->had_paused)
+        log_event(needs->log, LOG_INFO, "events_paused", LOG_TEXT("stream", needs->sources[queue].stream),
+                  LOG_TEXT("first", texts[0]));
+    if (!has_paused && heeded->had_paused)
+        log_event(needs->log, LOG_INFO, "events_resumed", LOG_TEXT("stream", needs->sources[queue].stream));
     heeded->had_paused = has_paused;
     bool was_held = orders_hold(needs->orders, queue);
     orders_set_paused(needs->orders, queue, texts);

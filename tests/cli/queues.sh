@@ -31,12 +31,16 @@ jobs_of_both_are_run_and_shown() {
     equal "$(grep -cE '^(stream +(urgent|daily)|group +(app.workers|night))$' out)" 4 "lines that name a queue"
     run_quern 0 stats -c burn.json --redis "$url" --sample_ms 0 --json
     has out '[{"stream":'
+    redis DEL daily >/dev/null
+    run_quern 0 stats -c burn.json --redis "$url" --sample_ms 0
+    has err "there is no stream daily"
+    grep -qE '^stream +urgent$' out || fail "the other queue is not shown"
 }
 
 who_works_on_one_queue_says_which() {
     queues_config
     run_quern 2 publish -c burn.json --redis "$url" burn '{}'
-    has err "stream: which of queues is meant? set it to one of them: urgent, daily"
+    has err "stream: which of queues is meant? set it (--stream) to one of them: urgent, daily"
     run_quern 2 peek waiting -c burn.json --redis "$url"
     has err "which of queues is meant?"
     run_quern 2 run -c burn.json --redis "$url" --stream weekly

@@ -281,6 +281,25 @@ static void a_job_that_is_replayed_later_is_not_meant(void **state)
     mill_stop(mill);
 }
 
+/* Whoever cancels a job that is dead has cancelled nothing. */
+static void a_cancellation_of_a_dead_job_does_not_meet_its_replay(void **state)
+{
+    struct seen *seen = *state;
+    struct watch watch;
+    struct mill *mill = watching(seen->scene, &watch, QUERN_DEAD);
+    struct desk *desk = desk_open(seen->scene, NULL);
+    atomic_store(&watch.waits_for_it, false);
+    assert_int_equal(QUERN_OK, PUBLISH(desk, "1"));
+    wait_for(mill_stat(mill, "jobs", "dead") == 1);
+    cancel_job(seen, desk->receipt.id);
+    atomic_store(&watch.verdict, QUERN_DONE);
+    quern_free(quern_queue_replay(seen->config, NULL, 0, &seen->error));
+    wait_for(mill_stat(mill, "jobs", "done") == 1);
+    assert_int_equal(0, mill_stat(mill, "jobs", "cancelled"));
+    desk_close(desk);
+    mill_stop(mill);
+}
+
 static void marks_are_bounded_and_grow_old(void **state)
 {
     struct seen *seen = *state;
@@ -332,6 +351,7 @@ int main(void)
         SEEN(a_pool_that_starts_knows_the_orders_before_its_first_job),
         SEEN(a_mark_is_known_before_a_job_that_was_published_earlier_starts),
         SEEN(a_job_that_is_replayed_later_is_not_meant),
+        SEEN(a_cancellation_of_a_dead_job_does_not_meet_its_replay),
         SEEN(marks_are_bounded_and_grow_old),
         SEEN(one_among_thousands_of_marks_is_found),
     };
