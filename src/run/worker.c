@@ -304,7 +304,8 @@ static bool passes_cap(struct worker *worker, struct handler *handler, quern_job
 
 enum { PAUSED_LEAST_MS = 10000, PAUSED_SPREAD_MS = 10000 };
 
-/* What an operator has ordered for it. What is paused goes back for a while, and not all of it comes again at once. */
+/* What an operator has ordered for it. What is paused goes back for a while, and not all of it comes again at once. One that is to run
+ * alone goes back to where it will, and none is taken for a while: among those that wait for a time it would be one of many. */
 static enum slot_outcome ordered_outcome(struct worker *worker, quern_job *job)
 {
     struct orders *orders = worker->needs->orders;
@@ -312,6 +313,10 @@ static enum slot_outcome ordered_outcome(struct worker *worker, quern_job *job)
     if (orders_is_cancelled(orders, job_queue(job), identity, atomic_load_explicit(&job->born_ms, memory_order_relaxed)))
         return OUTCOME_CANCELLED;
     if (!orders_is_paused(orders, job_queue(job), job->message.event)) return OUTCOME_NONE;
+    if (job_is_alone(job)) {
+        gate_rest(worker->needs->gate);
+        return OUTCOME_RELEASED;
+    }
     job->delay_ms = PAUSED_LEAST_MS + (int64_t)(identity % PAUSED_SPREAD_MS);
     return OUTCOME_POSTPONED;
 }

@@ -154,6 +154,45 @@ static void a_pause_that_is_wrong_is_refused(void **state)
     seen_refused(seen, quern_queue_pause(seen->config, "mail", 0, &seen->error), QUERN_E_SERVER, "");
 }
 
+/* ── pausing what is not at its beginning ────────────────────────────────────────────────────────────────────────── */
+
+static void put_alone(struct scene *scene)
+{
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    redis_ask(&scene->redis, "XADD", "jobs:g:alone", "*", "event", "job", "data", "7", "quern_entry", "1-0");
+    redis_ask(&scene->redis, "HSET", "jobs:g:crashes", "1-0", "1");
+}
+
+static void a_job_that_is_to_run_alone_stays_so_while_all_are_paused(void **state)
+{
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    put_alone(seen->scene);
+    pause_event(seen, NULL);
+    struct mill *mill = mill_run(seen->scene, NULL);
+    wait_for(is_paused(mill));
+    stays(redis_number(redis, "XLEN", "jobs:g:alone") == 1 && redis_number(redis, "ZCARD", "jobs:g:delayed") == 0, 1500);
+    assert_string_equal("1", redis_ask(redis, "HGET", "jobs:g:crashes", "1-0")->text);
+    resume_event(seen, NULL);
+    wait_for(mill_stat(mill, "jobs", "done") == 1 && redis_number(redis, "EXISTS", "jobs:g:alone", "jobs:g:crashes") == 0);
+    mill_stop(mill);
+}
+
+static void a_job_that_is_to_run_alone_stays_so_while_its_event_is_paused(void **state)
+{
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    put_alone(seen->scene);
+    pause_event(seen, "job");
+    struct mill *mill = mill_run(seen->scene, NULL);
+    wait_for(mill_stat(mill, "jobs", "released") == 1);
+    assert_int_equal(1, redis_number(redis, "XLEN", "jobs:g:alone"));
+    assert_int_equal(0, redis_number(redis, "ZCARD", "jobs:g:delayed"));
+    assert_string_equal("1", redis_ask(redis, "HGET", "jobs:g:crashes", "1-0")->text);
+    stays(mill_stat(mill, "jobs", "released") == 1, 700);
+    mill_stop(mill);
+}
+
 /* ── cancelling ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct watch {
@@ -325,6 +364,8 @@ int main(void)
         SEEN(while_all_are_paused_nothing_is_read_by_whoever_starts),
         SEEN(a_pause_is_of_one_queue),
         SEEN(what_runs_when_its_event_is_paused_goes_on),
+        SEEN(a_job_that_is_to_run_alone_stays_so_while_all_are_paused),
+        SEEN(a_job_that_is_to_run_alone_stays_so_while_its_event_is_paused),
         SEEN(what_is_paused_is_told),
         SEEN(a_pause_that_is_wrong_is_refused),
         SEEN(the_handler_of_a_cancelled_job_is_told_and_it_is_not_tried_again),
