@@ -31,7 +31,7 @@ static int heed_paused(const struct reaper_needs *needs, uint32_t queue, struct 
                        quern_error *err)
 {
     bool has_paused = events->type == REPLY_ARRAY && events->count;
-    if (!has_paused && !heeded->had_paused) return QUERN_OK;
+    if (!has_paused && !heeded->had_paused && heeded->has_looked) return QUERN_OK;
     char **texts = texts_of(events);
     if (!texts) return err_set(err, QUERN_E_MEMORY, "no memory for the events that are paused");
     if (has_paused != heeded->had_paused)
@@ -93,7 +93,7 @@ static void mark(const struct reaper_needs *needs, uint32_t queue)
 static int heed_cancelled(const struct reaper_needs *needs, uint32_t queue, struct heeded *heeded, const struct heard *heard,
                           struct conn *conn, quern_error *err)
 {
-    if (heard->cancelled == heeded->cancelled && heard->last_ms == heeded->last_ms) return QUERN_OK;
+    if (heeded->has_looked && heard->cancelled == heeded->cancelled && heard->last_ms == heeded->last_ms) return QUERN_OK;
     uint32_t most = (uint32_t)(heard->cancelled < CANCELLED_MAX ? heard->cancelled : CANCELLED_MAX) + PAGE, count = 0;
     struct cancelled *list = malloc((most + PAGE) * sizeof *list);
     if (!list) return err_set(err, QUERN_E_MEMORY, "no memory for the jobs that are cancelled");
@@ -113,7 +113,9 @@ int heed(const struct reaper_needs *needs, uint32_t queue, struct heeded *heeded
          quern_error *err)
 {
     int code = heed_paused(needs, queue, heeded, heard->events, err);
-    return code ? code : heed_cancelled(needs, queue, heeded, heard, conn, err);
+    if (!code) code = heed_cancelled(needs, queue, heeded, heard, conn, err);
+    if (!code) heeded->has_looked = true;
+    return code;
 }
 
 int heed_now(const struct reaper_needs *needs, uint32_t queue, struct conn *conn, quern_error *err)
