@@ -86,10 +86,15 @@ bool turn_wants_heal(const struct dispatcher *dispatcher, const struct tap *tap)
     return tap->is_ill || atomic_load(dispatcher->needs->heals) != tap->healed;
 }
 
+/* Is it there, and well? */
+static bool is_up(const struct dispatcher *dispatcher, const struct tap *tap)
+{
+    return tap->link.conn && !tap->trouble.code && tap->adopted_on == tap->link.conn && !turn_wants_heal(dispatcher, tap);
+}
+
 bool turn_is_open(const struct dispatcher *dispatcher, const struct tap *tap)
 {
-    return tap->link.conn && !tap->trouble.code && tap->adopted_on == tap->link.conn && !turn_wants_heal(dispatcher, tap) &&
-           !tap_is_blocked(tap) && tap->read_count < READS;
+    return is_up(dispatcher, tap) && !tap_is_blocked(tap) && tap->read_count < READS;
 }
 
 bool turn_is_any_open(const struct dispatcher *dispatcher)
@@ -126,10 +131,19 @@ static uint32_t first_of(const struct read *read)
     return (uint32_t)__builtin_ctz(read->queues);
 }
 
+/* Those that nobody may read, or that cannot be reached, save nothing up meanwhile. */
+static void pass_over(struct dispatcher *dispatcher)
+{
+    for (uint32_t queue = 0; queue < dispatcher->order.count; queue++)
+        if (orders_hold(dispatcher->needs->orders, queue) || !is_up(dispatcher, &dispatcher->taps[dispatcher->tap_of[queue]]))
+            order_pass_over(&dispatcher->order, queue);
+}
+
 /* The next read of one queue; once none has anything left, a blocking one of each tap. NULL: there is none to send. */
 static struct tap *choose(struct dispatcher *dispatcher, uint32_t count, struct read *read)
 {
     uint32_t reads[QUEUES_MAX];
+    pass_over(dispatcher);
     for (uint32_t queue = 0; queue < dispatcher->order.count; queue++) reads[queue] = reads_of(dispatcher, queue);
     int next = order_next(&dispatcher->order, reads);
     if (next >= 0) *read = (struct read){.queues = UINT32_C(1) << next, .count = count};

@@ -102,6 +102,29 @@ static void with_weights_queues_share_the_threads_and_none_starves(void **state)
     assert_true(mill_has_seen_once(mill, 0, 2 * JOBS));
 }
 
+/* The one that was paused is not served alone until it has what the other one has had meanwhile. */
+static void a_queue_that_was_paused_has_saved_nothing_up(void **state)
+{
+    enum { JOBS_A = 2500, JOBS_B = 1200, BEFORE = 200, MEANWHILE = 600, LOOKED_AT = 400 };
+    static struct diary diary;
+    struct scene *scene = *state;
+    struct mill *mill = noting(scene, &diary, "[{\"stream\": \"a\", \"weight\": 1}, {\"stream\": \"b\", \"weight\": 1}]", 1000);
+    fill(scene, "a", 0, JOBS_A);
+    fill(scene, "b", JOBS_A, JOBS_B);
+    mill_start(mill);
+    wait_for(diary.count >= BEFORE);
+    redis_ask(&scene->redis, "SADD", "b:g:paused", "*");
+    wait_for(mill_lines(mill, "events_paused") == 1);
+    wait_for(diary.count >= BEFORE + MEANWHILE);
+    redis_ask(&scene->redis, "DEL", "b:g:paused");
+    int before = count_from(&diary, 'b', 0, diary.count);
+    wait_for(count_from(&diary, 'b', 0, diary.count) > before);
+    int from = diary.count;
+    wait_for(diary.count >= from + LOOKED_AT);
+    assert_in_range(count_from(&diary, 'a', from, from + LOOKED_AT), LOOKED_AT / 2 - 130, LOOKED_AT / 2 + 130);
+    mill_stop(mill);
+}
+
 static void an_idle_pool_hears_of_a_job_in_any_of_its_queues(void **state)
 {
     static struct diary diary;
@@ -283,6 +306,7 @@ int main(void)
         SCENE(in_order_a_queue_is_served_while_those_before_it_are_empty),
         SCENE(an_urgent_job_passes_those_that_wait_in_redis),
         SCENE(with_weights_queues_share_the_threads_and_none_starves),
+        SCENE(a_queue_that_was_paused_has_saved_nothing_up),
         SCENE(an_idle_pool_hears_of_a_job_in_any_of_its_queues),
         SCENE(each_has_its_own_group_policy_and_keys),
         SCENE(what_holds_for_a_handler_holds_in_every_queue),
