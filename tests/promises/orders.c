@@ -261,6 +261,45 @@ static void what_a_cancelled_job_has_done_nevertheless_is_recorded(void **state)
     mill_stop(mill);
 }
 
+/* ── one that waits for somebody to pull it ──────────────────────────────────────────────────────────────────────── */
+
+static struct mill *offering(struct seen *seen)
+{
+    struct mill *mill = mill_new(seen->scene, "threads", "1", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = quern_pulled});
+    mill_start(mill);
+    return mill;
+}
+
+static void a_job_that_waits_to_be_pulled_does_not_start_once_it_is_paused(void **state)
+{
+    struct seen *seen = *state;
+    struct mill *mill = offering(seen);
+    quern_job *job = NULL;
+    scene_publish(seen->scene, 7, 1);
+    wait_for(mill_stat(mill, "jobs", "held") == 1);
+    pause_event(seen, "job");
+    wait_for(is_paused(mill));
+    assert_int_equal(QUERN_E_TIMEOUT, quern_pull(mill->pool, 100, &job, &seen->error));
+    wait_for(redis_number(&seen->scene->redis, "ZCARD", "jobs:g:delayed") == 1);
+    resume_event(seen, "job");
+    mill_stop(mill);
+}
+
+static void a_job_that_waits_to_be_pulled_is_cancelled_there(void **state)
+{
+    struct seen *seen = *state;
+    struct mill *mill = offering(seen);
+    struct desk *desk = desk_open(seen->scene, NULL);
+    assert_int_equal(QUERN_OK, PUBLISH(desk, "1"));
+    wait_for(mill_stat(mill, "jobs", "held") == 1);
+    cancel_job(seen, desk->receipt.id);
+    wait_for(mill_stat(mill, "jobs", "dead") == 1);
+    assert_int_equal(1, mill_stat(mill, "jobs", "cancelled"));
+    desk_close(desk);
+    mill_stop(mill);
+}
+
 static void a_pool_that_starts_knows_the_orders_before_its_first_job(void **state)
 {
     struct seen *seen = *state;
@@ -370,6 +409,8 @@ int main(void)
         SEEN(a_pause_that_is_wrong_is_refused),
         SEEN(the_handler_of_a_cancelled_job_is_told_and_it_is_not_tried_again),
         SEEN(what_a_cancelled_job_has_done_nevertheless_is_recorded),
+        SEEN(a_job_that_waits_to_be_pulled_does_not_start_once_it_is_paused),
+        SEEN(a_job_that_waits_to_be_pulled_is_cancelled_there),
         SEEN(a_pool_that_starts_knows_the_orders_before_its_first_job),
         SEEN(a_mark_is_known_before_a_job_that_was_published_earlier_starts),
         SEEN(a_job_that_is_replayed_later_is_not_meant),
