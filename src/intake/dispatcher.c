@@ -159,17 +159,25 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         wait_for_reply(dispatcher);
 }
 
-/* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. */
-static void finish_reads(struct dispatcher *dispatcher)
+/* What went wrong on any connection ends its reads. Returns whether there are others. */
+static bool lose_troubled(struct dispatcher *dispatcher)
 {
+    bool has_reads = false;
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
         struct tap *tap = &dispatcher->taps[i];
-        while (tap->read_count && tap->link.conn) {
-            if (!turn_take_from(dispatcher, tap)) wait_for_reply(dispatcher);
-            if (tap->trouble.code) lose(dispatcher, tap, &tap->trouble);
-            tap->trouble.code = QUERN_OK;
-        }
+        if (tap->trouble.code) lose(dispatcher, tap, &tap->trouble);
+        tap->trouble.code = QUERN_OK;
+        has_reads |= tap->read_count > 0;
     }
+    return has_reads;
+}
+
+/* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. In the
+ * order in which they are answered: an answer that nobody takes would keep us awake. */
+static void finish_reads(struct dispatcher *dispatcher)
+{
+    while (lose_troubled(dispatcher))
+        if (!turn_take(dispatcher)) wait_for_reply(dispatcher);
 }
 
 /* Only jobs that run alone are taken, by the reaper; but what is gone is made again here. */

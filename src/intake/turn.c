@@ -274,7 +274,7 @@ int64_t turn_answer_deadline_ns(const struct dispatcher_needs *needs, const stru
 }
 
 /* Takes what has come on a tap, without waiting; true: it was something. */
-bool turn_take_from(struct dispatcher *dispatcher, struct tap *tap)
+static bool take_from(struct dispatcher *dispatcher, struct tap *tap)
 {
     const struct reply *reply;
     if (!tap->read_count || tap->trouble.code) return false;
@@ -291,6 +291,6 @@ bool turn_take_from(struct dispatcher *dispatcher, struct tap *tap)
 bool turn_take(struct dispatcher *dispatcher)
 {
     bool has_taken = false;
-    for (uint32_t i = 0; i < dispatcher->tap_count; i++) has_taken |= turn_take_from(dispatcher, &dispatcher->taps[i]);
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) has_taken |= take_from(dispatcher, &dispatcher->taps[i]);
     return has_taken;
 }

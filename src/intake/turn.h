@@ -48,8 +48,7 @@ bool turn_is_any_open(const struct dispatcher *dispatcher);
 
 /* Sends what is wanted, and says how much that was. What goes wrong is the tap's trouble. */
 void turn_send(struct dispatcher *dispatcher, struct plan *made);
-/* Takes what has come, on one or on all, without waiting; true: it was something. */
-bool turn_take_from(struct dispatcher *dispatcher, struct tap *tap);
+/* Takes what has come, without waiting; true: it was something. */
 bool turn_take(struct dispatcher *dispatcher);
 int64_t turn_answer_deadline_ns(const struct dispatcher_needs *needs, const struct tap *tap);
 

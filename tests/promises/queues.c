@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "support/desk.h"
 
@@ -232,6 +233,31 @@ static void until_empty_ends_when_all_of_them_are(void **state)
 
 /* ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static int64_t cpu_ms(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+}
+
+/* The last queue is answered while the first one's read, which nobody may unblock, has a while to go. */
+static void a_stop_that_waits_for_one_of_several_reads_sleeps(void **state)
+{
+    struct scene *scene = *state;
+    redis_ask(&scene->redis, "ACL", "SETUSER", "default", "-client|unblock");
+    struct mill *mill = mill_run(scene, "block_ms", "4000", "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}]", NULL);
+    wait_for(redis_number(&scene->redis, "XLEN", "b") == 0 && mill_stat(mill, "redis", "reads") >= 4);
+    long long reads = mill_stat(mill, "redis", "reads");
+    wait_for(mill_stat(mill, "redis", "reads") >= reads + 2); /* both begin anew */
+    int64_t used_ms = cpu_ms(), from_ms = wait_now_ms();
+    quern_pool_stop(mill->pool);
+    fill(scene, "b", 0, 1);
+    mill_stop(mill);
+    int64_t took_ms = wait_now_ms() - from_ms;
+    assert_in_range(took_ms, 1000, 6000);
+    assert_in_range(cpu_ms() - used_ms, 0, took_ms / 4);
+}
+
 static void a_stop_gives_back_what_was_not_started_to_each(void **state)
 {
     enum { JOBS = 50 };
@@ -312,6 +338,7 @@ int main(void)
         SCENE(what_holds_for_a_handler_holds_in_every_queue),
         SCENE(two_groups_of_one_stream_each_get_every_job),
         SCENE(until_empty_ends_when_all_of_them_are),
+        SCENE(a_stop_that_waits_for_one_of_several_reads_sleeps),
         SCENE(a_stop_gives_back_what_was_not_started_to_each),
         SCENE(a_queue_whose_stream_is_deleted_heals_and_the_others_go_on),
         SCENE(an_outage_loses_nothing_of_any_queue),
