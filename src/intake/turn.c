@@ -194,13 +194,19 @@ static uint32_t count_entries(const struct reply *reply, uint32_t *fullest)
     return all;
 }
 
+/* Did it ask for all that its tap could have? What is paused may have jobs. */
+static bool is_whole(const struct tap *tap, const struct read *read)
+{
+    return read->is_blocking && (uint32_t)__builtin_popcount(read->queues) == tap->queue_count;
+}
+
 /* until_empty: nothing is left once each tap was looked at in vain while nothing was held, and nothing has come since. */
 static void see_emptiness(struct dispatcher *dispatcher, struct tap *tap, const struct read *read, uint32_t came)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
     bool is_empty = true;
     for (uint32_t i = 0; came && i < dispatcher->tap_count; i++) dispatcher->taps[i].is_empty = false;
-    tap->is_empty = read->is_blocking && read->is_last_look && !came && read->admissions == dispatcher->admissions;
+    tap->is_empty = is_whole(tap, read) && read->is_last_look && !came && read->admissions == dispatcher->admissions;
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) is_empty = is_empty && dispatcher->taps[i].is_empty;
     if (needs->until_empty && is_empty && may_read(needs) && !atomic_load(needs->alone_waits)) needs->stop(needs->pool);
 }

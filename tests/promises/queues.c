@@ -231,6 +231,20 @@ static void until_empty_ends_when_all_of_them_are(void **state)
     pthread_mutex_destroy(&chain.lock);
 }
 
+/* Its jobs are still there: whoever has paused it will let it go on. */
+static void until_empty_does_not_end_while_a_queue_with_jobs_is_paused(void **state)
+{
+    struct scene *scene = *state;
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "second", "g", "0", "MKSTREAM");
+    redis_ask(&scene->redis, "SADD", "second:g:paused", "*");
+    fill(scene, "second", 0, 5);
+    struct mill *mill = mill_run(scene, "until_empty", "true", "queues", "[\"first\", \"second\"]", NULL);
+    assert_int_equal(QUERN_E_BUSY, quern_pool_join(mill->pool, 1000, &mill->error));
+    redis_ask(&scene->redis, "DEL", "second:g:paused");
+    assert_int_equal(QUERN_OK, quern_pool_join(mill->pool, PATIENCE_MS, &mill->error));
+    assert_true(mill_has_seen_once(mill, 0, 5));
+}
+
 /* ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static int64_t cpu_ms(void)
@@ -338,6 +352,7 @@ int main(void)
         SCENE(what_holds_for_a_handler_holds_in_every_queue),
         SCENE(two_groups_of_one_stream_each_get_every_job),
         SCENE(until_empty_ends_when_all_of_them_are),
+        SCENE(until_empty_does_not_end_while_a_queue_with_jobs_is_paused),
         SCENE(a_stop_that_waits_for_one_of_several_reads_sleeps),
         SCENE(a_stop_gives_back_what_was_not_started_to_each),
         SCENE(a_queue_whose_stream_is_deleted_heals_and_the_others_go_on),
