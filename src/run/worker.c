@@ -355,10 +355,10 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     }
     if (slot_has(job, SLOT_LOST) || has_lost_touch(worker, job, now_ns))
         return end_unrun(worker, job, OUTCOME_RELEASED, now_ns);
-    enum slot_outcome ordered = ordered_outcome(worker, job);
-    if (ordered != OUTCOME_NONE) return end_unrun(worker, job, ordered, now_ns);
     struct handler *handler = table_find(worker->table, job->message.event);
     if (handler) job->line = handler->line;
+    enum slot_outcome ordered = ordered_outcome(worker, job);
+    if (ordered != OUTCOME_NONE) return end_unrun(worker, job, ordered, now_ns);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
     job->policy = handler->policies[job_queue(job)];

@@ -317,6 +317,24 @@ static void a_pool_that_starts_knows_the_orders_before_its_first_job(void **stat
     mill_stop(mill);
 }
 
+/* As is one that has expired before it could start. */
+static void a_cancelled_job_is_on_the_bill_of_its_event(void **state)
+{
+    struct seen *seen = *state;
+    struct watch watch;
+    struct desk *desk = desk_open(seen->scene, NULL);
+    redis_ask(&seen->scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    assert_int_equal(QUERN_OK, PUBLISH(desk, "1"));
+    cancel_job(seen, desk->receipt.id);
+    struct mill *mill = watching(seen->scene, &watch, QUERN_DONE);
+    wait_for(mill_stat(mill, "jobs", "dead") == 1);
+    json_t *event = seen_row(json_object_get(taken(seen, quern_pool_stats(mill->pool)), "events"), 0);
+    assert_string_equal("*", seen_text(event, "event"));
+    assert_int_equal(1, seen_number(event, "dead"));
+    desk_close(desk);
+    mill_stop(mill);
+}
+
 /* The one that runs is marked last: when its handler hears of it, the others are known, too. */
 static void a_mark_is_known_before_a_job_that_was_published_earlier_starts(void **state)
 {
@@ -412,6 +430,7 @@ int main(void)
         SEEN(a_job_that_waits_to_be_pulled_does_not_start_once_it_is_paused),
         SEEN(a_job_that_waits_to_be_pulled_is_cancelled_there),
         SEEN(a_pool_that_starts_knows_the_orders_before_its_first_job),
+        SEEN(a_cancelled_job_is_on_the_bill_of_its_event),
         SEEN(a_mark_is_known_before_a_job_that_was_published_earlier_starts),
         SEEN(a_job_that_is_replayed_later_is_not_meant),
         SEEN(marks_are_bounded_and_grow_old),
