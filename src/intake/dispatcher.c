@@ -236,7 +236,8 @@ void dispatcher_run(void *given)
     dispatcher.high = calloc(LANES * needs->source_count, sizeof *dispatcher.high);
     if (!has_taps) conn_close(start->conn);
     bool is_whole = has_taps && has_slots && dispatcher.high;
-    if (is_whole && needs->source_count > 1) turn_stir(&dispatcher, NO_QUEUE); /* what is there already comes in order */
+    dispatcher.unsifted = UINT32_MAX;
+    if (is_whole) turn_stir(&dispatcher, NO_QUEUE); /* what is there already comes in order */
     while (is_whole && needs->reads_nothing && !atomic_load(needs->is_stopping)) stand_by(&dispatcher);
     while (is_whole && !atomic_load(needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);

@@ -146,7 +146,9 @@ static struct tap *choose(struct dispatcher *dispatcher, uint32_t count, struct 
     pass_over(dispatcher);
     for (uint32_t queue = 0; queue < dispatcher->order.count; queue++) reads[queue] = reads_of(dispatcher, queue);
     int next = order_next(&dispatcher->order, reads);
-    if (next >= 0) *read = (struct read){.queues = UINT32_C(1) << next, .count = count};
+    /* What a pool before us has given back comes before what nobody has read yet: else jobs of a key would pass each other. */
+    bool is_of_retries = next >= 0 && (dispatcher->unsifted >> next & 1);
+    if (next >= 0) *read = (struct read){.queues = UINT32_C(1) << next, .count = count, .is_of_retries = is_of_retries};
     if (next >= 0) return &dispatcher->taps[dispatcher->tap_of[next]];
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
         struct tap *tap = &dispatcher->taps[i];
@@ -211,6 +213,17 @@ static void see_emptiness(struct dispatcher *dispatcher, struct tap *tap, const 
     if (needs->until_empty && is_empty && may_read(needs) && !atomic_load(needs->alone_waits)) needs->stop(needs->pool);
 }
 
+/* Once there is no more of what went back, all is read. */
+static bool see_retries(struct dispatcher *dispatcher, const struct read *read, uint32_t came)
+{
+    bool is_full = came >= read->count;
+    order_gets(&dispatcher->order, first_of(read), read->count, came, is_full);
+    if (is_full) return true;
+    dispatcher->unsifted &= ~read->queues;
+    order_stir(&dispatcher->order, first_of(read));
+    return false;
+}
+
 /* What the answer tells of the queues that were asked. The others are looked at again before long: an urgent job may be there by now. */
 static bool see_queues(struct dispatcher *dispatcher, const struct read *read, uint32_t came, uint32_t fullest)
 {
@@ -263,7 +276,7 @@ static void take_reply(struct dispatcher *dispatcher, struct tap *tap, const str
     dispatcher->admissions += came;
     dispatcher->demand.admitting = came;
     see_emptiness(dispatcher, tap, &read, came);
-    bool is_full = see_queues(dispatcher, &read, came, fullest);
+    bool is_full = read.is_of_retries ? see_retries(dispatcher, &read, came) : see_queues(dispatcher, &read, came, fullest);
     if (is_full && read.count == needs->batch_size) turn_send(dispatcher, &made);
     admit_reply(dispatcher, &read, reply);
     dispatcher->demand.admitting = 0;

@@ -19,6 +19,7 @@ struct dispatcher {
     uint32_t tap_of[QUEUES_MAX]; /* per queue */
     struct order order;
     struct demand demand;
+    uint32_t unsifted;   /* queues of whose retry stream it is not known yet what was in it at the start, a bit for each */
     struct high *high;   /* per origin */
     uint64_t admissions; /* so many entries have come */
     int64_t stirred_ns;
