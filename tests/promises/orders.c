@@ -94,6 +94,23 @@ static void a_pause_is_of_one_queue(void **state)
     mill_stop(mill);
 }
 
+/* The other one is waited for, for long, and both by one read. */
+static void a_queue_that_goes_on_is_read_at_once_although_another_is_waited_for(void **state)
+{
+    struct seen *seen = *state;
+    struct mill *mill = mill_run(seen->scene, "queues", "[\"jobs\", \"other\"]", "block_ms", "60000", "lease_ms", "600000", NULL);
+    struct desk *desk = desk_open(seen->scene, "stream", "other", NULL);
+    pause_event(seen, NULL);
+    wait_for(is_paused(mill));
+    scene_publish(seen->scene, 0, 1);
+    assert_int_equal(QUERN_OK, PUBLISH(desk, "7"));
+    wait_for(mill->ended == 1);
+    resume_event(seen, NULL);
+    wait_until(mill->ended == 2, 5000);
+    desk_close(desk);
+    mill_stop(mill);
+}
+
 static void what_runs_when_its_event_is_paused_goes_on(void **state)
 {
     struct seen *seen = *state;
@@ -420,6 +437,7 @@ int main(void)
         SEEN(a_paused_event_does_not_start_and_others_do),
         SEEN(while_all_are_paused_nothing_is_read_by_whoever_starts),
         SEEN(a_pause_is_of_one_queue),
+        SEEN(a_queue_that_goes_on_is_read_at_once_although_another_is_waited_for),
         SEEN(what_runs_when_its_event_is_paused_goes_on),
         SEEN(a_job_that_is_to_run_alone_stays_so_while_all_are_paused),
         SEEN(a_job_that_is_to_run_alone_stays_so_while_its_event_is_paused),

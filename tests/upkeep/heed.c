@@ -11,13 +11,14 @@
 static struct waker waker;
 static struct reaper_needs needs;
 static struct source source;
+static _Atomic int64_t blocked_id;
 
 static int open_needs(void **state)
 {
     (void)state;
     static _Atomic int64_t drain_ns;
     assert_int_equal(0, waker_open(&waker));
-    needs = (struct reaper_needs){.sources = &source, .source_count = 1, .dispatcher = &waker};
+    needs = (struct reaper_needs){.sources = &source, .source_count = 1, .dispatcher = &waker, .blocked_ids = &blocked_id};
     needs.slots = slots_open(4, &drain_ns);
     needs.orders = orders_open(1);
     return !needs.slots || !needs.orders;
