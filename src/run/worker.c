@@ -222,8 +222,9 @@ static int64_t end_unrun(struct worker *worker, quern_job *job, enum slot_outcom
 
 enum { PAUSED_LEAST_MS = 10000, PAUSED_SPREAD_MS = 10000 };
 
-/* What an operator has ordered for it. What is paused goes back for a while, and not all of it comes again at once. One that is to run
- * alone goes back to where it will, and none is taken for a while: among those that wait for a time it would be one of many. */
+/* What an operator has ordered for it. What is paused goes back for a while, and not all of it comes again at once. One that is
+ * to run alone goes back to where it will, and none is taken for a while: among those that wait for a time it would be one of
+ * many. */
 static enum slot_outcome ordered_outcome(struct worker *worker, quern_job *job)
 {
     struct orders *orders = worker->needs->orders;

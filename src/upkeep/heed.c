@@ -27,7 +27,8 @@ static char **texts_of(const struct reply *list)
     return texts;
 }
 
-/* Whoever waits in Redis for some of the queues waits for the wrong ones now. Without the right to it, the read ends by its own BLOCK. */
+/* Whoever waits in Redis for some of the queues waits for the wrong ones now. Without the right to CLIENT UNBLOCK, the read ends
+ * by its own BLOCK. */
 static int call_dispatcher(const struct reaper_needs *needs, struct conn *conn, quern_error *err)
 {
     char id[24];

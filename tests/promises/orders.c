@@ -98,7 +98,8 @@ static void a_pause_is_of_one_queue(void **state)
 static void a_queue_that_goes_on_is_read_at_once_although_another_is_waited_for(void **state)
 {
     struct seen *seen = *state;
-    struct mill *mill = mill_run(seen->scene, "queues", "[\"jobs\", \"other\"]", "block_ms", "60000", "lease_ms", "600000", NULL);
+    struct mill *mill =
+        mill_run(seen->scene, "queues", "[\"jobs\", \"other\"]", "block_ms", "60000", "lease_ms", "600000", NULL);
     struct desk *desk = desk_open(seen->scene, "stream", "other", NULL);
     pause_event(seen, NULL);
     wait_for(is_paused(mill));
