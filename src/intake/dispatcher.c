@@ -159,17 +159,25 @@ static void dispatcher_step(struct dispatcher *dispatcher)
         wait_for_reply(dispatcher);
 }
 
-/* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. */
-static void finish_reads(struct dispatcher *dispatcher)
+/* What went wrong on any connection ends its reads. Returns whether there are others. */
+static bool lose_troubled(struct dispatcher *dispatcher)
 {
+    bool has_reads = false;
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
         struct tap *tap = &dispatcher->taps[i];
-        while (tap->read_count && tap->link.conn) {
-            if (!turn_take_from(dispatcher, tap)) wait_for_reply(dispatcher);
-            if (tap->trouble.code) lose(dispatcher, tap, &tap->trouble);
-            tap->trouble.code = QUERN_OK;
-        }
+        if (tap->trouble.code) lose(dispatcher, tap, &tap->trouble);
+        tap->trouble.code = QUERN_OK;
+        has_reads |= tap->read_count > 0;
     }
+    return has_reads;
+}
+
+/* The last reads are answered (the reaper unblocks them), or the connection goes: then farewell finds what they brought. In the
+ * order in which they are answered: an answer that nobody takes would keep us awake. */
+static void finish_reads(struct dispatcher *dispatcher)
+{
+    while (lose_troubled(dispatcher))
+        if (!turn_take(dispatcher)) wait_for_reply(dispatcher);
 }
 
 /* Only jobs that run alone are taken, by the reaper; but what is gone is made again here. */
@@ -228,7 +236,8 @@ void dispatcher_run(void *given)
     dispatcher.high = calloc(LANES * needs->source_count, sizeof *dispatcher.high);
     if (!has_taps) conn_close(start->conn);
     bool is_whole = has_taps && has_slots && dispatcher.high;
-    if (is_whole && needs->source_count > 1) turn_stir(&dispatcher, NO_QUEUE); /* what is there already comes in order */
+    dispatcher.unsifted = UINT32_MAX;
+    if (is_whole) turn_stir(&dispatcher, NO_QUEUE); /* what is there already comes in order */
     while (is_whole && needs->reads_nothing && !atomic_load(needs->is_stopping)) stand_by(&dispatcher);
     while (is_whole && !atomic_load(needs->is_stopping)) dispatcher_step(&dispatcher);
     finish_reads(&dispatcher);

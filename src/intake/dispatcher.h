@@ -9,6 +9,7 @@
  * Idea       two reads in flight while replies come back full, so that Redis never waits for us; once one comes back short, a
  *            single blocking read. Slots are reserved before a read is sent. With several queues intake/order says whose turn it is,
  *            and each group has a connection of its own (intake/tap); intake/demand says how many jobs are wanted.
+ *            First of all the stream of retries is read alone, as long as it has something: what a pool before us has given back.
  * Invariant  with no connection there is no read in flight; after each connect, what Redis says is ours but lies in no slot is
  *            claimed (adopt) before anything else is read.
  * Threads    dispatcher_run is the thread

@@ -48,10 +48,16 @@ void order_gets(struct order *order, uint32_t queue, uint32_t asked, uint32_t ca
     order->queues[queue].state = is_full ? ORDER_FULL : ORDER_DRY;
 }
 
+void order_pass_over(struct order *order, uint32_t queue)
+{
+    struct order_queue *passed = &order->queues[queue];
+    if (passed->place < order->place) passed->place = order->place;
+}
+
 void order_stir(struct order *order, uint32_t queue)
 {
     struct order_queue *stirred = &order->queues[queue];
     if (stirred->state != ORDER_DRY) return;
     stirred->state = ORDER_UNKNOWN;
-    if (stirred->place < order->place) stirred->place = order->place;
+    order_pass_over(order, queue);
 }

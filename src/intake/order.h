@@ -45,6 +45,8 @@ int order_next(const struct order *order, const uint32_t *in_flight);
 /* It is asked for so many; so many came. */
 void order_asks(struct order *order, uint32_t queue, uint32_t asked);
 void order_gets(struct order *order, uint32_t queue, uint32_t asked, uint32_t came, bool is_full);
+/* It cannot be read for now, whatever it has: when it can be, it joins where the others are. */
+void order_pass_over(struct order *order, uint32_t queue);
 /* It may have something by now. */
 void order_stir(struct order *order, uint32_t queue);
 

@@ -11,9 +11,14 @@ static uint32_t queue_count(const struct read *read)
     return (uint32_t)__builtin_popcount(read->queues);
 }
 
+static uint32_t stream_count(const struct read *read)
+{
+    return (read->is_of_retries ? 1 : STREAMS) * queue_count(read);
+}
+
 uint32_t read_slots(const struct read *read)
 {
-    return STREAMS * read->count * queue_count(read);
+    return read->count * stream_count(read);
 }
 
 bool tap_is_blocked(const struct tap *tap)
@@ -27,15 +32,15 @@ static void put_streams(struct conn *conn, const struct dispatcher_needs *needs,
     for (uint32_t queue = 0; queue < needs->source_count; queue++) {
         if (!read_is_of(read, queue)) continue;
         conn_arg_text(conn, needs->sources[queue].retry);
-        conn_arg_text(conn, needs->sources[queue].stream);
+        if (!read->is_of_retries) conn_arg_text(conn, needs->sources[queue].stream);
     }
-    for (uint32_t i = 0; i < STREAMS * queue_count(read); i++) conn_arg_text(conn, ">");
+    for (uint32_t i = 0; i < stream_count(read); i++) conn_arg_text(conn, ">");
 }
 
 static void put_read(const struct tap *tap, const struct dispatcher_needs *needs, const struct read *read)
 {
     struct conn *conn = tap->link.conn;
-    conn_begin(conn, 7u + 2u * read->is_blocking + needs->is_unpended + 2 * STREAMS * queue_count(read));
+    conn_begin(conn, 7u + 2u * read->is_blocking + needs->is_unpended + 2 * stream_count(read));
     conn_arg_text(conn, "XREADGROUP");
     conn_arg_text(conn, "GROUP");
     conn_arg_text(conn, needs->sources[tap->queues[0]].group);

@@ -20,6 +20,7 @@ struct read {
     uint32_t queues; /* that it reads, a bit for each: one, or when it blocks all of the tap that are not paused */
     uint32_t count;  /* per stream */
     bool is_blocking;
+    bool is_of_retries;  /* the stream of retries only */
     bool is_last_look;   /* nothing was held when it was sent: what ends later may bring a retry behind it */
     uint64_t admissions; /* until then */
     int64_t sent_ns;

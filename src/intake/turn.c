@@ -86,10 +86,15 @@ bool turn_wants_heal(const struct dispatcher *dispatcher, const struct tap *tap)
     return tap->is_ill || atomic_load(dispatcher->needs->heals) != tap->healed;
 }
 
+/* Is it there, and well? */
+static bool is_up(const struct dispatcher *dispatcher, const struct tap *tap)
+{
+    return tap->link.conn && !tap->trouble.code && tap->adopted_on == tap->link.conn && !turn_wants_heal(dispatcher, tap);
+}
+
 bool turn_is_open(const struct dispatcher *dispatcher, const struct tap *tap)
 {
-    return tap->link.conn && !tap->trouble.code && tap->adopted_on == tap->link.conn && !turn_wants_heal(dispatcher, tap) &&
-           !tap_is_blocked(tap) && tap->read_count < READS;
+    return is_up(dispatcher, tap) && !tap_is_blocked(tap) && tap->read_count < READS;
 }
 
 bool turn_is_any_open(const struct dispatcher *dispatcher)
@@ -126,13 +131,24 @@ static uint32_t first_of(const struct read *read)
     return (uint32_t)__builtin_ctz(read->queues);
 }
 
+/* Those that nobody may read, or that cannot be reached, save nothing up meanwhile. */
+static void pass_over(struct dispatcher *dispatcher)
+{
+    for (uint32_t queue = 0; queue < dispatcher->order.count; queue++)
+        if (orders_hold(dispatcher->needs->orders, queue) || !is_up(dispatcher, &dispatcher->taps[dispatcher->tap_of[queue]]))
+            order_pass_over(&dispatcher->order, queue);
+}
+
 /* The next read of one queue; once none has anything left, a blocking one of each tap. NULL: there is none to send. */
 static struct tap *choose(struct dispatcher *dispatcher, uint32_t count, struct read *read)
 {
     uint32_t reads[QUEUES_MAX];
+    pass_over(dispatcher);
     for (uint32_t queue = 0; queue < dispatcher->order.count; queue++) reads[queue] = reads_of(dispatcher, queue);
     int next = order_next(&dispatcher->order, reads);
-    if (next >= 0) *read = (struct read){.queues = UINT32_C(1) << next, .count = count};
+    /* What a pool before us has given back comes before what nobody has read yet: else jobs of a key would pass each other. */
+    bool is_of_retries = next >= 0 && (dispatcher->unsifted >> next & 1);
+    if (next >= 0) *read = (struct read){.queues = UINT32_C(1) << next, .count = count, .is_of_retries = is_of_retries};
     if (next >= 0) return &dispatcher->taps[dispatcher->tap_of[next]];
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) {
         struct tap *tap = &dispatcher->taps[i];
@@ -180,15 +196,32 @@ static uint32_t count_entries(const struct reply *reply, uint32_t *fullest)
     return all;
 }
 
+/* Did it ask for all that its tap could have? What is paused may have jobs. */
+static bool is_whole(const struct tap *tap, const struct read *read)
+{
+    return read->is_blocking && (uint32_t)__builtin_popcount(read->queues) == tap->queue_count;
+}
+
 /* until_empty: nothing is left once each tap was looked at in vain while nothing was held, and nothing has come since. */
 static void see_emptiness(struct dispatcher *dispatcher, struct tap *tap, const struct read *read, uint32_t came)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
     bool is_empty = true;
     for (uint32_t i = 0; came && i < dispatcher->tap_count; i++) dispatcher->taps[i].is_empty = false;
-    tap->is_empty = read->is_blocking && read->is_last_look && !came && read->admissions == dispatcher->admissions;
+    tap->is_empty = is_whole(tap, read) && read->is_last_look && !came && read->admissions == dispatcher->admissions;
     for (uint32_t i = 0; i < dispatcher->tap_count; i++) is_empty = is_empty && dispatcher->taps[i].is_empty;
     if (needs->until_empty && is_empty && may_read(needs) && !atomic_load(needs->alone_waits)) needs->stop(needs->pool);
+}
+
+/* Once there is no more of what went back, all is read. */
+static bool see_retries(struct dispatcher *dispatcher, const struct read *read, uint32_t came)
+{
+    bool is_full = came >= read->count;
+    order_gets(&dispatcher->order, first_of(read), read->count, came, is_full);
+    if (is_full) return true;
+    dispatcher->unsifted &= ~read->queues;
+    order_stir(&dispatcher->order, first_of(read));
+    return false;
 }
 
 /* What the answer tells of the queues that were asked. The others are looked at again before long: an urgent job may be there by now. */
@@ -243,7 +276,7 @@ static void take_reply(struct dispatcher *dispatcher, struct tap *tap, const str
     dispatcher->admissions += came;
     dispatcher->demand.admitting = came;
     see_emptiness(dispatcher, tap, &read, came);
-    bool is_full = see_queues(dispatcher, &read, came, fullest);
+    bool is_full = read.is_of_retries ? see_retries(dispatcher, &read, came) : see_queues(dispatcher, &read, came, fullest);
     if (is_full && read.count == needs->batch_size) turn_send(dispatcher, &made);
     admit_reply(dispatcher, &read, reply);
     dispatcher->demand.admitting = 0;
@@ -260,7 +293,7 @@ int64_t turn_answer_deadline_ns(const struct dispatcher_needs *needs, const stru
 }
 
 /* Takes what has come on a tap, without waiting; true: it was something. */
-bool turn_take_from(struct dispatcher *dispatcher, struct tap *tap)
+static bool take_from(struct dispatcher *dispatcher, struct tap *tap)
 {
     const struct reply *reply;
     if (!tap->read_count || tap->trouble.code) return false;
@@ -277,6 +310,6 @@ bool turn_take_from(struct dispatcher *dispatcher, struct tap *tap)
 bool turn_take(struct dispatcher *dispatcher)
 {
     bool has_taken = false;
-    for (uint32_t i = 0; i < dispatcher->tap_count; i++) has_taken |= turn_take_from(dispatcher, &dispatcher->taps[i]);
+    for (uint32_t i = 0; i < dispatcher->tap_count; i++) has_taken |= take_from(dispatcher, &dispatcher->taps[i]);
     return has_taken;
 }

@@ -19,6 +19,7 @@ struct dispatcher {
     uint32_t tap_of[QUEUES_MAX]; /* per queue */
     struct order order;
     struct demand demand;
+    uint32_t unsifted;   /* queues of whose retry stream it is not known yet what was in it at the start, a bit for each */
     struct high *high;   /* per origin */
     uint64_t admissions; /* so many entries have come */
     int64_t stirred_ns;
@@ -48,8 +49,7 @@ bool turn_is_any_open(const struct dispatcher *dispatcher);
 
 /* Sends what is wanted, and says how much that was. What goes wrong is the tap's trouble. */
 void turn_send(struct dispatcher *dispatcher, struct plan *made);
-/* Takes what has come, on one or on all, without waiting; true: it was something. */
-bool turn_take_from(struct dispatcher *dispatcher, struct tap *tap);
+/* Takes what has come, without waiting; true: it was something. */
 bool turn_take(struct dispatcher *dispatcher);
 int64_t turn_answer_deadline_ns(const struct dispatcher_needs *needs, const struct tap *tap);
 

@@ -116,7 +116,8 @@ int rooms_registry(struct caps *caps, struct bill *bill, const quern_config *con
     struct registry_setup setup = {setups, (uint32_t)handlers->count, (uint32_t)queues, NULL, unhandled};
     bool has_room = setups && policies && unhandled;
     if (has_room) setup.policies = policies + handlers->count * queues;
-    code = has_room ? setup_registry(caps, handlers, &served, setups, policies, unhandled, err) : QUERN_E_MEMORY;
+    code = has_room ? setup_registry(caps, handlers, &served, setups, policies, unhandled, err)
+                    : err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
     if (!code && !setup_lines(bill, setups, handlers->count)) code = err_set(err, QUERN_E_MEMORY, "no memory for the handlers");
     bool is_used = !code && use(user, &setup);
     if (is_used) set_caps(caps, &setup);

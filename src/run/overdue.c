@@ -48,6 +48,9 @@ static void seize(const struct overdue_needs *needs, struct quern_job *job, uint
     /* Without memory for a ghost the handler's end is waited for: the job is failed then. */
     job->said.outcome = ghost ? OUTCOME_SEIZED : OUTCOME_TIMEOUT;
     job->said.ended_ns = now_ns;
+    /* It counts as ended: those behind it need not wait for a handler that may never return. Before it is said: from then on the
+     * handler may return, and the slot be another job's, with a key of its own. */
+    if (ghost) keys_leave(job);
     if (slot_said(job)) { /* it has returned after all, or had deferred its job */
         if (ghost) slots_ghost_free(needs->slots, ghost);
         caps_leave(job);
@@ -55,7 +58,6 @@ static void seize(const struct overdue_needs *needs, struct quern_job *job, uint
         journal_end(needs->journal, job->index);
         end(needs, job, now_ns);
     } else if (ghost) {
-        keys_leave(job); /* it counts as ended: those behind it need not wait for a handler that may never return */
         ghost->ended_ns = now_ns;
         tell(needs, ghost, is_pulled || crew_replace(needs->crew, runner), is_pulled);
         end(needs, ghost, now_ns);

@@ -218,6 +218,29 @@ static int64_t end_unrun(struct worker *worker, quern_job *job, enum slot_outcom
     return now_ns;
 }
 
+/* ── what is ordered ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum { PAUSED_LEAST_MS = 10000, PAUSED_SPREAD_MS = 10000 };
+
+/* What an operator has ordered for it. What is paused goes back for a while, and not all of it comes again at once. One that is
+ * to run alone goes back to where it will, and none is taken for a while: among those that wait for a time it would be one of
+ * many. */
+static enum slot_outcome ordered_outcome(struct worker *worker, quern_job *job)
+{
+    struct orders *orders = worker->needs->orders;
+    if (!orders_concern(orders)) return OUTCOME_NONE;
+    uint64_t identity = atomic_load_explicit(&job->identity, memory_order_relaxed);
+    if (orders_is_cancelled(orders, job_queue(job), identity, atomic_load_explicit(&job->born_ms, memory_order_relaxed)))
+        return OUTCOME_CANCELLED;
+    if (!orders_is_paused(orders, job_queue(job), job->message.event)) return OUTCOME_NONE;
+    if (job_is_alone(job)) {
+        gate_rest(worker->needs->gate);
+        return OUTCOME_RELEASED;
+    }
+    job->delay_ms = PAUSED_LEAST_MS + (int64_t)(identity % PAUSED_SPREAD_MS);
+    return OUTCOME_POSTPONED;
+}
+
 /* ── a job for a thread of the host's ────────────────────────────────────────────────────────────────────────────── */
 
 /* The process may have stood still, or Redis been away, while the job waited: by now it may run elsewhere. So it is not started; the
@@ -250,7 +273,17 @@ static bool leaves_pull(void *given)
            ready_is_paused(worker->needs->ready) || !registry_is_current(worker->needs->registry, worker->table) ||
            slot_has(worker->job, SLOT_LOST) || keeps_others_waiting(worker) ||
            has_lost_touch(worker, worker->job, clock_now_ns()) || is_expired(worker->job) ||
+           ordered_outcome(worker, worker->job) != OUTCOME_NONE ||
            (gate_concerns(worker->needs->gate) && !job_is_alone(worker->job));
+}
+
+static enum slot_outcome unpulled_outcome(struct worker *worker, quern_job *job, int64_t now_ns)
+{
+    job->delay_ms = 0; /* what was paused while it was asked may go on by now */
+    if (is_expired(job)) return OUTCOME_EXPIRED;
+    if (slot_has(job, SLOT_LOST) || has_lost_touch(worker, job, now_ns)) return OUTCOME_RELEASED;
+    enum slot_outcome ordered = ordered_outcome(worker, job);
+    return ordered != OUTCOME_NONE ? ordered : OUTCOME_RELEASED;
 }
 
 /* It begins when somebody pulls it, and ends by its ticket. */
@@ -264,7 +297,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
     worker->job = NULL;
     worker->started_ns = now_ns; /* how long somebody had to be waited for is what a job takes here */
     job->started_ns = now_ns = clock_now_ns();
-    if (!is_promised) return end_unrun(worker, job, is_expired(job) ? OUTCOME_EXPIRED : OUTCOME_RELEASED, now_ns);
+    if (!is_promised) return end_unrun(worker, job, unpulled_outcome(worker, job, now_ns), now_ns);
     chalk_up(job, NULL, now_ns);
     if (worker->needs->journal)
         journal_start(worker->needs->journal, job->index, atomic_load_explicit(&job->origin, memory_order_relaxed),
@@ -302,20 +335,6 @@ static bool passes_cap(struct worker *worker, struct handler *handler, quern_job
     return false;
 }
 
-enum { PAUSED_LEAST_MS = 10000, PAUSED_SPREAD_MS = 10000 };
-
-/* What an operator has ordered for it. What is paused goes back for a while, and not all of it comes again at once. */
-static enum slot_outcome ordered_outcome(struct worker *worker, quern_job *job)
-{
-    struct orders *orders = worker->needs->orders;
-    uint64_t identity = atomic_load_explicit(&job->identity, memory_order_relaxed);
-    if (orders_is_cancelled(orders, job_queue(job), identity, atomic_load_explicit(&job->born_ms, memory_order_relaxed)))
-        return OUTCOME_CANCELLED;
-    if (!orders_is_paused(orders, job_queue(job), job->message.event)) return OUTCOME_NONE;
-    job->delay_ms = PAUSED_LEAST_MS + (int64_t)(identity % PAUSED_SPREAD_MS);
-    return OUTCOME_POSTPONED;
-}
-
 /* One job, if there is one. Returns when it ended; 0: there was none. started_ns 0: ask the clock. */
 static int64_t worker_step(struct worker *worker, int64_t started_ns)
 {
@@ -337,10 +356,10 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     }
     if (slot_has(job, SLOT_LOST) || has_lost_touch(worker, job, now_ns))
         return end_unrun(worker, job, OUTCOME_RELEASED, now_ns);
-    enum slot_outcome ordered = orders_concern(worker->needs->orders) ? ordered_outcome(worker, job) : OUTCOME_NONE;
-    if (ordered != OUTCOME_NONE) return end_unrun(worker, job, ordered, now_ns);
     struct handler *handler = table_find(worker->table, job->message.event);
     if (handler) job->line = handler->line;
+    enum slot_outcome ordered = ordered_outcome(worker, job);
+    if (ordered != OUTCOME_NONE) return end_unrun(worker, job, ordered, now_ns);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
     job->policy = handler->policies[job_queue(job)];

@@ -67,7 +67,8 @@ static int64_t run_us(const struct quern_job *job)
 /* What went back is not over: it will be on the bill of whoever ends it. */
 static void bill(const struct settler_needs *needs, const struct quern_job *job, enum bill_end end)
 {
-    bool has_run = job->line && job->outcome != OUTCOME_EXPIRED;
+    bool was_cancelled_before = job->outcome == OUTCOME_CANCELLED && job->ended_ns == job->started_ns;
+    bool has_run = job->line && job->outcome != OUTCOME_EXPIRED && !was_cancelled_before;
     if (job->outcome == OUTCOME_RELEASED || job->outcome == OUTCOME_POSTPONED) return;
     bill_add(needs->bill, job->line, &(struct bill_item){end, wait_us(job), has_run ? run_us(job) : -1});
 }

@@ -27,11 +27,31 @@ static char **texts_of(const struct reply *list)
     return texts;
 }
 
+/* Whoever waits in Redis for some of the queues waits for the wrong ones now. Without the right to CLIENT UNBLOCK, the read ends
+ * by its own BLOCK. */
+static int call_dispatcher(const struct reaper_needs *needs, struct conn *conn, quern_error *err)
+{
+    char id[24];
+    const struct reply *reply;
+    int code = QUERN_OK;
+    waker_wake(needs->dispatcher);
+    for (uint32_t i = 0; i < needs->source_count && !code; i++) {
+        int64_t blocked = atomic_load(&needs->blocked_ids[i]);
+        if (blocked <= 0) continue;
+        snprintf(id, sizeof id, "%lld", (long long)blocked);
+        conn_command(conn, "CLIENT", "UNBLOCK", id, NULL);
+        code = conn_ask(conn, &reply, err);
+        if (code == QUERN_E_AUTH) code = QUERN_OK;
+    }
+    return code;
+}
+
+/* events is not there any more when it returns. */
 static int heed_paused(const struct reaper_needs *needs, uint32_t queue, struct heeded *heeded, const struct reply *events,
-                       quern_error *err)
+                       struct conn *conn, quern_error *err)
 {
     bool has_paused = events->type == REPLY_ARRAY && events->count;
-    if (!has_paused && !heeded->had_paused) return QUERN_OK;
+    if (!has_paused && !heeded->had_paused && heeded->has_looked) return QUERN_OK;
     char **texts = texts_of(events);
     if (!texts) return err_set(err, QUERN_E_MEMORY, "no memory for the events that are paused");
     if (has_paused && !heeded->had_paused)
@@ -42,8 +62,7 @@ static int heed_paused(const struct reaper_needs *needs, uint32_t queue, struct 
     heeded->had_paused = has_paused;
     bool was_held = orders_hold(needs->orders, queue);
     orders_set_paused(needs->orders, queue, texts);
-    if (was_held != orders_hold(needs->orders, queue)) waker_wake(needs->dispatcher);
-    return QUERN_OK;
+    return was_held != orders_hold(needs->orders, queue) ? call_dispatcher(needs, conn, err) : QUERN_OK;
 }
 
 /* ── cancelled jobs ──────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -95,7 +114,7 @@ static void mark(const struct reaper_needs *needs, uint32_t queue)
 static int heed_cancelled(const struct reaper_needs *needs, uint32_t queue, struct heeded *heeded, const struct heard *heard,
                           struct conn *conn, quern_error *err)
 {
-    if (heard->cancelled == heeded->cancelled && heard->last_ms == heeded->last_ms) return QUERN_OK;
+    if (heeded->has_looked && heard->cancelled == heeded->cancelled && heard->last_ms == heeded->last_ms) return QUERN_OK;
     uint32_t most = (uint32_t)(heard->cancelled < CANCELLED_MAX ? heard->cancelled : CANCELLED_MAX) + PAGE, count = 0;
     struct cancelled *list = malloc((most + PAGE) * sizeof *list);
     if (!list) return err_set(err, QUERN_E_MEMORY, "no memory for the jobs that are cancelled");
@@ -114,8 +133,10 @@ static int heed_cancelled(const struct reaper_needs *needs, uint32_t queue, stru
 int heed(const struct reaper_needs *needs, uint32_t queue, struct heeded *heeded, const struct heard *heard, struct conn *conn,
          quern_error *err)
 {
-    int code = heed_paused(needs, queue, heeded, heard->events, err);
-    return code ? code : heed_cancelled(needs, queue, heeded, heard, conn, err);
+    int code = heed_paused(needs, queue, heeded, heard->events, conn, err);
+    if (!code) code = heed_cancelled(needs, queue, heeded, heard, conn, err);
+    if (!code) heeded->has_looked = true;
+    return code;
 }
 
 int heed_now(const struct reaper_needs *needs, uint32_t queue, struct conn *conn, quern_error *err)

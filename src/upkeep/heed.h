@@ -15,6 +15,7 @@ struct reaper_needs;
 struct heeded {
     int64_t cancelled, last_ms; /* how many, and the last of them, as of the last list that was read */
     bool had_paused;
+    bool has_looked; /* false: others may have left what they know (the look at the start) */
 };
 
 /* The orders as the look at what is due tells them. events: lent until the connection's next answer. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "queue/gate.h"
+#include "queue/orders.h"
 #include "queue/ready.h"
 #include "upkeep/alone.h"
 #include "upkeep/due.h"
@@ -117,7 +118,8 @@ static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct 
 {
     bool is_taken = false, trusts_idle = now_ns >= ward->reclaim.hold_ns;
     bool may_take = !gate_is_taken(needs->gate) && now_ns >= atomic_load(&needs->gate->rest_ns) &&
-                    !ready_is_paused(needs->ready) && !atomic_load(needs->is_stopping);
+                    !ready_is_paused(needs->ready) && !orders_hold(needs->orders, ward->origin / LANES) &&
+                    !atomic_load(needs->is_stopping);
     *due_ns = now_ns + DUE_LOOK_MS * NS_PER_MS;
     if (needs->lanes == LANES_SHARED) {
         if (ward->alone_waits && may_take) needs->call_alone(needs->call_user);

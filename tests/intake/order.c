@@ -96,6 +96,23 @@ static void what_was_empty_has_saved_nothing_up(void **state)
     assert_in_range(of_second, 49, 51);
 }
 
+/* It had a backlog when it was paused, and has more than ever by now. */
+static void what_could_not_be_read_has_saved_nothing_up(void **state)
+{
+    (void)state;
+    struct order order = order_of((uint32_t[]){1, 1}, 2);
+    for (int i = 0; i < 10; i++) read_full(&order, 10);
+    for (int i = 0; i < 1000; i++) {
+        order_pass_over(&order, 1);
+        assert_int_equal(0, order_next(&order, (uint32_t[]){0, ORDER_BARRED}));
+        order_asks(&order, 0, 10);
+        order_gets(&order, 0, 10, 10, true);
+    }
+    int of_second = 0;
+    for (int i = 0; i < 100; i++) of_second += read_full(&order, 10);
+    assert_in_range(of_second, 49, 51);
+}
+
 static void what_was_asked_for_and_did_not_come_is_not_charged(void **state)
 {
     (void)state;
@@ -118,6 +135,7 @@ int main(void)
         cmocka_unit_test(with_weights_each_gets_its_share),
         cmocka_unit_test(no_queue_with_jobs_is_ever_left_out),
         cmocka_unit_test(what_was_empty_has_saved_nothing_up),
+        cmocka_unit_test(what_could_not_be_read_has_saved_nothing_up),
         cmocka_unit_test(what_was_asked_for_and_did_not_come_is_not_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,31 @@ static void what_waits_for_its_key_goes_back_in_order_at_a_stop(void **state)
 }
 
 /* Its retry comes when it is due, and those behind it do not wait for that. */
+/* Those that have not been read yet lie in the stream, those that went back in another one. */
+static void what_goes_back_at_a_stop_comes_before_what_was_never_read(void **state)
+{
+    enum { EACH = 300 };
+    static struct book book, next_book;
+    struct scene *scene = *state;
+    struct mill *mill = keeping(scene, &book, "2");
+    struct desk *desk = desk_open(scene, NULL);
+    atomic_store(&book.is_first_shut, true);
+    for (int i = 0; i < EACH; i++) publish_keyed(desk, 0, i);
+    mill_start(mill);
+    wait_for(book.lanes[0].count == 1 && mill_stat(mill, "jobs", "parked") == EACH - 1);
+    quern_pool_stop(mill->pool);
+    wait_for(mill_stat(mill, "jobs", "released") == EACH - 1);
+    for (int i = EACH; i < 2 * EACH; i++) publish_keyed(desk, 0, i);
+    atomic_store(&book.is_first_shut, false);
+    mill_stop(mill);
+    struct mill *next = keeping(scene, &next_book, "2");
+    mill_start(next);
+    wait_for(mill_stat(next, "jobs", "done") == 2 * EACH - 1);
+    for (int i = 0; i < 2 * EACH - 1; i++) assert_int_equal(i + 1, next_book.lanes[0].order[i]);
+    desk_close(desk);
+    mill_stop(next);
+}
+
 static void a_job_that_failed_lets_the_next_of_its_key_start(void **state)
 {
     static struct book book;
@@ -232,6 +257,7 @@ int main(void)
         SCENE(jobs_of_a_key_start_one_after_the_other_in_the_order_of_the_stream),
         SCENE(a_key_whose_job_takes_long_holds_up_no_other),
         SCENE(what_waits_for_its_key_goes_back_in_order_at_a_stop),
+        SCENE(what_goes_back_at_a_stop_comes_before_what_was_never_read),
         SCENE(a_job_that_failed_lets_the_next_of_its_key_start),
         SCENE(a_handler_that_outstays_its_time_does_not_keep_its_key),
         SCENE(a_job_that_a_ticket_will_finish_keeps_its_key_until_then),

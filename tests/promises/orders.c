@@ -94,6 +94,24 @@ static void a_pause_is_of_one_queue(void **state)
     mill_stop(mill);
 }
 
+/* The other one is waited for, for long, and both by one read. */
+static void a_queue_that_goes_on_is_read_at_once_although_another_is_waited_for(void **state)
+{
+    struct seen *seen = *state;
+    struct mill *mill =
+        mill_run(seen->scene, "queues", "[\"jobs\", \"other\"]", "block_ms", "60000", "lease_ms", "600000", NULL);
+    struct desk *desk = desk_open(seen->scene, "stream", "other", NULL);
+    pause_event(seen, NULL);
+    wait_for(is_paused(mill));
+    scene_publish(seen->scene, 0, 1);
+    assert_int_equal(QUERN_OK, PUBLISH(desk, "7"));
+    wait_for(mill->ended == 1);
+    resume_event(seen, NULL);
+    wait_until(mill->ended == 2, 5000);
+    desk_close(desk);
+    mill_stop(mill);
+}
+
 static void what_runs_when_its_event_is_paused_goes_on(void **state)
 {
     struct seen *seen = *state;
@@ -152,6 +170,45 @@ static void a_pause_that_is_wrong_is_refused(void **state)
     redis_ask(&seen->scene->redis, "DEL", "jobs:g:paused");
     redis_ask(&seen->scene->redis, "SET", "jobs:g:paused", "a text");
     seen_refused(seen, quern_queue_pause(seen->config, "mail", 0, &seen->error), QUERN_E_SERVER, "");
+}
+
+/* ── pausing what is not at its beginning ────────────────────────────────────────────────────────────────────────── */
+
+static void put_alone(struct scene *scene)
+{
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    redis_ask(&scene->redis, "XADD", "jobs:g:alone", "*", "event", "job", "data", "7", "quern_entry", "1-0");
+    redis_ask(&scene->redis, "HSET", "jobs:g:crashes", "1-0", "1");
+}
+
+static void a_job_that_is_to_run_alone_stays_so_while_all_are_paused(void **state)
+{
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    put_alone(seen->scene);
+    pause_event(seen, NULL);
+    struct mill *mill = mill_run(seen->scene, NULL);
+    wait_for(is_paused(mill));
+    stays(redis_number(redis, "XLEN", "jobs:g:alone") == 1 && redis_number(redis, "ZCARD", "jobs:g:delayed") == 0, 1500);
+    assert_string_equal("1", redis_ask(redis, "HGET", "jobs:g:crashes", "1-0")->text);
+    resume_event(seen, NULL);
+    wait_for(mill_stat(mill, "jobs", "done") == 1 && redis_number(redis, "EXISTS", "jobs:g:alone", "jobs:g:crashes") == 0);
+    mill_stop(mill);
+}
+
+static void a_job_that_is_to_run_alone_stays_so_while_its_event_is_paused(void **state)
+{
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    put_alone(seen->scene);
+    pause_event(seen, "job");
+    struct mill *mill = mill_run(seen->scene, NULL);
+    wait_for(mill_stat(mill, "jobs", "released") == 1);
+    assert_int_equal(1, redis_number(redis, "XLEN", "jobs:g:alone"));
+    assert_int_equal(0, redis_number(redis, "ZCARD", "jobs:g:delayed"));
+    assert_string_equal("1", redis_ask(redis, "HGET", "jobs:g:crashes", "1-0")->text);
+    stays(mill_stat(mill, "jobs", "released") == 1, 700);
+    mill_stop(mill);
 }
 
 /* ── cancelling ──────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -222,6 +279,45 @@ static void what_a_cancelled_job_has_done_nevertheless_is_recorded(void **state)
     mill_stop(mill);
 }
 
+/* ── one that waits for somebody to pull it ──────────────────────────────────────────────────────────────────────── */
+
+static struct mill *offering(struct seen *seen)
+{
+    struct mill *mill = mill_new(seen->scene, "threads", "1", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = quern_pulled});
+    mill_start(mill);
+    return mill;
+}
+
+static void a_job_that_waits_to_be_pulled_does_not_start_once_it_is_paused(void **state)
+{
+    struct seen *seen = *state;
+    struct mill *mill = offering(seen);
+    quern_job *job = NULL;
+    scene_publish(seen->scene, 7, 1);
+    wait_for(mill_stat(mill, "jobs", "held") == 1);
+    pause_event(seen, "job");
+    wait_for(is_paused(mill));
+    assert_int_equal(QUERN_E_TIMEOUT, quern_pull(mill->pool, 100, &job, &seen->error));
+    wait_for(redis_number(&seen->scene->redis, "ZCARD", "jobs:g:delayed") == 1);
+    resume_event(seen, "job");
+    mill_stop(mill);
+}
+
+static void a_job_that_waits_to_be_pulled_is_cancelled_there(void **state)
+{
+    struct seen *seen = *state;
+    struct mill *mill = offering(seen);
+    struct desk *desk = desk_open(seen->scene, NULL);
+    assert_int_equal(QUERN_OK, PUBLISH(desk, "1"));
+    wait_for(mill_stat(mill, "jobs", "held") == 1);
+    cancel_job(seen, desk->receipt.id);
+    wait_for(mill_stat(mill, "jobs", "dead") == 1);
+    assert_int_equal(1, mill_stat(mill, "jobs", "cancelled"));
+    desk_close(desk);
+    mill_stop(mill);
+}
+
 static void a_pool_that_starts_knows_the_orders_before_its_first_job(void **state)
 {
     struct seen *seen = *state;
@@ -235,6 +331,24 @@ static void a_pool_that_starts_knows_the_orders_before_its_first_job(void **stat
     struct mill *mill = watching(seen->scene, &watch, QUERN_DONE);
     wait_for(mill_stat(mill, "jobs", "dead") == 1 && mill_stat(mill, "jobs", "released") == 1);
     assert_int_equal(0, watch.started);
+    desk_close(desk);
+    mill_stop(mill);
+}
+
+/* As is one that has expired before it could start. */
+static void a_cancelled_job_is_on_the_bill_of_its_event(void **state)
+{
+    struct seen *seen = *state;
+    struct watch watch;
+    struct desk *desk = desk_open(seen->scene, NULL);
+    redis_ask(&seen->scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    assert_int_equal(QUERN_OK, PUBLISH(desk, "1"));
+    cancel_job(seen, desk->receipt.id);
+    struct mill *mill = watching(seen->scene, &watch, QUERN_DONE);
+    wait_for(mill_stat(mill, "jobs", "dead") == 1);
+    json_t *event = seen_row(json_object_get(taken(seen, quern_pool_stats(mill->pool)), "events"), 0);
+    assert_string_equal("*", seen_text(event, "event"));
+    assert_int_equal(1, seen_number(event, "dead"));
     desk_close(desk);
     mill_stop(mill);
 }
@@ -343,12 +457,18 @@ int main(void)
         SEEN(a_paused_event_does_not_start_and_others_do),
         SEEN(while_all_are_paused_nothing_is_read_by_whoever_starts),
         SEEN(a_pause_is_of_one_queue),
+        SEEN(a_queue_that_goes_on_is_read_at_once_although_another_is_waited_for),
         SEEN(what_runs_when_its_event_is_paused_goes_on),
+        SEEN(a_job_that_is_to_run_alone_stays_so_while_all_are_paused),
+        SEEN(a_job_that_is_to_run_alone_stays_so_while_its_event_is_paused),
         SEEN(what_is_paused_is_told),
         SEEN(a_pause_that_is_wrong_is_refused),
         SEEN(the_handler_of_a_cancelled_job_is_told_and_it_is_not_tried_again),
         SEEN(what_a_cancelled_job_has_done_nevertheless_is_recorded),
+        SEEN(a_job_that_waits_to_be_pulled_does_not_start_once_it_is_paused),
+        SEEN(a_job_that_waits_to_be_pulled_is_cancelled_there),
         SEEN(a_pool_that_starts_knows_the_orders_before_its_first_job),
+        SEEN(a_cancelled_job_is_on_the_bill_of_its_event),
         SEEN(a_mark_is_known_before_a_job_that_was_published_earlier_starts),
         SEEN(a_job_that_is_replayed_later_is_not_meant),
         SEEN(a_cancellation_of_a_dead_job_does_not_meet_its_replay),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "support/desk.h"
 
@@ -100,6 +101,29 @@ static void with_weights_queues_share_the_threads_and_none_starves(void **state)
     wait_for(diary.count == 2 * JOBS);
     mill_stop(mill);
     assert_true(mill_has_seen_once(mill, 0, 2 * JOBS));
+}
+
+/* The one that was paused is not served alone until it has what the other one has had meanwhile. */
+static void a_queue_that_was_paused_has_saved_nothing_up(void **state)
+{
+    enum { JOBS_A = 2500, JOBS_B = 1200, BEFORE = 200, MEANWHILE = 600, LOOKED_AT = 400 };
+    static struct diary diary;
+    struct scene *scene = *state;
+    struct mill *mill = noting(scene, &diary, "[{\"stream\": \"a\", \"weight\": 1}, {\"stream\": \"b\", \"weight\": 1}]", 1000);
+    fill(scene, "a", 0, JOBS_A);
+    fill(scene, "b", JOBS_A, JOBS_B);
+    mill_start(mill);
+    wait_for(diary.count >= BEFORE);
+    redis_ask(&scene->redis, "SADD", "b:g:paused", "*");
+    wait_for(mill_lines(mill, "events_paused") == 1);
+    wait_for(diary.count >= BEFORE + MEANWHILE);
+    redis_ask(&scene->redis, "DEL", "b:g:paused");
+    int before = count_from(&diary, 'b', 0, diary.count);
+    wait_for(count_from(&diary, 'b', 0, diary.count) > before);
+    int from = diary.count;
+    wait_for(diary.count >= from + LOOKED_AT);
+    assert_in_range(count_from(&diary, 'a', from, from + LOOKED_AT), LOOKED_AT / 2 - 130, LOOKED_AT / 2 + 130);
+    mill_stop(mill);
 }
 
 static void an_idle_pool_hears_of_a_job_in_any_of_its_queues(void **state)
@@ -207,7 +231,46 @@ static void until_empty_ends_when_all_of_them_are(void **state)
     pthread_mutex_destroy(&chain.lock);
 }
 
+/* Its jobs are still there: whoever has paused it will let it go on. */
+static void until_empty_does_not_end_while_a_queue_with_jobs_is_paused(void **state)
+{
+    struct scene *scene = *state;
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "second", "g", "0", "MKSTREAM");
+    redis_ask(&scene->redis, "SADD", "second:g:paused", "*");
+    fill(scene, "second", 0, 5);
+    struct mill *mill = mill_run(scene, "until_empty", "true", "queues", "[\"first\", \"second\"]", NULL);
+    assert_int_equal(QUERN_E_BUSY, quern_pool_join(mill->pool, 1000, &mill->error));
+    redis_ask(&scene->redis, "DEL", "second:g:paused");
+    assert_int_equal(QUERN_OK, quern_pool_join(mill->pool, PATIENCE_MS, &mill->error));
+    assert_true(mill_has_seen_once(mill, 0, 5));
+}
+
 /* ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int64_t cpu_ms(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+}
+
+/* The last queue is answered while the first one's read, which nobody may unblock, has a while to go. */
+static void a_stop_that_waits_for_one_of_several_reads_sleeps(void **state)
+{
+    struct scene *scene = *state;
+    redis_ask(&scene->redis, "ACL", "SETUSER", "default", "-client|unblock");
+    struct mill *mill = mill_run(scene, "block_ms", "4000", "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}]", NULL);
+    wait_for(redis_number(&scene->redis, "XLEN", "b") == 0 && mill_stat(mill, "redis", "reads") >= 4);
+    long long reads = mill_stat(mill, "redis", "reads");
+    wait_for(mill_stat(mill, "redis", "reads") >= reads + 2); /* both begin anew */
+    int64_t used_ms = cpu_ms(), from_ms = wait_now_ms();
+    quern_pool_stop(mill->pool);
+    fill(scene, "b", 0, 1);
+    mill_stop(mill);
+    int64_t took_ms = wait_now_ms() - from_ms;
+    assert_in_range(took_ms, 1000, 6000);
+    assert_in_range(cpu_ms() - used_ms, 0, took_ms / 4);
+}
 
 static void a_stop_gives_back_what_was_not_started_to_each(void **state)
 {
@@ -257,11 +320,12 @@ static void an_outage_loses_nothing_of_any_queue(void **state)
     enum { JOBS = 600 };
     struct scene *scene = *state;
     struct mill *mill =
-        mill_run(scene, "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}, \"c\"]", "lease_ms", "2000", NULL);
+        mill_new(scene, "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}, \"c\"]", "lease_ms", "2000", NULL);
     mill->work_us = 1000;
     fill(scene, "a", 0, JOBS / 3);
     fill(scene, "b", JOBS / 3, JOBS / 3);
     fill(scene, "c", 2 * JOBS / 3, JOBS / 3);
+    mill_started(mill); /* not before: most of them would have ended by now */
     for (int round = 0; round < 3; round++) {
         int before = mill->ended;
         wait_for(mill->ended > before + 20);
@@ -283,11 +347,14 @@ int main(void)
         SCENE(in_order_a_queue_is_served_while_those_before_it_are_empty),
         SCENE(an_urgent_job_passes_those_that_wait_in_redis),
         SCENE(with_weights_queues_share_the_threads_and_none_starves),
+        SCENE(a_queue_that_was_paused_has_saved_nothing_up),
         SCENE(an_idle_pool_hears_of_a_job_in_any_of_its_queues),
         SCENE(each_has_its_own_group_policy_and_keys),
         SCENE(what_holds_for_a_handler_holds_in_every_queue),
         SCENE(two_groups_of_one_stream_each_get_every_job),
         SCENE(until_empty_ends_when_all_of_them_are),
+        SCENE(until_empty_does_not_end_while_a_queue_with_jobs_is_paused),
+        SCENE(a_stop_that_waits_for_one_of_several_reads_sleeps),
         SCENE(a_stop_gives_back_what_was_not_started_to_each),
         SCENE(a_queue_whose_stream_is_deleted_heals_and_the_others_go_on),
         SCENE(an_outage_loses_nothing_of_any_queue),

@@ -514,6 +514,27 @@ static void waiting_changes_nothing(void **state)
     counter_close(&counter);
 }
 
+/* Each of them might be in any entry that has come since. */
+static void a_wait_for_many_does_not_hold_up_the_server_however_large_its_jobs_are(void **state)
+{
+    enum { JOBS = 64, ENTRIES = 8 };
+    static char large[1 << 20];
+    static quern_receipt receipts[JOBS];
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    struct counter counter = counter_open(seen);
+    memset(large, 'x', sizeof large - 1);
+    redis_ask(redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    for (int i = 0; i < ENTRIES; i++) redis_ask(redis, "XADD", "jobs", "*", "event", "e", "data", large);
+    for (int i = 0; i < JOBS; i++) snprintf(receipts[i].id, sizeof receipts[i].id, "scheduled-%d", i);
+    for (int i = 0; i < JOBS; i++) receipts[i].due_ms = 1;
+    redis_ask(redis, "CONFIG", "SET", "slowlog-log-slower-than", "100000");
+    redis_ask(redis, "SLOWLOG", "RESET");
+    came_to(seen_row(wait_list(&counter, receipts, JOBS, 0), 0), "open");
+    assert_int_equal(0, redis_number(redis, "SLOWLOG", "LEN"));
+    counter_close(&counter);
+}
+
 int main(void)
 {
 #define SEEN(test) cmocka_unit_test_setup_teardown(test, seen_open, seen_close)
@@ -540,6 +561,7 @@ int main(void)
         SEEN(a_server_that_is_gone_is_said_when_the_time_is_over),
         SEEN(a_user_with_the_rights_that_are_named_may_wait_and_a_missing_one_is_named),
         SEEN(waiting_changes_nothing),
+        SEEN(a_wait_for_many_does_not_hold_up_the_server_however_large_its_jobs_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,19 +39,21 @@ local function may_take(text)
   return entries >= 0 and bytes >= 0
 end
 
+-- Is there anything left of them? Asked before a page is read: it may be as long as a few jobs are.
+local function may_read() return entries > 0 and bytes > 0 end
+
 -- Of a job that was published for later: where it came into the stream. nil: it did not, or it is not there any more; false:
 -- over the bounds.
 local function entry_of(id, from)
-  while true do
-    local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 8)
-    for _, row in ipairs(page) do
-      local text = table.concat(row[2], '\n')
-      if not may_take(text) then return false end
-      if string.find(text, id, 1, true) then return row[1] end
-      from = '(' .. row[1]
-    end
-    if #page < 8 then return nil end
+  while may_read() do
+    local row = redis.call('XRANGE', stream, from, '+', 'COUNT', 1)[1]
+    if not row then return nil end
+    local text = table.concat(row[2], '\n')
+    if not may_take(text) then return false end
+    if string.find(text, id, 1, true) then return row[1] end
+    from = '(' .. row[1]
   end
+  return false
 end
 
 -- All that the group's private places hold, in one text. A job lies there with its id, as a field, in an object, or packed.
@@ -60,18 +62,20 @@ local private
 local function private_text()
   local texts, cursor = {}, '0'
   for place = 2, 3 do
-    local from, page = '-', nil
+    local from, row = '-', nil
     repeat
-      page = redis.call('XRANGE', KEYS[place], from, '+', 'COUNT', 8)
-      for _, row in ipairs(page) do
+      if not may_read() then return nil end
+      row = redis.call('XRANGE', KEYS[place], from, '+', 'COUNT', 1)[1]
+      if row then
         local text = table.concat(row[2], '\n')
         if not may_take(text) then return nil end
         texts[#texts + 1], from = text, '(' .. row[1]
       end
-    until #page < 8
+    until not row
   end
   repeat
-    local page = redis.call('HSCAN', KEYS[4], cursor, 'COUNT', 8)
+    if not may_read() then return nil end
+    local page = redis.call('HSCAN', KEYS[4], cursor, 'COUNT', 1)
     cursor = page[1]
     for i = 2, #page[2], 2 do
       if not may_take(page[2][i]) then return nil end
