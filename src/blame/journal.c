@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,4 +234,17 @@ struct journal *journal_read(const char *path, bool takes_lock)
     }
     journal_drop(journal);
     return NULL;
+}
+
+bool journal_is_outdated(const char *path)
+{
+    struct journal_head head;
+    struct stat stat;
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return false;
+    size_t known = offsetof(struct journal_head, version) + sizeof head.version;
+    bool is_ours = !fstat(fd, &stat) && S_ISREG(stat.st_mode) && stat.st_uid == geteuid() && take_lock(fd);
+    bool is_journal = is_ours && pread(fd, &head, known, 0) == (ssize_t)known && memcmp(head.magic, magic, sizeof magic) == 0;
+    close(fd);
+    return is_journal && head.version != VERSION;
 }

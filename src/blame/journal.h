@@ -118,6 +118,8 @@ pid_t journal_pid(const char *name);
 
 /* Maps a file for reading; waits for nothing. takes_lock: only if nobody holds it. Gives; NULL: it is not there, not whole, or held. */
 struct journal *journal_read(const char *path, bool takes_lock);
+/* Is it a journal that another version of quern has left behind, which nobody here can read? */
+bool journal_is_outdated(const char *path);
 /* Was it begun in this boot of the machine? What a file held when that went down need not be what was last written. */
 bool journal_is_of_this_boot(const struct journal *journal);
 /* What runs in a record of a process that lives; false: nothing. */

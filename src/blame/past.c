@@ -38,6 +38,15 @@ static void settle(struct conn *conn, const struct journal *journal, struct log 
     unlink(journal->path);
 }
 
+/* Whoever is gone with it: its jobs come back when their leases are over. */
+static void drop(const char *path, struct log *log)
+{
+    unlink(path);
+    log_event(log, LOG_WARNING, "journal_dropped", LOG_TEXT("path", path),
+              LOG_TEXT("why", "another version of quern has written it"),
+              LOG_TEXT("then", "what it held comes back when its leases are over, and none is blamed"));
+}
+
 void blame_past(struct conn *conn, const char *dir, const struct journal_words *words, struct log *log)
 {
     DIR *list = opendir(dir);
@@ -46,6 +55,7 @@ void blame_past(struct conn *conn, const char *dir, const struct journal_words *
         if (!journal_is_orphan(entry->d_name) || asprintf(&path, "%s/%s", dir, entry->d_name) < 0) continue;
         struct journal *journal = journal_read(path, true);
         if (journal && is_same(journal->head, words)) settle(conn, journal, log);
+        if (!journal && journal_is_outdated(path)) drop(path, log);
         journal_drop(journal);
         free(path);
     }

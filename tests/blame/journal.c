@@ -82,6 +82,25 @@ static void what_ran_is_read_when_the_process_is_gone(void **state)
     free(path);
 }
 
+static void a_journal_of_another_version_is_known_as_such(void **state)
+{
+    (void)state;
+    char *path = left_behind();
+    assert_false(journal_is_outdated(path));
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(4, pwrite(fd, &(uint32_t){1}, 4, offsetof(struct journal_head, version)));
+    close(fd);
+    assert_true(journal_is_outdated(path));
+    assert_null(journal_read(path, true));
+    fd = open(path, O_WRONLY);
+    assert_int_equal(1, pwrite(fd, "x", 1, 0)); /* whatever it is, it is no journal */
+    close(fd);
+    assert_false(journal_is_outdated(path));
+    assert_false(journal_is_outdated("/nowhere"));
+    unlink(path);
+    free(path);
+}
+
 static void the_journal_of_a_process_that_lives_is_not_read_by_others(void **state)
 {
     (void)state;
@@ -206,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_ran_is_read_when_the_process_is_gone),
+        cmocka_unit_test(a_journal_of_another_version_is_known_as_such),
         cmocka_unit_test(the_journal_of_a_process_that_lives_is_not_read_by_others),
         cmocka_unit_test(others_look_on_while_a_job_runs),
         cmocka_unit_test(what_is_not_whole_is_not_shown),
