@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "job/consumers.h"
 #include "queue/gate.h"
 #include "queue/orders.h"
 #include "queue/ready.h"
@@ -29,6 +30,7 @@ struct ward {
     struct reclaim reclaim;
     struct trim trim;
     struct heeded heeded;
+    bool has_swept_late; /* a stop began meanwhile: our name may have been made again behind the settler's farewell */
 };
 
 struct chore {
@@ -146,7 +148,10 @@ static int do_sweep(const struct reaper_needs *needs, struct ward *ward, struct 
                     quern_error *err)
 {
     *due_ns = now_ns + needs->lease_ns;
-    return tidy_consumers(needs, ward->source, conn, err);
+    if (atomic_load(needs->is_stopping)) return QUERN_OK; /* it would make our own name again */
+    int code = tidy_consumers(needs, ward->source, conn, err);
+    ward->has_swept_late |= atomic_load(needs->is_stopping);
+    return code;
 }
 
 static int do_letters(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
@@ -290,6 +295,17 @@ static void last_trim(struct reaper *reaper)
     }
 }
 
+/* Once more, where the settler's may have been in vain. */
+static void leave_again(struct reaper *reaper)
+{
+    for (uint32_t i = 0; i < reaper->needs->source_count; i++) {
+        quern_error why;
+        struct conn *conn = reaper->wards[i].has_swept_late ? link_use(&reaper->link, clock_now_ns()) : NULL;
+        if (conn && consumers_leave(conn, &reaper->needs->sources[i], reaper->needs->consumer, &why))
+            link_fail(&reaper->link, &why);
+    }
+}
+
 /* Returns when to come again. */
 static int64_t work(struct reaper *reaper)
 {
@@ -318,6 +334,7 @@ void reaper_run(void *given)
         }
     }
     if (is_open) last_trim(&reaper);
+    if (is_open) leave_again(&reaper);
     link_close(&reaper.link);
     free(reaper.wards);
     free(reaper.chores);
