@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "upkeep/heed.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,22 +28,32 @@ static char **texts_of(const struct reply *list)
     return texts;
 }
 
-/* Whoever waits in Redis for some of the queues waits for the wrong ones now. Without the right to CLIENT UNBLOCK, the read ends
- * by its own BLOCK. */
-static int call_dispatcher(const struct reaper_needs *needs, struct conn *conn, quern_error *err)
+enum { CALLS = 50, CALL_AGAIN_MS = 2 };
+
+/* One read. It may not have reached Redis yet: asked until it was met there, or is answered, but not for ever. Without the right to
+ * CLIENT UNBLOCK it ends by its own BLOCK. */
+static int call_back(const _Atomic int64_t *blocked_id, struct conn *conn, quern_error *err)
 {
     char id[24];
     const struct reply *reply;
+    int64_t blocked = atomic_load(blocked_id);
+    snprintf(id, sizeof id, "%lld", (long long)blocked);
+    for (int i = 0; blocked > 0 && i < CALLS && atomic_load(blocked_id) == blocked; i++) {
+        conn_command(conn, "CLIENT", "UNBLOCK", id, NULL);
+        int code = conn_ask(conn, &reply, err);
+        if (code) return code == QUERN_E_AUTH ? QUERN_OK : code;
+        if (reply_number(reply, 0)) return QUERN_OK;
+        poll(NULL, 0, CALL_AGAIN_MS);
+    }
+    return QUERN_OK;
+}
+
+/* Whoever waits in Redis for some of the queues waits for the wrong ones now. */
+static int call_dispatcher(const struct reaper_needs *needs, struct conn *conn, quern_error *err)
+{
     int code = QUERN_OK;
     waker_wake(needs->dispatcher);
-    for (uint32_t i = 0; i < needs->source_count && !code; i++) {
-        int64_t blocked = atomic_load(&needs->blocked_ids[i]);
-        if (blocked <= 0) continue;
-        snprintf(id, sizeof id, "%lld", (long long)blocked);
-        conn_command(conn, "CLIENT", "UNBLOCK", id, NULL);
-        code = conn_ask(conn, &reply, err);
-        if (code == QUERN_E_AUTH) code = QUERN_OK;
-    }
+    for (uint32_t i = 0; i < needs->source_count && !code; i++) code = call_back(&needs->blocked_ids[i], conn, err);
     return code;
 }
 
@@ -54,15 +65,15 @@ static int heed_paused(const struct reaper_needs *needs, uint32_t queue, struct 
     if (!has_paused && !heeded->had_paused && heeded->has_looked) return QUERN_OK;
     char **texts = texts_of(events);
     if (!texts) return err_set(err, QUERN_E_MEMORY, "no memory for the events that are paused");
-    if (has_paused && !heeded->had_paused)
-        log_event(needs->log, LOG_INFO, "events_paused", LOG_TEXT("stream", needs->sources[queue].stream),
-                  LOG_TEXT("first", texts[0]));
-    if (!has_paused && heeded->had_paused)
-        log_event(needs->log, LOG_INFO, "events_resumed", LOG_TEXT("stream", needs->sources[queue].stream));
+    const char *first = texts[0], *stream = needs->sources[queue].stream; /* theirs until the next look */
+    bool was_held = orders_hold(needs->orders, queue), had_paused = heeded->had_paused;
     heeded->had_paused = has_paused;
-    bool was_held = orders_hold(needs->orders, queue);
     orders_set_paused(needs->orders, queue, texts);
-    return was_held != orders_hold(needs->orders, queue) ? call_dispatcher(needs, conn, err) : QUERN_OK;
+    int code = was_held != orders_hold(needs->orders, queue) ? call_dispatcher(needs, conn, err) : QUERN_OK;
+    if (has_paused && !had_paused)
+        log_event(needs->log, LOG_INFO, "events_paused", LOG_TEXT("stream", stream), LOG_TEXT("first", first));
+    if (!has_paused && had_paused) log_event(needs->log, LOG_INFO, "events_resumed", LOG_TEXT("stream", stream));
+    return code;
 }
 
 /* ── cancelled jobs ──────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -27,10 +27,10 @@ a_bench_measures_both_sides_and_leaves_nothing() {
     grep -qE '^handlers longer than [0-9.]+ us keep all 3 threads busy' out || fail "no duration"
     [[ ! -s err ]] || fail "something was said: $(<err)"
     is_empty
-    run_quern 0 bench --redis "$url" --jobs 2000 --json
+    run_quern 0 bench --redis "$url" --jobs 40000 --json
     [[ $(redis EVAL 'return pcall(cjson.decode, ARGV[1]) and 1 or 0' 0 "$(<out)") == 1 ]] || fail "no JSON: $(<out)"
     equal "$(lines_of out)" 1 lines
-    equal "$(member jobs) $(member bytes)" "2000 64"
+    equal "$(member jobs) $(member bytes)" "40000 64"
     for name in per_s our_cpu_us server_cpu_us round_trip_us p50_us p99_us fills_threads_us; do
         is_positive "$(member $name)" $name
     done
