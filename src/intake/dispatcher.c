@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "config/config.h"
 #include "intake/adopt.h"
 #include "intake/giveback.h"
 #include "intake/heal.h"
@@ -213,7 +214,7 @@ static bool open_taps(struct dispatcher *dispatcher, struct conn *conn)
         }
         tap->queues[tap->queue_count++] = queue;
         dispatcher->tap_of[queue] = at;
-        weights[queue] = needs->sources[queue].weight;
+        weights[queue] = needs->sources[queue].config->weight;
     }
     if (dispatcher->taps) link_adopt(&dispatcher->taps[0].link, conn);
     order_open(&dispatcher->order, weights, needs->source_count);

@@ -29,7 +29,6 @@ struct source {
     char *reaper;        /* S:G:reaper: whose turn it is to look after all of this */
     char *dead;          /* the dead letters of all groups of the stream */
     const quern_config *config; /* what holds for it; lent; NULL: nobody here works for it */
-    uint32_t weight;            /* among the queues of a pool; 0: they are served in order */
 };
 
 /* Of the two orders. */

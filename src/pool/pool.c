@@ -299,7 +299,8 @@ static void read_queues(quern_pool *pool, struct stats_queue queues[QUEUES_MAX])
 {
     for (uint32_t i = 0; i < pool->source_count; i++) {
         const struct source *source = &pool->sources[i];
-        queues[i] = (struct stats_queue){source->stream, source->group, source->weight, counter_read(&pool->fetched[i]), 0};
+        queues[i] =
+            (struct stats_queue){source->stream, source->group, source->config->weight, counter_read(&pool->fetched[i]), 0};
     }
     for (uint32_t i = 0; i < slots_count(pool->slots); i++) {
         const quern_job *job = slots_at(pool->slots, i);

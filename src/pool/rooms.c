@@ -43,7 +43,6 @@ static int open_sources(quern_pool *pool, quern_error *err)
         struct source *source = &pool->sources[pool->source_count];
         code = source_open(source, own->stream, own->group, own->dead_letter_stream, err);
         source->config = own;
-        source->weight = own->weight;
     }
     return code;
 }
