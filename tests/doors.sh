@@ -35,7 +35,6 @@ pool:      base config wire job queue run keep intake settle upkeep blame publis
 # pool assembles the house.
 
 # what: where it may be said (shell patterns of files). It is looked for in code, not in comments or texts.
-readonly HIREDIS='src/wire/*'
 readonly URCU='src/queue/* src/run/*'
 readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/repair/* src/cli/*'
 readonly NCURSES='src/cli/top_screen*'
@@ -43,7 +42,6 @@ readonly NCURSES='src/cli/top_screen*'
 # handler has forked; the signals of quern_run(), which is there for that
 readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/forked* src/pool/signals*'
 
-readonly THIRD_PARTY_HIREDIS='hiredis/|redisReply|redisReader|redisContext|redisFormat'
 readonly THIRD_PARTY_URCU='<urcu|cds_[a-z]'
 readonly THIRD_PARTY_JANSSON='<jansson\.h>|json_[a-su-z]|json_t[a-z]' # struct json_t may be named, not looked into
 readonly THIRD_PARTY_NCURSES='<(n?curses|term)\.h>|stdscr|setupterm'
@@ -191,7 +189,6 @@ check() {
     read_edges
     check_edges
     check_guests
-    check_word hiredis "$THIRD_PARTY_HIREDIS" "$HIREDIS"
     check_word liburcu "$THIRD_PARTY_URCU" "$URCU"
     check_word ncurses "$THIRD_PARTY_NCURSES" "$NCURSES"
     check_word jansson "$THIRD_PARTY_JANSSON" "$JANSSON"
@@ -238,8 +235,6 @@ self_test() {
     planted workers/planted.c '#include "base/err.h"'
     planted workers/planted.c '#include <base/err.h>'
     planted workers/planted.c '#include "../src/base/err.h"'
-    planted src/job/planted.c '#include <hiredis/hiredis.h>'
-    planted src/job/planted.h 'struct redisReply;'
     planted src/keep/planted.c '#include <urcu/uatomic.h>'
     planted src/keep/planted.h 'struct cds_wfcq_node;'
     planted src/settle/planted.c '#include <jansson.h>'

@@ -93,9 +93,22 @@ char *bytes_hex(quern_bytes bytes)
     return text;
 }
 
+/* Multiplied, and its upper half folded into the lower one. */
+static uint64_t mixed(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 by the golden ratio: odd, its bits without a pattern */
+    return hash ^ hash >> 32;
+}
+
 uint64_t bytes_hash(quern_bytes bytes)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < bytes.len; i++) hash = (hash ^ (unsigned char)bytes.at[i]) * UINT64_C(1099511628211);
-    return hash;
+    uint64_t hash = bytes.len, word;
+    size_t at = 0;
+    for (; bytes.len - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, bytes.at + at, sizeof word);
+        hash = mixed(hash, word);
+    }
+    word = 0;
+    if (bytes.len > at) memcpy(&word, bytes.at + at, bytes.len - at);
+    return mixed(hash, word);
 }

@@ -48,7 +48,7 @@ char *bytes_hex(quern_bytes bytes);
 /* malloc'd copy with a NUL behind it; NULL: no memory. Gives. */
 char *bytes_copy(quern_bytes text);
 
-/* FNV-1a. */
+/* For comparisons and tables within this process: eight bytes at a time. */
 uint64_t bytes_hash(quern_bytes bytes);
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef QUERN_BASE_CLOCK_H
 #define QUERN_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define NS_PER_US   INT64_C(1000)
@@ -34,6 +35,10 @@ enum { CLOCK_ISO_SIZE = 40 };
 /* "2026-01-02T03:04:05.678901+00:00" into text[CLOCK_ISO_SIZE]. */
 void clock_iso(int64_t unix_us, char *text);
 int64_t clock_unix_us(void);
+
+/* Is it a time in exactly the form of clock_iso()? text has CLOCK_PLAIN_LEN bytes. */
+enum { CLOCK_PLAIN_LEN = 32 };
+bool clock_is_plain_iso(const char *text);
 
 /* Reads an ISO-8601 time (Z or an offset, 0 to 9 fraction digits) into Unix milliseconds. 0: read; -1: not such a time. */
 int clock_parse_iso(const char *text, uint64_t len, int64_t *unix_ms);

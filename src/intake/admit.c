@@ -87,10 +87,10 @@ static void raise(struct entry_id *high, struct entry_id id)
     if (entry_id_compare(id, *high) > 0) *high = id;
 }
 
-int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve, const struct reply *entries,
-                      const struct arrival *arrival)
+void admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve, const struct reply *entries,
+                   const struct arrival *arrival)
 {
-    int64_t now_ns = clock_now_ns(), bytes = 0;
+    int64_t now_ns = clock_now_ns();
     struct entry entry;
     for (uint32_t i = 0; entries->type == REPLY_ARRAY && i < entries->count; i++) {
         const struct reply *reply = reply_item(entries, i);
@@ -100,8 +100,6 @@ int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *rese
                       LOG_TEXT("why", "Redis sent what was not asked for: it stays pending"));
             continue;
         }
-        for (uint32_t f = 0; entry.fields->type == REPLY_ARRAY && f < entry.fields->count; f++)
-            bytes += entry.fields->items[f].count + 17;
         struct admission admission = {
             .origin = arrival->origin,
             .deliveries = arrival->deliveries ? arrival->deliveries[i] : 1,
@@ -116,5 +114,4 @@ int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *rese
         if (i == 0) ready_wake(needs->ready); /* the first one need not wait for the rest */
     }
     ready_wake(needs->ready);
-    return bytes;
 }

@@ -34,8 +34,8 @@ struct arrival {
     struct high *high;          /* raised to the newest id that came */
 };
 
-/* Admits each entry of a list ([[id, fields], …]; nil entries are passed over). Returns how many bytes they held. */
-int64_t admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve, const struct reply *entries,
-                      const struct arrival *arrival);
+/* Admits each entry of a list ([[id, fields], …]; nil entries are passed over). */
+void admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve, const struct reply *entries,
+                   const struct arrival *arrival);
 
 #endif

@@ -238,11 +238,11 @@ static bool see_queues(struct dispatcher *dispatcher, const struct read *read, u
     return is_full;
 }
 
-static void admit_reply(struct dispatcher *dispatcher, const struct read *read, const struct reply *reply)
+static void admit_reply(struct dispatcher *dispatcher, const struct tap *tap, const struct read *read,
+                        const struct reply *reply)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
     uint32_t entries = 0;
-    int64_t bytes = 0;
     for (uint32_t i = 0; reply->type == REPLY_ARRAY && i < reply->count; i++) {
         const struct reply *part = reply_item(reply, i), *list = reply_item(part, 1);
         struct arrival arrival = {
@@ -251,11 +251,11 @@ static void admit_reply(struct dispatcher *dispatcher, const struct read *read, 
             .is_stopping = atomic_load(needs->is_stopping),
         };
         arrival.high = &dispatcher->high[arrival.origin];
-        bytes += admit_entries(needs, &dispatcher->demand.reserve, list, &arrival);
+        admit_entries(needs, &dispatcher->demand.reserve, list, &arrival);
         counter_add(&needs->fetched[arrival.origin / LANES], list->count);
         entries += list->count;
     }
-    if (entries) dispatcher->demand.entry_bytes = bytes / entries;
+    if (entries) dispatcher->demand.entry_bytes = (int64_t)conn_reply_size(tap->link.conn) / entries;
 }
 
 /* A reply: the next request goes out before what came is admitted, so that Redis has work while we have. */
@@ -278,7 +278,7 @@ static void take_reply(struct dispatcher *dispatcher, struct tap *tap, const str
     see_emptiness(dispatcher, tap, &read, came);
     bool is_full = read.is_of_retries ? see_retries(dispatcher, &read, came) : see_queues(dispatcher, &read, came, fullest);
     if (is_full && read.count == needs->batch_size) turn_send(dispatcher, &made);
-    admit_reply(dispatcher, &read, reply);
+    admit_reply(dispatcher, tap, &read, reply);
     dispatcher->demand.admitting = 0;
     turn_see_owed(dispatcher);
     conn_drop_reply(tap->link.conn);

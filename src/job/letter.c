@@ -196,7 +196,7 @@ int letter_write(const struct quern_job *job, const struct letter_facts *facts, 
 {
     quern_bytes event = job->message.event;
     *letter = (struct letter){.event = event.len && bytes_is_utf8(event) ? event : bytes_of(unreadable),
-                              .has_fields = message_bytes(&job->message) > LETTER_JSON_MAX};
+                              .has_fields = job->message.bytes > LETTER_JSON_MAX};
     uuid_text(letter->id);
     snprintf(letter->retries, sizeof letter->retries, "%u", job->message.retries);
     write_stamps(job, facts->unix_us, letter);

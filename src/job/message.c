@@ -26,23 +26,25 @@ quern_bytes message_field(const struct message *message, const char *name)
     return (quern_bytes){NULL, 0};
 }
 
-/* The time of created_at in exactly the form that quern itself writes, which need not be parsed as JSON:
- * {"created_at":"2026-01-01T00:00:00.000000+00:00","updated_at":"2026-01-01T00:00:00.000000+00:00"}. false: another form. */
-static bool read_plain_stamps(quern_bytes text, int64_t *created_ms)
+static const char created[] = "{\"created_at\":\"", updated[] = "\",\"updated_at\":\"", closing[] = "\"}";
+enum { CREATED_AT = sizeof created - 1, UPDATED_AT = CREATED_AT + CLOCK_PLAIN_LEN + sizeof updated - 1 };
+
+/* Exactly the form that quern itself writes, which need not be parsed as JSON:
+ * {"created_at":"2026-01-01T00:00:00.000000+00:00","updated_at":"2026-01-01T00:00:00.000000+00:00"} */
+static bool is_plain_stamps(quern_bytes text)
 {
-    static const char created[] = "{\"created_at\":\"", updated[] = "\",\"updated_at\":\"", end[] = "\"}";
-    enum { TIME = 32, CREATED = sizeof created - 1, UPDATED = CREATED + TIME + sizeof updated - 1, END = UPDATED + TIME };
-    int64_t updated_ms;
-    return text.len == END + sizeof end - 1 && memcmp(text.at, created, sizeof created - 1) == 0 &&
-           memcmp(text.at + CREATED + TIME, updated, sizeof updated - 1) == 0 &&
-           memcmp(text.at + END, end, sizeof end - 1) == 0 && clock_parse_iso(text.at + CREATED, TIME, created_ms) == 0 &&
-           (memcmp(text.at + CREATED, text.at + UPDATED, TIME) == 0 || /* as each job is published */
-            clock_parse_iso(text.at + UPDATED, TIME, &updated_ms) == 0);
+    enum { TIME = CLOCK_PLAIN_LEN, END = UPDATED_AT + TIME };
+    return text.len == END + sizeof closing - 1 && memcmp(text.at, created, sizeof created - 1) == 0 &&
+           memcmp(text.at + CREATED_AT + TIME, updated, sizeof updated - 1) == 0 &&
+           memcmp(text.at + END, closing, sizeof closing - 1) == 0 && clock_is_plain_iso(text.at + CREATED_AT) &&
+           (memcmp(text.at + CREATED_AT, text.at + UPDATED_AT, TIME) == 0 || /* as each job is published */
+            clock_is_plain_iso(text.at + UPDATED_AT));
 }
 
 static bool read_stamps(quern_bytes text, int64_t *created_ms)
 {
-    return read_plain_stamps(text, created_ms) || codec_read_stamps(text, created_ms) == 0;
+    if (!is_plain_stamps(text)) return codec_read_stamps(text, created_ms) == 0;
+    return clock_parse_iso(text.at + CREATED_AT, CLOCK_PLAIN_LEN, created_ms) == 0;
 }
 
 static bool number_field(quern_bytes text, uint64_t max, uint64_t *value)
@@ -56,30 +58,55 @@ uint64_t message_key(quern_bytes key)
     return hash ? hash : 1;
 }
 
+static int take_retries(struct message *message, quern_bytes value, quern_error *err)
+{
+    uint64_t number;
+    if (!number_field(value, RETRIES_MAX, &number))
+        return err_set(err, QUERN_E_ARGUMENT, "the field retries is not a number from 0 on");
+    message->retries = (uint32_t)number;
+    return QUERN_OK;
+}
+
+static int take_expiry(struct message *message, quern_bytes value, quern_error *err)
+{
+    uint64_t number;
+    if (!number_field(value, INT64_MAX, &number))
+        return err_set(err, QUERN_E_ARGUMENT, "the field expire_at is not a time in Unix milliseconds");
+    message->expire_at_ms = (int64_t)number;
+    return QUERN_OK;
+}
+
+/* Is name, of len bytes by now, that word? Its length is known when this is compiled, and so is how to compare it. */
+#define IS(name, word) (memcmp((name).at, word, sizeof word - 1) == 0)
+
 /* One named field of the flat shape into its place. Unknown ones stay in fields. */
 static int take_field(struct message *message, quern_bytes name, quern_bytes value, quern_error *err)
 {
-    uint64_t number;
-    if (bytes_is(name, "id"))
-        message->id = value;
-    else if (bytes_is(name, "event"))
-        message->event = value;
-    else if (bytes_is(name, "data"))
-        message->data = value;
-    else if (bytes_is(name, "timestamps"))
-        message->timestamps = value;
-    else if (bytes_is(name, "retries")) {
-        if (!number_field(value, RETRIES_MAX, &number))
-            return err_set(err, QUERN_E_ARGUMENT, "the field retries is not a number from 0 on");
-        message->retries = (uint32_t)number;
-    } else if (bytes_is(name, "expire_at")) {
-        if (!number_field(value, INT64_MAX, &number))
-            return err_set(err, QUERN_E_ARGUMENT, "the field expire_at is not a time in Unix milliseconds");
-        message->expire_at_ms = (int64_t)number;
-    } else if (bytes_is(name, "key")) {
-        message->key = message_key(value);
-    } else if (bytes_is(name, "batch")) {
-        message->batch = value;
+    switch (name.len) {
+    case sizeof "id" - 1:
+        if (IS(name, "id")) message->id = value;
+        break;
+    case sizeof "key" - 1:
+        if (IS(name, "key")) message->key = message_key(value);
+        break;
+    case sizeof "data" - 1:
+        if (IS(name, "data")) message->data = value;
+        break;
+    case sizeof "event" - 1:
+        if (IS(name, "event"))
+            message->event = value;
+        else if (IS(name, "batch"))
+            message->batch = value;
+        break;
+    case sizeof "retries" - 1:
+        if (IS(name, "retries")) return take_retries(message, value, err);
+        break;
+    case sizeof "expire_at" - 1:
+        if (IS(name, "expire_at")) return take_expiry(message, value, err);
+        break;
+    case sizeof "timestamps" - 1:
+        if (IS(name, "timestamps")) message->timestamps = value;
+        break;
     }
     return QUERN_OK;
 }
@@ -93,13 +120,6 @@ bool message_is_note(const struct message *message, uint32_t i)
     for (size_t n = 0; n < NOTES; n++)
         if (bytes_is(name, notes[n])) return true;
     return false; /* a publisher's own */
-}
-
-size_t message_bytes(const struct message *message)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < message->fields_count; i++) bytes += text_at(message, i).len;
-    return bytes;
 }
 
 /* What the scripts wrote beside the job's own fields. They are ours, so a wrong one is merely not believed. */
@@ -136,7 +156,8 @@ static int take_fields(struct message *message, quern_error *err)
     quern_bytes last = {NULL, 0};
     for (uint32_t i = 0; i + 1 < message->fields_count; i += 2) {
         quern_bytes name = text_at(message, i), value = text_at(message, i + 1);
-        if (message_is_note(message, i)) {
+        message->bytes += name.len + value.len;
+        if (message->is_private && message_is_note(message, i)) {
             take_ours(message, name, value);
             continue;
         }
@@ -165,7 +186,7 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
     /* Of the entry it came in first: a retry is the same job. */
     if (!message->id.at) message->id = message->first_entry.len ? message->first_entry : bytes_of(message->entry_text);
     int64_t created_ms;
-    if (message->timestamps.at && !read_stamps(message->timestamps, &created_ms))
+    if (message->timestamps.at && !is_plain_stamps(message->timestamps) && codec_read_stamps(message->timestamps, &created_ms))
         return err_set(err, QUERN_E_ARGUMENT,
                        "the field timestamps is not {\"created_at\": ISO-8601, \"updated_at\": ISO-8601}");
     return QUERN_OK;

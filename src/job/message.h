@@ -20,6 +20,7 @@ struct message {
     const struct reply *fields;              /* as read: names and values in turn */
     bool is_private;                         /* from the group's retry stream */
     uint32_t fields_count;                   /* names and values together */
+    size_t bytes;                            /* of all of them */
     uint32_t retries;
     char entry_text[ENTRY_ID_SIZE];
     int64_t expire_at_ms; /* Unix; 0: never */
@@ -49,9 +50,6 @@ void message_free(struct message *message);
 
 /* Are the names and values from the i-th on ours, not the job's? Only in private streams. */
 bool message_is_note(const struct message *message, uint32_t i);
-
-/* Bytes of all names and values. */
-size_t message_bytes(const struct message *message);
 
 /* The value of a field as read; at NULL: no such field. */
 quern_bytes message_field(const struct message *message, const char *name);

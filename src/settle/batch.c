@@ -49,7 +49,7 @@ static bool is_copying(enum action action)
 
 static size_t bytes_of(enum action action, const struct quern_job *job)
 {
-    return is_copying(action) ? message_bytes(&job->message) : job->result_len;
+    return is_copying(action) ? job->message.bytes : job->result_len;
 }
 
 bool batch_takes(const struct batch *batch, const struct quern_job *job)

@@ -28,7 +28,6 @@ struct conn {
     struct conn_buffer out;
     int64_t opened_ns, answer_ms, client_id;
     const char *shown; /* the URL, for texts; the options' */
-    char in[READ_BYTES];
 };
 
 /* ── laying out commands ─────────────────────────────────────────────────────────────────────────────────────────── */
@@ -170,11 +169,14 @@ int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
     int code = next_reply(conn, reply, err);
     if (code != QUERN_E_BUSY) return code;
-    ssize_t n = recv(conn->fd, conn->in, sizeof conn->in, 0);
+    size_t room;
+    char *at = reader_room(conn->reader, &room);
+    if (!at) return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
+    ssize_t n = recv(conn->fd, at, room < READ_BYTES ? room : READ_BYTES, 0);
     if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return QUERN_E_BUSY;
     if (n < 0) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
-    if (!reader_feed(conn->reader, conn->in, (size_t)n)) return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
+    reader_took(conn->reader, (size_t)n);
     return next_reply(conn, reply, err);
 }
 
@@ -190,6 +192,11 @@ int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **repl
 void conn_drop_reply(struct conn *conn)
 {
     reader_drop(conn->reader);
+}
+
+uint64_t conn_reply_size(const struct conn *conn)
+{
+    return reader_size(conn->reader);
 }
 
 int64_t conn_answer_deadline(const struct conn *conn)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* wire/conn: one connection to one server.
- * Idea       our own non-blocking socket under hiredis's parser: an absolute deadline per call (CLOCK_BOOTTIME), MSG_NOSIGNAL,
+ * Idea       our own non-blocking socket under wire/reply's reader: an absolute deadline per call (CLOCK_BOOTTIME), MSG_NOSIGNAL,
  *            CLOEXEC. Commands are laid into one buffer, argument by argument, and leave together.
  * Invariant  after any error the connection is broken: it is closed and opened anew, never repaired.
  * Threads    its owner's; a connection belongs to one thread.
@@ -55,6 +55,9 @@ int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *
 
 /* The last reply is not needed any more: its memory is free at once, not only when the next one comes. */
 void conn_drop_reply(struct conn *conn);
+
+/* How many bytes the last reply took. */
+uint64_t conn_reply_size(const struct conn *conn);
 
 /* Sends, then waits for one reply, at most answer_ms in all; an error reply fails with its own code and text. */
 int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err) QUERN_MUST_USE;

@@ -5,14 +5,27 @@
 
 #include "base/bytes.h"
 
+/* The digits from at on; *rest: what is behind them. false: there are none, or more than 64 bits hold. */
+static bool read_digits(const char *at, const char *end, uint64_t *number, const char **rest)
+{
+    enum { SAFE = 19 }; /* so many cannot be too large */
+    const char *first = at, *safe_end = end - at > SAFE ? at + SAFE : end;
+    uint64_t got = 0;
+    unsigned digit;
+    for (; at < safe_end && (digit = (unsigned char)*at - (unsigned)'0') <= 9; at++) got = got * 10 + digit;
+    for (; at < end && (digit = (unsigned char)*at - (unsigned)'0') <= 9; at++)
+        if (__builtin_mul_overflow(got, 10u, &got) || __builtin_add_overflow(got, digit, &got)) return false;
+    *number = got;
+    *rest = at;
+    return at > first;
+}
+
 bool entry_id_read(quern_bytes text, struct entry_id *id)
 {
-    const char *dash = text.len ? memchr(text.at, '-', text.len) : NULL;
-    if (!dash) return false;
-    size_t ms_len = (size_t)(dash - text.at);
+    const char *at = text.at, *end = text.at + text.len;
     struct entry_id got;
-    if (!bytes_number((quern_bytes){text.at, ms_len}, &got.ms)) return false;
-    if (!bytes_number((quern_bytes){dash + 1, text.len - ms_len - 1}, &got.seq)) return false;
+    if (!text.len || !read_digits(at, end, &got.ms, &at) || at == end || *at != '-') return false;
+    if (!read_digits(at + 1, end, &got.seq, &at) || at != end) return false;
     *id = got;
     return true;
 }

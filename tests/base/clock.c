@@ -34,6 +34,26 @@ static void times_are_written_in_utc_with_microseconds(void **state)
     assert_string_equal("2000-02-29T00:00:00.000007+00:00", text);
 }
 
+/* The quick look says yes to what the parser reads and clock_iso() would write, and to nothing else: any one byte is changed. */
+static void the_plain_form_is_what_is_written_and_nothing_else(void **state)
+{
+    (void)state;
+    char text[CLOCK_ISO_SIZE];
+    int64_t ms;
+    uint64_t seed = 4;
+    for (int i = 0; i < 20000; i++) {
+        clock_iso((int64_t)(unit_random(&seed) % UINT64_C(253402300799999999)), text);
+        assert_true(clock_is_plain_iso(text));
+        text[unit_random(&seed) % CLOCK_PLAIN_LEN] =
+            (char)(unit_random(&seed) % 4 ? '0' + unit_random(&seed) % 10 : unit_random(&seed));
+        if (clock_is_plain_iso(text)) assert_int_equal(0, parse(text, &ms));
+        bool is_of_form = strspn(text, "0123456789") == 4 && text[4] == '-' && text[7] == '-' && text[10] == 'T' &&
+                          text[13] == ':' && text[16] == ':' && text[19] == '.' && strspn(text + 20, "0123456789") == 6 &&
+                          strcmp(text + 26, "+00:00") == 0;
+        if (is_of_form) assert_int_equal(parse(text, &ms) == 0, clock_is_plain_iso(text));
+    }
+}
+
 static void good_times_are_read(void **state)
 {
     static const struct {
@@ -159,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(times_are_written_in_utc_with_microseconds),
+        cmocka_unit_test(the_plain_form_is_what_is_written_and_nothing_else),
         cmocka_unit_test(good_times_are_read),
         cmocka_unit_test(wrong_times_are_refused_and_change_nothing),
         cmocka_unit_test(a_time_is_never_read_past_its_end),

@@ -26,8 +26,7 @@ static struct read read_texts(const quern_bytes *texts, size_t count, bool is_pr
     struct entry entry;
     resp_entry(&resp, "1700000000123-7", texts, count);
     read.reader = reader_open(read.pool);
-    assert_true(reader_feed(read.reader, resp.bytes, resp.len));
-    assert_int_equal(1, reader_next(read.reader, &reply));
+    assert_int_equal(1, resp_read(read.reader, resp.bytes, resp.len, &reply));
     assert_true(entry_read(reply, &entry));
     read.span = entry_hold(reply);
     read.code = message_read(&read.message, &entry, is_private, FIELDS_MAX, &read.err);

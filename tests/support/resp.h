@@ -58,6 +58,29 @@ static inline void resp_entry(struct resp *resp, const char *id, const quern_byt
             resp_line(resp, '$', "-1");
 }
 
+/* Bytes that a reader receives, from *taken on, as far as it asks for them. What its reader_next() says at last. */
+static inline int resp_receive(struct reader *reader, const char *bytes, size_t len, size_t *taken, const struct reply **reply)
+{
+    int is_whole;
+    while ((is_whole = reader_next(reader, reply)) == 0 && *taken < len) {
+        size_t room;
+        char *at = reader_room(reader, &room);
+        assert_non_null(at);
+        if (room > len - *taken) room = len - *taken;
+        memcpy(at, bytes + *taken, room);
+        reader_took(reader, room);
+        *taken += room;
+    }
+    return is_whole;
+}
+
+/* The same for bytes that are all there is. */
+static inline int resp_read(struct reader *reader, const char *bytes, size_t len, const struct reply **reply)
+{
+    size_t taken = 0;
+    return resp_receive(reader, bytes, len, &taken, reply);
+}
+
 static inline void resp_free(struct resp *resp)
 {
     free(resp->bytes);

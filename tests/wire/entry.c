@@ -90,8 +90,7 @@ static void entries_of_another_shape_are_refused(void **state)
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         const struct reply *reply;
         struct entry entry;
-        assert_true(reader_feed(reader, table[i].text, strlen(table[i].text)));
-        assert_int_equal(1, reader_next(reader, &reply));
+        assert_int_equal(1, resp_read(reader, table[i].text, strlen(table[i].text), &reply));
         if (entry_read(reply, &entry) != table[i].is_entry) fail_msg("%s", table[i].text);
         if (table[i].is_entry) assert_true(entry.id.ms == 1 && entry.id.seq == 2);
     }
@@ -119,8 +118,7 @@ static void what_is_held_of_an_entry_stays(void **state)
         const struct reply *reply;
         struct entry entry;
         resp_entry(&resp, "7-8", shapes[row], 4);
-        assert_true(reader_feed(reader, resp.bytes, resp.len));
-        assert_int_equal(1, reader_next(reader, &reply));
+        assert_int_equal(1, resp_read(reader, resp.bytes, resp.len, &reply));
         assert_true(entry_read(reply, &entry));
         struct span span = entry_hold(reply);
         reader_close(reader);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/reply.h"
 
+#include <hiredis/hiredis.h>
+
 #include "support/resp.h"
 
 static struct chunk_pool *pool;
 static struct reader *reader;
+/* What the reader has not received yet. */
+static struct resp waiting;
+static size_t received;
 
 static int make(void **state)
 {
@@ -18,6 +23,8 @@ static int drop(void **state)
 {
     (void)state;
     reader_close(reader);
+    resp_free(&waiting);
+    received = 0;
     int64_t used = chunk_pool_used_bytes(pool);
     chunk_pool_close(pool);
     return used == 0 ? 0 : -1;
@@ -25,13 +32,20 @@ static int drop(void **state)
 
 static void feed(const char *bytes, size_t len)
 {
-    assert_true(reader_feed(reader, bytes, len));
+    resp_raw(&waiting, bytes, len);
+}
+
+static int take(const struct reply **reply)
+{
+    int is_whole = resp_receive(reader, waiting.bytes, waiting.len, &received, reply);
+    if (received == waiting.len) waiting.len = received = 0;
+    return is_whole;
 }
 
 static const struct reply *next(void)
 {
     const struct reply *reply = NULL;
-    assert_int_equal(1, reader_next(reader, &reply));
+    assert_int_equal(1, take(&reply));
     return reply;
 }
 
@@ -134,18 +148,17 @@ static void an_answer_split_anywhere_is_the_same_tree(void **state)
     write_read(&resp);
     struct reader *whole = reader_open(pool);
     const struct reply *expected, *got;
-    assert_true(reader_feed(whole, resp.bytes, resp.len));
-    assert_int_equal(1, reader_next(whole, &expected));
+    assert_int_equal(1, resp_read(whole, resp.bytes, resp.len, &expected));
     for (size_t at = 1; at < resp.len; at++) {
         feed(resp.bytes, at);
-        assert_int_equal(0, reader_next(reader, &got));
-        assert_int_equal(0, reader_next(reader, &got));
+        assert_int_equal(0, take(&got));
+        assert_int_equal(0, take(&got));
         feed(resp.bytes + at, resp.len - at);
         must_equal(expected, next());
     }
     for (size_t i = 0; i < resp.len; i++) { /* each byte by itself */
         feed(resp.bytes + i, 1);
-        assert_int_equal(i == resp.len - 1, reader_next(reader, &got));
+        assert_int_equal(i == resp.len - 1, take(&got));
     }
     must_equal(expected, got);
     reader_close(whole);
@@ -161,7 +174,7 @@ static void answers_that_come_together_are_told_apart(void **state)
     assert_int_equal(2, next()->number);
     assert_int_equal(3, next()->items[0].number);
     const struct reply *reply;
-    assert_int_equal(0, reader_next(reader, &reply));
+    assert_int_equal(0, take(&reply));
     assert_true(bytes_is(reply_bytes(one("4\r\n")), "4"));
 }
 
@@ -173,9 +186,9 @@ static void a_span_keeps_an_answer_while_others_come(void **state)
     const struct reply *replies[100];
     for (int i = 0; i < 100; i++) {
         memset(text, 'a' + i % 26, sizeof text);
-        feed(head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", sizeof text));
+        feed(head, (size_t)snprintf(head, sizeof head, "*1\r\n$%zu\r\n", sizeof text));
         feed(text, sizeof text);
-        replies[i] = one("\r\n");
+        replies[i] = one("\r\n")->items;
         spans[i] = span_hold(replies[i], replies[i]->text);
     }
     for (int i = 0; i < 100; i++) {
@@ -204,11 +217,10 @@ static void nesting_is_read_to_seven_and_refused_from_eight(void **state)
     assert_int_equal(1, reply->number);
     nesting(&resp, 8);
     feed(resp.bytes, resp.len);
-    assert_int_equal(-1, reader_next(reader, &reply));
+    assert_int_equal(-1, take(&reply));
     nesting(&resp, 300000); /* deep enough to end a stack that recursed */
     struct reader *other = reader_open(pool);
-    assert_true(reader_feed(other, resp.bytes, resp.len));
-    assert_int_equal(-1, reader_next(other, &reply));
+    assert_int_equal(-1, resp_read(other, resp.bytes, resp.len, &reply));
     reader_close(other);
     resp_free(&resp);
 }
@@ -244,8 +256,7 @@ static void what_is_not_the_protocol_or_over_a_bound_is_refused(void **state)
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         struct reader *fresh = reader_open(pool);
         const struct reply *reply;
-        assert_true(reader_feed(fresh, table[i], strlen(table[i])));
-        if (reader_next(fresh, &reply) != -1) fail_msg("accepted: %s", table[i]);
+        if (resp_read(fresh, table[i], strlen(table[i]), &reply) != -1) fail_msg("accepted: %s", table[i]);
         assert_int_equal(-1, reader_next(fresh, &reply)); /* and it stays so */
         reader_close(fresh);
     }
@@ -296,9 +307,10 @@ static void garbage_never_crashes(void **state)
         struct reader *fresh = reader_open(pool);
         const struct reply *reply;
         int is_next = 0;
+        size_t taken = 0;
         for (int half = 0; half < 2 && is_next >= 0; half++) {
-            if (!reader_feed(fresh, input + (half ? cut : 0), half ? len - cut : cut)) break;
-            while ((is_next = reader_next(fresh, &reply)) > 0) {
+            size_t end = half ? len : cut;
+            while ((is_next = resp_receive(fresh, input, end, &taken, &reply)) > 0) {
                 touch(reply);
                 whole++;
             }
@@ -308,6 +320,68 @@ static void garbage_never_crashes(void **state)
     assert_true(whole > INPUTS / 20);
     free(input);
     resp_free(&good);
+}
+
+/* ── a second opinion: what hiredis's reader makes of the same bytes ─────────────────────────────────────────────── */
+
+static void must_agree(const struct reply *ours, const redisReply *theirs)
+{
+    static const int types[] = {
+        [REPLY_NIL] = REDIS_REPLY_NIL,     [REPLY_TEXT] = REDIS_REPLY_STRING,     [REPLY_STATUS] = REDIS_REPLY_STATUS,
+        [REPLY_ERROR] = REDIS_REPLY_ERROR, [REPLY_INTEGER] = REDIS_REPLY_INTEGER, [REPLY_ARRAY] = REDIS_REPLY_ARRAY};
+    assert_int_equal(types[ours->type], theirs->type);
+    if (ours->type == REPLY_INTEGER) assert_true(ours->number == theirs->integer);
+    if (reply_bytes(ours).at) assert_true(bytes_equal(reply_bytes(ours), (quern_bytes){theirs->str, theirs->len}));
+    if (ours->type != REPLY_ARRAY) return;
+    assert_int_equal(ours->count, theirs->elements);
+    for (uint32_t i = 0; i < ours->count; i++) must_agree(&ours->items[i], theirs->element[i]);
+}
+
+/* A value of any kind that Redis may write. */
+static void compose(uint64_t *seed, struct resp *resp, int depth)
+{
+    char text[600];
+    uint64_t kind = unit_random(seed) % (depth ? 8 : 6);
+    size_t len = unit_random(seed) % (unit_random(seed) % 8 ? 40 : sizeof text);
+    for (size_t i = 0; i < len; i++) text[i] = (char)(kind == 1 ? unit_random(seed) : 'a' + unit_random(seed) % 26);
+    text[len < sizeof text ? len : sizeof text - 1] = 0;
+    if (kind == 0) resp_head(resp, ':', (long long)unit_random(seed));
+    if (kind == 1 || kind == 2) resp_bulk(resp, (quern_bytes){text, len});
+    if (kind == 3) resp_line(resp, '+', text);
+    if (kind == 4) resp_line(resp, '-', text);
+    if (kind == 5) resp_line(resp, unit_random(seed) % 2 ? '$' : '*', "-1");
+    if (kind < 6) return;
+    uint64_t items = unit_random(seed) % 12;
+    resp_head(resp, '*', (long long)items);
+    for (uint64_t i = 0; i < items; i++) compose(seed, resp, depth - 1);
+}
+
+/* In pieces of any size, to one and the same reader, which thereby meets every place in its chunks. */
+static void all_that_redis_may_write_is_read_as_hiredis_reads_it(void **state)
+{
+    enum { REPLIES = 20000 };
+    (void)state;
+    uint64_t seed = 20261128;
+    struct resp resp = {0};
+    redisReader *second = redisReaderCreate();
+    for (int i = 0; i < REPLIES; i++) {
+        const struct reply *ours = NULL;
+        void *theirs = NULL;
+        resp.len = 0;
+        compose(&seed, &resp, 3);
+        for (size_t at = 0, len; at < resp.len; at += len) {
+            len = 1 + unit_random(&seed) % (unit_random(&seed) % 4 ? resp.len : 20);
+            if (len > resp.len - at) len = resp.len - at;
+            feed(resp.bytes + at, len);
+            assert_int_equal(at + len == resp.len, take(&ours));
+        }
+        assert_int_equal(REDIS_OK, redisReaderFeed(second, resp.bytes, resp.len));
+        assert_int_equal(REDIS_OK, redisReaderGetReply(second, &theirs));
+        must_agree(ours, theirs);
+        freeReplyObject(theirs);
+    }
+    redisReaderFree(second);
+    resp_free(&resp);
 }
 
 int main(void)
@@ -320,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_span_keeps_an_answer_while_others_come, make, drop),
         cmocka_unit_test_setup_teardown(nesting_is_read_to_seven_and_refused_from_eight, make, drop),
         cmocka_unit_test_setup_teardown(what_is_not_the_protocol_or_over_a_bound_is_refused, make, drop),
+        cmocka_unit_test_setup_teardown(all_that_redis_may_write_is_read_as_hiredis_reads_it, make, drop),
         cmocka_unit_test_setup_teardown(garbage_never_crashes, make, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
