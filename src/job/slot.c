@@ -6,13 +6,13 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "base/ring.h"
+#include "base/stack.h"
 #include "job/codec.h"
 
 struct slots {
     uint32_t count;
     _Atomic uint32_t ghosts;
-    struct ring *free; /* the numbers of free slots */
+    struct stack *free; /* the numbers of free slots */
     struct quern_job at[];
 };
 
@@ -47,12 +47,12 @@ struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns)
     struct slots *slots = calloc(1, sizeof *slots + count * sizeof *slots->at);
     if (!slots) return NULL;
     slots->count = count;
-    if (!(slots->free = ring_open(count))) return free(slots), NULL;
+    if (!(slots->free = stack_open(count))) return free(slots), NULL;
     for (uint32_t i = 0; i < count; i++) {
         slots->at[i].index = i;
         slots->at[i].drain_ns = drain_ns;
         atomic_init(&slots->at[i].word, UINT64_C(1) << 32 | SLOT_FREE);
-        ring_push(slots->free, i);
+        stack_push(slots->free, count - 1 - i);
     }
     return slots;
 }
@@ -74,7 +74,7 @@ void slots_set_board(struct slots *slots, struct board_place *first, size_t stri
 void slots_close(struct slots *slots)
 {
     if (!slots) return;
-    ring_close(slots->free);
+    stack_close(slots->free);
     free(slots);
 }
 
@@ -91,14 +91,12 @@ struct quern_job *slots_at(struct slots *slots, uint32_t index)
 struct quern_job *slots_reserve(struct slots *slots)
 {
     uint32_t index;
-    return ring_pop(slots->free, &index) ? &slots->at[index] : NULL;
+    return stack_pop(slots->free, &index) ? &slots->at[index] : NULL;
 }
 
 void slots_unreserve(struct slots *slots, struct quern_job *job)
 {
-    bool has_room = ring_push(slots->free, job->index);
-    assert(has_room);
-    (void)has_room;
+    stack_push(slots->free, job->index);
 }
 
 uint32_t slots_held_count(struct slots *slots)
@@ -110,7 +108,7 @@ uint32_t slots_held_count(struct slots *slots)
 
 uint32_t slots_free_count(const struct slots *slots)
 {
-    return ring_length(slots->free);
+    return stack_length(slots->free);
 }
 
 /* Two ids that are equal by it matter only where they were also given the same entry id. */

@@ -41,7 +41,7 @@ void meter_begin(struct meter *meter, int64_t mean_ns, int64_t now_ns)
 int64_t meter_end(struct meter *meter, struct bill_line *line, int64_t run_ns, int64_t now_ns)
 {
     add_share(meter, line, run_ns);
-    if (!meter->is_single && meter->count < METER_EVENTS && now_ns - meter->asked_ns < METER_NS) return -1;
+    if (!meter->is_single && meter->count < METER_EVENTS && now_ns - meter->asked_ns < METER_SHARED_NS) return -1;
     int64_t took_ns = share_out(meter, now_ns);
     return meter->is_single ? took_ns : -1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* run/meter: how much CPU the jobs of one thread take.
- * Idea       to ask for a thread's CPU is a system call (0.3 to 1 µs), too much for a job of one microsecond. So it is asked at most
- *            every METER_NS of jobs: an event whose jobs take longer is measured job by job, those that are shorter together, and
+ * Idea       to ask for a thread's CPU is a system call (0.3 to 1 µs), too much for a job of one microsecond. So an event whose
+ *            jobs take METER_NS or longer is measured job by job; those that are shorter are measured together, each METER_SHARED_NS, and
  *            what they took is shared out by the time that each of them ran.
  *
  *      ──[ a long job ][ a long job ][ short  short  short  short ]── sleep ──[ short …
@@ -18,7 +18,7 @@
 
 struct bill_line;
 
-enum { METER_NS = 50000, METER_EVENTS = 8 };
+enum { METER_NS = 50000, METER_SHARED_NS = 1000000, METER_EVENTS = 8 };
 
 /* All zero, but for what to ask: closed. */
 struct meter {

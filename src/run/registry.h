@@ -20,12 +20,13 @@
 /* One handler, and how long its jobs take. */
 struct handler {
     quern_handler is;              /* texts owned by the table */
+    quern_bytes event;             /* its event, as is says */
     uint32_t index;                /* its place in the table */
     const struct policy *policies; /* one per queue of the pool */
     struct cap *cap;               /* run/caps; NULL: none */
     struct bill_line *line;        /* job/bill; NULL: none is kept */
-    _Atomic int64_t mean_ns;       /* of late; 0: none has ended yet */
-    _Atomic bool is_deferring;     /* it has said QUERN_PENDING: its jobs outlive its returns */
+    _Alignas(64) _Atomic int64_t mean_ns; /* of late; 0: none has ended yet */
+    _Atomic bool is_deferring;            /* it has said QUERN_PENDING: its jobs outlive its returns */
 };
 
 struct table;
@@ -69,7 +70,7 @@ struct handler *table_find(struct table *table, quern_bytes event);
 /* What holds for the jobs of a queue that have no handler; *unhandled: what becomes of them. */
 const struct policy *table_policy(const struct table *table, uint32_t queue, int *unhandled);
 
-/* A job of it took so long. Any worker. */
-void handler_took(struct handler *handler, int64_t ns);
+/* A job of it took so long; turn: a number that is another one each time. Any worker. */
+void handler_took(struct handler *handler, int64_t ns, uint64_t turn);
 
 #endif

@@ -169,7 +169,7 @@ static void open_record(struct worker *worker, const quern_job *job)
 static int64_t end_job(struct worker *worker, struct handler *handler, quern_job *job, quern_verdict verdict)
 {
     int64_t ended_ns = clock_now_ns(), started_ns = worker->started_ns;
-    handler_took(handler, ended_ns - started_ns);
+    handler_took(handler, ended_ns - started_ns, (uint64_t)counter_read(&worker->jobs));
     counter_add(&worker->jobs, 1);
     counter_add(&worker->run_ns, ended_ns - started_ns);
     hook_leave();
@@ -305,7 +305,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
     if (job->policy.timeout_ms) set_deadline(worker, job, now_ns);
     slot_pull(job);
     pull_hand(worker->needs->pull, job);
-    handler_took(handler, now_ns - worker->started_ns);
+    handler_took(handler, now_ns - worker->started_ns, (uint64_t)counter_read(&worker->jobs));
     counter_add(&worker->jobs, 1);
     counter_add(&worker->run_ns, now_ns - worker->started_ns);
     return now_ns;

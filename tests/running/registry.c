@@ -129,11 +129,11 @@ static void a_mean_follows_what_jobs_take(void **state)
 {
     (void)state;
     struct handler handler = {0};
-    handler_took(&handler, 1000);
+    handler_took(&handler, 1000, 1);
     assert_int_equal(1000, handler.mean_ns);
-    for (int i = 0; i < 200; i++) handler_took(&handler, 1000000);
+    for (int i = 0; i < 200; i++) handler_took(&handler, 1000000, 1);
     assert_in_range(handler.mean_ns, 999000, 1000000);
-    for (int i = 0; i < 400; i++) handler_took(&handler, 0);
+    for (int i = 0; i < 6400; i++) handler_took(&handler, 0, (uint64_t)i); /* short ones: each sixteenth counts */
     assert_in_range(handler.mean_ns, 1, 100); /* 0 would mean: unknown */
 }
 
@@ -173,7 +173,7 @@ static void find(struct traffic *traffic)
         bool is_wrong = number < last || strcmp(handler->is.event, "a") || (other && (uintptr_t)other->is.user != number) ||
                         table_count(held) != 1 + number % 4 || !other != (number % 4 < 2);
         if (is_wrong) atomic_fetch_add(&traffic->wrong, 1);
-        handler_took(handler, 5);
+        handler_took(handler, 5, 0);
         last = number;
     }
     registry_drop(held);
