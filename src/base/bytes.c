@@ -16,6 +16,16 @@ bool bytes_number(quern_bytes text, uint64_t *value)
     return true;
 }
 
+size_t bytes_put_number(char *text, uint64_t number)
+{
+    char digits[BYTES_NUMBER_SIZE];
+    size_t n = 0, len = 0;
+    do digits[n++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (n) text[len++] = digits[--n];
+    return len;
+}
+
 /* The length of the well-formed sequence at at (RFC 3629), 0: there is none. */
 static size_t sequence(const unsigned char *at, size_t left)
 {

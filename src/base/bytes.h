@@ -30,6 +30,10 @@ static inline bool bytes_is(quern_bytes a, const char *text)
 /* Reads a whole decimal number without sign; false: it is none, or larger than 2^64 - 1. */
 bool bytes_number(quern_bytes text, uint64_t *value);
 
+/* Writes a number in decimal, at most BYTES_NUMBER_SIZE bytes without a NUL. Returns how many. */
+enum { BYTES_NUMBER_SIZE = 20 };
+size_t bytes_put_number(char *text, uint64_t number);
+
 /* The length of the well-formed UTF-8 character that text begins with, and which one it is; 0: there is none. */
 size_t bytes_character(quern_bytes text, uint32_t *character);
 

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 
 #include <limits.h>
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t clock)
@@ -49,11 +49,19 @@ int clock_poll_ms(int64_t deadline_ns)
 
 void clock_iso(int64_t unix_us, char *text)
 {
-    time_t seconds = (time_t)(unix_us / 1000000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    size_t n = strftime(text, CLOCK_ISO_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text + n, CLOCK_ISO_SIZE - n, ".%06d+00:00", (int)(unix_us % 1000000));
+    /* Calendars are dear, and most of the times that one thread writes lie in the second that it wrote last. */
+    static _Thread_local time_t last_second = -1;
+    static _Thread_local char last[CLOCK_ISO_SIZE];
+    time_t second = (time_t)(unix_us / 1000000);
+    if (second != last_second) {
+        struct tm utc;
+        gmtime_r(&second, &utc);
+        strftime(last, sizeof last, "%Y-%m-%dT%H:%M:%S.000000+00:00", &utc);
+        last_second = second;
+    }
+    memcpy(text, last, CLOCK_ISO_SIZE);
+    char *fraction = text + strcspn(text, ".");
+    for (int64_t us = unix_us % 1000000, i = 6; i; i--, us /= 10) fraction[i] = (char)('0' + us % 10);
 }
 
 /* Reads exactly n digits within [low, high]. */

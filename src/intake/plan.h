@@ -11,10 +11,11 @@
 
 struct plan_facts {
     uint32_t threads, idle_threads;
-    uint32_t waiting; /* admitted and not started */
-    uint32_t asked;   /* by reads in flight */
-    uint32_t free;    /* slots that could be reserved */
-    int64_t mean_ns;  /* of a job of late; 0: unknown */
+    uint32_t waiting;  /* admitted and not started */
+    uint32_t asked;    /* by reads in flight */
+    uint32_t free;     /* slots that could be reserved */
+    uint32_t settling; /* slots of jobs that have ended, about */
+    int64_t mean_ns;   /* of a job of late; 0: unknown */
     int64_t prefetch_ns;
     uint32_t prefetch_max, batch_size;
     int64_t entry_bytes;           /* of an entry of late; 0: unknown */

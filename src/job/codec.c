@@ -48,6 +48,7 @@ size_t codec_depth(quern_bytes text)
 
 int codec_check_depth(quern_bytes text, int64_t depth_max, quern_error *err)
 {
+    if (text.len <= (size_t)depth_max) return QUERN_OK; /* each level takes a byte, at least */
     size_t depth = depth_max ? codec_depth(text) : 0;
     if (depth <= (size_t)depth_max) return QUERN_OK;
     return err_set(err, QUERN_E_ARGUMENT, "nested %zu deep; json_depth_max is %lld", depth, (long long)depth_max);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/uuid.h"
 #include "publish/fields.h"
+#include "publish/receipts.h"
 #include "wire/script.h"
 
 enum { PARTS = 4, KEYS = 9, HEAD_ARGS = 11, BATCH_ARGS = 4, MESSAGE_ARGS = 7 };
@@ -144,48 +145,6 @@ static int put_all(struct conn *conn, const struct outgoing *batch, struct field
     return QUERN_OK;
 }
 
-/* ── what was answered ───────────────────────────────────────────────────────────────────────────────────────────── */
-
-static void copy(char *to, size_t size, const char *from, size_t len)
-{
-    if (len >= size) len = size - 1;
-    memcpy(to, from, len);
-    to[len] = 0;
-}
-
-/* The word of the script: see there. */
-static void take_word(quern_receipt *receipt, const char *word)
-{
-    const char *comma = strchr(word, ','), *slash = strchr(word, '/');
-    receipt->code = word[0] == '!' ? QUERN_E_FULL : QUERN_OK;
-    if (word[0] == '@') {
-        receipt->due_ms = strtoll(word + 1, NULL, 10);
-    } else if (word[0] == '=') {
-        size_t len = comma ? (size_t)(comma - word - 1) : strlen(word + 1);
-        receipt->is_duplicate = 1;
-        copy(receipt->id, sizeof receipt->id, word + 1, len);
-        copy(receipt->entry, sizeof receipt->entry, comma ? comma + 1 : "", comma ? strlen(comma + 1) : 0);
-    } else {
-        if (word[0] != '!') copy(receipt->entry, sizeof receipt->entry, word, slash ? (size_t)(slash - word) : strlen(word));
-        receipt->dropped += slash ? (int)strtol(slash + 1, NULL, 10) : 0; /* also in vain: it is sent again */
-    }
-}
-
-static int take_words(const struct outgoing *batch, quern_bytes words, quern_error *err)
-{
-    char *text = bytes_copy(words), *rest = text, *word;
-    size_t count = 0;
-    if (bytes_is(words, "-")) {
-        free(text);
-        return err_set(err, QUERN_E_GONE, "the batch %s is over: it waited too long for this, or was sealed", batch->batch->id);
-    }
-    if (!text) return err_set(err, QUERN_E_MEMORY, "no memory for %zu receipts", batch->count);
-    while (count < batch->count && (word = strsep(&rest, " ")) && *word) take_word(&batch->receipts[count++], word);
-    free(text);
-    if (count == batch->count) return QUERN_OK;
-    return err_set(err, QUERN_E_UNKNOWN, "the enqueue script named %zu of %zu messages", count, batch->count);
-}
-
 int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent, struct error_meaning *meaning,
             quern_error *err)
 {
@@ -195,7 +154,11 @@ int enqueue(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns
     if (!code) {
         *sent = SENT_UNANSWERED;
         code = script_ask(conn, &script_enqueue, deadline_ns, &reply, meaning, err);
-        if (!code) code = take_words(batch, reply_bytes(reply), err);
+        if (!code && bytes_is(reply_bytes(reply), "-"))
+            code = err_set(err, QUERN_E_GONE, "the batch %s is over: it waited too long for this, or was sealed",
+                           batch->batch->id);
+        else if (!code)
+            code = receipts_take(batch, reply_bytes(reply), script_enqueue.name, err);
         if (code == QUERN_E_GONE) *sent = SENT_NOTHING;
         if (reply && reply->type == REPLY_ERROR) *sent = script_has_begun(reply) ? SENT_HALF : SENT_NOTHING;
     }

@@ -36,7 +36,8 @@ enum {
     LEAST_TRY_MS = 1000,
     BATCH_BYTES = 1024 * 1024,
     TOLD_MAX = 128,
-    SPECIAL_MAX = 64 /* of the enqueue script: each costs Redis several commands */
+    UNIQUE_MAX = 128, /* of jobs with a window: each costs Redis two commands */
+    SPECIAL_MAX = 64  /* of the enqueue script: several */
 };
 
 static void publisher_free(quern_publisher *publisher)
@@ -283,22 +284,29 @@ struct parcel {
     char stamps[2 * CLOCK_ISO_SIZE + 40];
 };
 
-/* Does the i-th need nothing but to be written? */
+/* Does the i-th need nothing but to be written, if it is the first of its key? */
 static bool is_plain(const quern_config *config, const struct parcel *parcel, size_t i)
 {
     const quern_message *message = &parcel->messages[i];
-    return !parcel->batch && config->publish_shape == SHAPE_FIELDS && !config->max_pending && !parcel->windows[i] &&
-           !message->delay_ms && !message->at_ms && !message->expire_at_ms && !message->key;
+    return !parcel->batch && config->publish_shape == SHAPE_FIELDS && !config->max_pending && !message->delay_ms &&
+           !message->at_ms && !message->expire_at_ms && !message->key;
 }
 
 /* How many messages from there on make a batch: bounded by number and by bytes. What needs more than an XADD costs Redis more. */
-static size_t batch_length(const quern_config *config, const struct parcel *parcel, size_t from, bool *are_plain)
+static size_t batch_length(const quern_config *config, const struct parcel *parcel, size_t from, bool *are_plain,
+                           bool *are_unique)
 {
     size_t count = 0, bytes = 0, most = (size_t)config->batch_size;
     *are_plain = !parcel->batch;
+    *are_unique = false;
     for (; from + count < parcel->count && count < most; count++) {
         bytes += parcel->messages[from + count].data.len;
         if (count && bytes > BATCH_BYTES) break;
+        if (parcel->windows[from + count]) {
+            if (count >= UNIQUE_MAX) break;
+            *are_unique = true;
+            if (most > UNIQUE_MAX) most = UNIQUE_MAX;
+        }
         if (is_plain(config, parcel, from + count)) continue;
         if (count >= SPECIAL_MAX) break;
         *are_plain = false;
@@ -311,9 +319,9 @@ static int publish_some(quern_publisher *publisher, const struct parcel *parcel,
                         int64_t deadline_ns, quern_error *err)
 {
     const quern_config *config = publisher->config;
-    bool are_plain;
-    *count = batch_length(config, parcel, from, &are_plain);
-    bool is_marked = !are_plain || config->publish_marked;
+    bool are_plain, are_unique;
+    *count = batch_length(config, parcel, from, &are_plain, &are_unique);
+    bool is_marked = !are_plain || are_unique || config->publish_marked; /* what goes by a script needs a marker */
     publisher->has_marked |= is_marked;
     struct outgoing_batch of = parcel->batch ? *parcel->batch : (struct outgoing_batch){0};
     of.wanted += *count;

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "publish/check.h"
 #include "publish/enqueue.h"
+#include "publish/receipts.h"
 #include "wire/script.h"
 
 static void put_bytes(struct conn *conn, quern_bytes bytes)
@@ -24,11 +25,30 @@ static void set_entry(quern_receipt *receipt, const char *at, size_t len)
 
 /* ── marked ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static size_t count_windows(const struct outgoing *batch)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < batch->count; i++) count += batch->windows[i] != NULL;
+    return count;
+}
+
+static void put_window_ms(struct conn *conn, const struct outgoing *batch, size_t i)
+{
+    int64_t own_ms = batch->messages[i].unique_ms;
+    if (batch->windows[i])
+        conn_arg_number(conn, own_ms ? own_ms : batch->config->unique_ms);
+    else
+        conn_arg_text(conn, "");
+}
+
 static void put_call(struct conn *conn, const struct outgoing *batch)
 {
-    script_begin(conn, &script_publish, 2, 3 + 4 * batch->count);
+    size_t windows = count_windows(batch), args = windows ? 5 : 4;
+    script_begin(conn, &script_publish, 2 + windows, 3 + args * batch->count);
     conn_arg_text(conn, batch->config->stream);
     conn_arg_text(conn, batch->marker);
+    for (size_t i = 0; i < batch->count && windows; i++)
+        if (batch->windows[i]) conn_arg_text(conn, batch->windows[i]);
     conn_arg_number(conn, (int64_t)batch->number);
     conn_arg_number(conn, batch->marker_ms);
     conn_arg_text(conn, batch->stamps);
@@ -37,20 +57,8 @@ static void put_call(struct conn *conn, const struct outgoing *batch)
         conn_arg_text(conn, batch->messages[i].event);
         put_bytes(conn, check_data(&batch->messages[i]));
         conn_arg_text(conn, batch->messages[i].is_raw ? "bytes" : "");
+        if (windows) put_window_ms(conn, batch, i);
     }
-}
-
-static int take_ids(const struct outgoing *batch, quern_bytes ids, quern_error *err)
-{
-    const char *at = ids.at, *end = ids.at + ids.len;
-    for (size_t i = 0; i < batch->count; i++) {
-        const char *space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL;
-        const char *stop = space ? space : end;
-        if (stop <= at) return err_set(err, QUERN_E_UNKNOWN, "the publish script named %zu of %zu entries", i, batch->count);
-        set_entry(&batch->receipts[i], at, (size_t)(stop - at));
-        at = stop + 1;
-    }
-    return QUERN_OK;
 }
 
 static int send_marked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
@@ -60,7 +68,7 @@ static int send_marked(struct conn *conn, const struct outgoing *batch, int64_t 
     put_call(conn, batch);
     *sent = SENT_UNANSWERED;
     int code = script_ask(conn, &script_publish, deadline_ns, &reply, meaning, err);
-    if (!code) return take_ids(batch, reply_bytes(reply), err);
+    if (!code) return receipts_take(batch, reply_bytes(reply), script_publish.name, err);
     if (reply && reply->type == REPLY_ERROR) *sent = script_has_begun(reply) ? SENT_HALF : SENT_NOTHING;
     return code;
 }

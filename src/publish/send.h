@@ -33,7 +33,7 @@ struct outgoing {
     const char *marker;                 /* its key; NULL: unmarked */
     char *const *windows;               /* per message: its dedup window's key, or NULL */
     const struct outgoing_batch *batch; /* NULL: they are of none */
-    bool is_plain;                      /* nothing but fields for the stream, now: no message of it needs the enqueue script */
+    bool is_plain;                      /* fields for the stream, now, once or not: no message of it needs the enqueue script */
     int64_t marker_ms;                  /* how long it may be asked for again */
     uint64_t number;                    /* of the batch, unique per publisher */
     const char *stamps;                 /* the timestamps field */

@@ -35,9 +35,14 @@ static bool is_readable(const char *key)
 
 static int name(const quern_config *config, const char *key, char **out, quern_error *err)
 {
-    if (asprintf(out, "%s:unique:%s", config->stream, key) >= 0) return QUERN_OK;
-    *out = NULL;
-    return err_set(err, QUERN_E_MEMORY, "no memory for a unique key");
+    static const char between[] = ":unique:";
+    size_t stream_len = strlen(config->stream), key_len = strlen(key);
+    char *at = *out = malloc(stream_len + sizeof between + key_len);
+    if (!at) return err_set(err, QUERN_E_MEMORY, "no memory for a unique key");
+    at = mempcpy(at, config->stream, stream_len);
+    at = mempcpy(at, between, sizeof between - 1);
+    memcpy(at, key, key_len + 1);
+    return QUERN_OK;
 }
 
 static int name_of_key(const quern_config *config, const char *key, char **out, quern_error *err)

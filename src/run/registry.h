@@ -19,12 +19,12 @@
 
 /* One handler, and how long its jobs take. */
 struct handler {
-    quern_handler is;              /* texts owned by the table */
-    quern_bytes event;             /* its event, as is says */
-    uint32_t index;                /* its place in the table */
-    const struct policy *policies; /* one per queue of the pool */
-    struct cap *cap;               /* run/caps; NULL: none */
-    struct bill_line *line;        /* job/bill; NULL: none is kept */
+    quern_handler is;                     /* texts owned by the table */
+    quern_bytes event;                    /* its event, as is says */
+    uint32_t index;                       /* its place in the table */
+    const struct policy *policies;        /* one per queue of the pool */
+    struct cap *cap;                      /* run/caps; NULL: none */
+    struct bill_line *line;               /* job/bill; NULL: none is kept */
     _Alignas(64) _Atomic int64_t mean_ns; /* of late; 0: none has ended yet */
     _Atomic bool is_deferring;            /* it has said QUERN_PENDING: its jobs outlive its returns */
 };

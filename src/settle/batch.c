@@ -52,13 +52,22 @@ static size_t bytes_of(enum action action, const struct quern_job *job)
     return is_copying(action) ? job->message.bytes : job->result_len;
 }
 
+static uint32_t most_of(enum action action)
+{
+    return action == ACTION_ACK ? ACK_MAX : is_copying(action) ? SCRIPT_MOVES_MAX : SCRIPT_RECORDS_MAX;
+}
+
+bool batch_is_full(const struct batch *batch)
+{
+    return batch->count == most_of(batch->action);
+}
+
 bool batch_takes(const struct batch *batch, const struct quern_job *job)
 {
     if (batch->count == 0) return true;
     if (origin_of(job) != batch->origin || sends_fields(batch->action, job) != batch->sends_fields) return false;
-    if (batch->action == ACTION_ACK) return batch->count < ACK_MAX;
-    uint32_t most = is_copying(batch->action) ? SCRIPT_MOVES_MAX : SCRIPT_RECORDS_MAX;
-    return batch->count < most && batch->bytes + bytes_of(batch->action, job) <= SCRIPT_BYTES;
+    if (batch->action == ACTION_ACK) return true;
+    return batch->bytes + bytes_of(batch->action, job) <= SCRIPT_BYTES;
 }
 
 void batch_add(struct batch *batch, struct quern_job *job)
@@ -126,6 +135,14 @@ static int ask_plain(struct batch *batch, const struct source *source, struct co
     return QUERN_OK;
 }
 
+static int ack(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
+{
+    const struct source *source = origin_source(needs->sources, batch->origin);
+    bool deletes =
+        !origin_is_private(batch->origin) && atomic_load_explicit(&needs->deletes[batch->origin / LANES], memory_order_relaxed);
+    return deletes ? ask_deleting(batch, source, conn, err) : ask_plain(batch, source, conn, err);
+}
+
 /* A plain XACK whose answer was lost may have run: its leases are older than the next connection, so the owner-checked script
  * asks for the same jobs then, and must not take "not ours" for "lost". */
 static void mark_ambiguous(struct batch *batch)
@@ -135,11 +152,9 @@ static void mark_ambiguous(struct batch *batch)
 
 int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
 {
+    if (batch->action == ACTION_LOG) return logged_ask(batch, needs, conn, err);
     if (batch->action != ACTION_ACK) return call_ask(batch, needs, conn, err);
-    const struct source *source = origin_source(needs->sources, batch->origin);
-    bool deletes =
-        !origin_is_private(batch->origin) && atomic_load_explicit(&needs->deletes[batch->origin / LANES], memory_order_relaxed);
-    int code = deletes ? ask_deleting(batch, source, conn, err) : ask_plain(batch, source, conn, err);
+    int code = ack(batch, needs, conn, err);
     if (code) mark_ambiguous(batch);
     return code;
 }

@@ -31,20 +31,26 @@ struct batch {
     uint64_t last_number; /* given out so far */
     bool sends_fields;    /* its entries are gone: the fields travel */
     struct quern_job **jobs;
-    char *answers; /* enum answer, one per job */
+    char *answers;         /* enum answer, one per job */
+    int64_t refused_on_ns; /* since when the connection is open on which a transaction was refused (settle/logged) */
 };
 
 /* Room for max jobs. false: no memory. */
 bool batch_open(struct batch *batch, uint32_t max);
 void batch_close(struct batch *batch);
 void batch_begin(struct batch *batch, enum action action);
-/* May this job join those inside? */
+/* Does it take no more, whatever comes? */
+bool batch_is_full(const struct batch *batch);
+/* It is not full; may this job join those inside? */
 bool batch_takes(const struct batch *batch, const struct quern_job *job);
 void batch_add(struct batch *batch, struct quern_job *job);
 
 /* Sends and waits. QUERN_OK: answers[] is filled; else the connection is to be closed, and a script batch asked again on the next.
  * A plain one is not: its jobs are marked ambiguous and go by the owner-checked script. */
 int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err) QUERN_MUST_USE;
+
+/* settle/logged: the same for a batch of ACTION_LOG; what is not answered becomes one of ACTION_DONE. */
+int logged_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err) QUERN_MUST_USE;
 
 /* settle/call: the same for a batch that goes by a script. */
 int call_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err) QUERN_MUST_USE;

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "job/letter.h"
 #include "settle/batch.h"
+#include "settle/record.h"
 #include "settle/settler.h"
 #include "wire/script.h"
 
@@ -127,28 +128,6 @@ static void put_fields(const struct message *message, const char *prefix, struct
 
 /* ── done ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Milliseconds with three decimals: a job may take microseconds. */
-static void put_ms(struct conn *conn, int64_t ns)
-{
-    char text[32];
-    if (ns < 0) ns = 0; /* a job starts when the last one ended, which may be before it was admitted */
-    int n = snprintf(text, sizeof text, "%lld.%03lld", (long long)(ns / NS_PER_MS), (long long)(ns % NS_PER_MS / NS_PER_US));
-    conn_arg(conn, text, (size_t)n);
-}
-
-static void put_record(const struct quern_job *job, struct conn *conn)
-{
-    char when[CLOCK_ISO_SIZE];
-    put_bytes(conn, job->message.id);
-    put_bytes(conn, job->message.event);
-    conn_arg(conn, job->result, job->result_len);
-    conn_arg_number(conn, job->message.retries);
-    put_ms(conn, job->started_ns - job->admitted_ns);
-    put_ms(conn, job->ended_ns - job->started_ns);
-    clock_iso(clock_unix_us() - (clock_now_ns() - job->ended_ns) / NS_PER_US, when);
-    conn_arg_text(conn, when);
-}
-
 static const struct script *put_done(struct call *call)
 {
     const struct batch *batch = call->batch;
@@ -161,7 +140,7 @@ static const struct script *put_done(struct call *call)
     conn_arg_number(call->conn, call->member_count);
     for (uint32_t i = 0; i < batch->count; i++) {
         put_lease(call->conn, batch->jobs[i]);
-        put_record(batch->jobs[i], call->conn);
+        record_put_values(batch->jobs[i], call->conn);
     }
     put_members(call);
     return &script_done;

@@ -2,6 +2,7 @@
 #include "settle/settler.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/backoff.h"
 #include "base/bytes.h"
@@ -84,6 +85,8 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .is_fresh = !job_is_alone(job) && lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
         .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
         .keeps_log = source->config->completed_max > 0,
+        .is_log_scripted = settler->open.refused_on_ns == connected_ns ||
+                           atomic_load_explicit(&settler->needs->deletes[job_queue(job)], memory_order_relaxed),
         .is_of_batch = message_batch(&job->message, source->group).at,
         .is_unpended =
             settler->needs->is_unpended && !origin_is_private(atomic_load_explicit(&job->origin, memory_order_relaxed)),
@@ -151,9 +154,9 @@ static void close_batch(struct settler *settler, struct batch *batch)
 static bool gather(struct settler *settler, enum action action, int64_t now_ns, struct conn *conn)
 {
     struct batch *batch = &settler->open;
-    uint32_t kept = 0;
+    uint32_t kept = 0, i = 0;
     batch_begin(batch, action);
-    for (uint32_t i = 0; i < settler->count; i++) {
+    for (; i < settler->count && !batch_is_full(batch); i++) {
         struct quern_job *job = settler->jobs[i];
         bool fits = !is_owed_a_lease(settler, job, now_ns) && action_of(settler, job, now_ns, conn_opened_ns(conn)) == action &&
                     batch_takes(batch, job);
@@ -165,7 +168,8 @@ static bool gather(struct settler *settler, enum action action, int64_t now_ns, 
             job->delay_ms = verdict_delay_ms(&job->policy, job->message.retries, job->retry_after_ms, next_random(settler));
         batch_add(batch, job);
     }
-    settler->count = kept;
+    memmove(settler->jobs + kept, settler->jobs + i, (settler->count - i) * sizeof *settler->jobs);
+    settler->count -= i - kept;
     return batch->count > 0;
 }
 
@@ -215,7 +219,8 @@ static bool forget_some(struct settler *settler)
 /* Everything taken, action by action. */
 static int settle_all(struct settler *settler, struct conn *conn, quern_error *err)
 {
-    static const enum action actions[] = {ACTION_ACK, ACTION_DONE, ACTION_PASS, ACTION_RETRY, ACTION_RELEASE, ACTION_DEAD};
+    static const enum action actions[] = {ACTION_ACK,   ACTION_LOG,     ACTION_DONE, ACTION_PASS,
+                                          ACTION_RETRY, ACTION_RELEASE, ACTION_DEAD};
     int code = settler->open.count ? ask_open(settler, conn, err) : QUERN_OK;
     int64_t now_ns = clock_now_ns();
     for (size_t i = 0; i < COUNT_OF(actions) && !code; i++)

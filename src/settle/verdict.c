@@ -5,8 +5,9 @@ static enum action finished(const struct verdict_facts *facts, enum action by_sc
 {
     if (facts->is_of_batch) return by_script;
     if (facts->is_unpended && (!facts->keeps_log || by_script == ACTION_PASS)) return ACTION_FORGET;
-    bool is_plain = facts->is_fresh && !facts->is_lost && (!facts->keeps_log || by_script == ACTION_PASS);
-    return is_plain ? ACTION_ACK : by_script;
+    if (!facts->is_fresh || facts->is_lost) return by_script;
+    if (!facts->keeps_log || by_script == ACTION_PASS) return ACTION_ACK;
+    return facts->is_log_scripted || facts->is_unpended ? by_script : ACTION_LOG;
 }
 
 static enum action failed(const struct verdict_facts *facts)

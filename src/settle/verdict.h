@@ -10,7 +10,8 @@
 
 enum action {
     ACTION_ACK,     /* a plain XACK: finished, on a fresh lease, nothing to record */
-    ACTION_DONE,    /* the owner-checked script: finished, but the lease is in doubt or there is a log to write */
+    ACTION_LOG,     /* the same, with a record in the completed log: one transaction */
+    ACTION_DONE,    /* the owner-checked script: finished, but the lease is in doubt */
     ACTION_PASS,    /* the same without a log: acknowledged, though nobody has run it */
     ACTION_RETRY,   /* it failed, and is tried again */
     ACTION_RELEASE, /* it was not started: back to the group at no cost */
@@ -26,8 +27,9 @@ struct verdict_facts {
     bool is_fresh;       /* the lease (keep/lease) */
     bool is_lost;        /* the lease, or the entry itself */
     bool keeps_log;
-    bool is_of_batch; /* and is counted there, by the script */
-    bool is_unpended; /* read without becoming pending, from the stream that is never deleted from */
+    bool is_log_scripted; /* its records go by the script, whatever the lease */
+    bool is_of_batch;     /* and is counted there, by the script */
+    bool is_unpended;     /* read without becoming pending, from the stream that is never deleted from */
 };
 
 enum action verdict(const struct verdict_facts *facts);

@@ -52,12 +52,8 @@ char *conn_room(struct conn_buffer *out, size_t n)
 /* type, number, CR LF: at most 24 bytes. */
 static size_t put_head(char *at, char type, uint64_t number)
 {
-    char digits[20];
-    size_t n = 0, len = 0;
-    do digits[n++] = (char)('0' + number % 10);
-    while (number /= 10);
-    at[len++] = type;
-    while (n) at[len++] = digits[--n];
+    size_t len = 1 + bytes_put_number(at + 1, number);
+    at[0] = type;
     at[len++] = '\r';
     at[len++] = '\n';
     return len;
@@ -90,8 +86,11 @@ void conn_arg_text(struct conn *conn, const char *text)
 
 void conn_arg_number(struct conn *conn, int64_t number)
 {
-    char text[24];
-    conn_arg(conn, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)number));
+    char text[1 + BYTES_NUMBER_SIZE];
+    bool is_negative = number < 0;
+    text[0] = '-';
+    size_t len = bytes_put_number(text + 1, is_negative ? -(uint64_t)number : (uint64_t)number);
+    conn_arg(conn, text + !is_negative, len + is_negative);
 }
 
 void conn_command(struct conn *conn, ...)

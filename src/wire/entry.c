@@ -30,21 +30,11 @@ bool entry_id_read(quern_bytes text, struct entry_id *id)
     return true;
 }
 
-static size_t put_number(char *text, uint64_t number)
-{
-    char digits[20];
-    size_t n = 0, len = 0;
-    do digits[n++] = (char)('0' + number % 10);
-    while (number /= 10);
-    while (n) text[len++] = digits[--n];
-    return len;
-}
-
 size_t entry_id_text(struct entry_id id, char *text)
 {
-    size_t len = put_number(text, id.ms);
+    size_t len = bytes_put_number(text, id.ms);
     text[len++] = '-';
-    len += put_number(text + len, id.seq);
+    len += bytes_put_number(text + len, id.seq);
     text[len] = 0;
     return len;
 }

@@ -297,6 +297,7 @@ static void a_publisher_needs_no_more_rights_than_are_named(void **state)
                                          "+select",
                                          "+client|setname",
                                          "+client|id",
+                                         /* once */ "+mget",
                                          /* a group, a bound */ "+xgroup|create",
                                          "+xinfo|stream",
                                          "+xinfo|groups",

@@ -5,6 +5,7 @@
 
 enum {
     ACK = ACTION_ACK,
+    LOG = ACTION_LOG,
     DONE = ACTION_DONE,
     PASS = ACTION_PASS,
     RETRY = ACTION_RETRY,
@@ -22,7 +23,7 @@ static enum action of(enum slot_outcome outcome, int bits)
 
 static void a_plain_acknowledgement_is_for_what_is_done_and_in_no_doubt(void **state)
 {
-    static const int done[8] = {DONE, ACK, DONE, DONE, DONE, DONE, DONE, DONE};
+    static const int done[8] = {DONE, ACK, DONE, DONE, DONE, LOG, DONE, DONE};
     static const int passed[8] = {PASS, ACK, PASS, PASS, PASS, ACK, PASS, PASS};
     (void)state;
     for (int bits = 0; bits < 8; bits++) {
@@ -31,7 +32,19 @@ static void a_plain_acknowledgement_is_for_what_is_done_and_in_no_doubt(void **s
     }
 }
 
-/* Whatever the lease: the scripts refuse what is not ours. */
+/* Where the log cannot be written without the script: the server is full, or what is acknowledged is deleted, or was never pending. */
+static void a_log_may_need_the_script_whatever_the_lease(void **state)
+{
+    (void)state;
+    struct verdict_facts facts = {.outcome = OUTCOME_DONE, .is_fresh = true, .keeps_log = true};
+    assert_int_equal(LOG, verdict(&facts));
+    facts.is_log_scripted = true;
+    assert_int_equal(DONE, verdict(&facts));
+    facts.is_log_scripted = false;
+    facts.is_unpended = true;
+    assert_int_equal(DONE, verdict(&facts));
+}
+
 /* Whatever the lease, the log and the delivery: the script counts it. */
 static void what_is_of_a_batch_is_never_merely_acknowledged(void **state)
 {
@@ -169,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_acknowledgement_is_for_what_is_done_and_in_no_doubt),
+        cmocka_unit_test(a_log_may_need_the_script_whatever_the_lease),
         cmocka_unit_test(what_is_of_a_batch_is_never_merely_acknowledged),
         cmocka_unit_test(what_is_not_done_goes_by_its_outcome),
         cmocka_unit_test(a_failed_attempt_is_dead_when_the_limit_of_retries_is_reached),
