@@ -57,6 +57,28 @@ static void answer(struct batch *batch, int64_t acked)
     }
 }
 
+/* Some records could not be written: theirs are the jobs that stay, as they are. The others are acknowledged by themselves. */
+static int settle_recorded(struct batch *batch, const struct settler_needs *needs, struct conn *conn,
+                           const struct reply *results, quern_error *err)
+{
+    const struct source *source = origin_source(needs->sources, batch->origin);
+    uint32_t recorded = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        bool is_recorded = reply_is_text(reply_item(results, i));
+        batch->answers[i] = (char)(is_recorded ? ANSWER_SETTLED : ANSWER_STUCK);
+        recorded += is_recorded;
+    }
+    if (!recorded) return call_ask(batch, needs, conn, err); /* it says why, or can */
+    conn_begin(conn, 3 + recorded);
+    conn_arg_text(conn, "XACK");
+    conn_arg_text(conn, source_key(source, origin_lane(batch->origin)));
+    conn_arg_text(conn, source->group);
+    for (uint32_t i = 0; i < batch->count; i++)
+        if (batch->answers[i] == ANSWER_SETTLED) conn_arg_text(conn, batch->jobs[i]->message.entry_text);
+    const struct reply *reply;
+    return conn_ask(conn, &reply, err);
+}
+
 int logged_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
 {
     const struct reply *reply = NULL;
@@ -70,7 +92,7 @@ int logged_ask(struct batch *batch, const struct settler_needs *needs, struct co
         return call_ask(batch, needs, conn, err);
     }
     const struct reply *last = reply_item(reply, reply->count - 1);
-    if (last->type == REPLY_ERROR) return conn_refused(last, script_logged.name, err);
+    if (last->type == REPLY_ERROR) return settle_recorded(batch, needs, conn, reply, err);
     answer(batch, reply_number(last, 0));
     return QUERN_OK;
 }

@@ -2,14 +2,16 @@
 
 /* bench/measure: one figure of quern's, in a process of its own, as a line of JSON. tests/bench/run calls it in turn with the yardstick.
  *
- *     measure publish URL STREAM JOBS BYTES plain|marked|unique     messages per second, through quern_publish() in batches
+ *     measure publish URL STREAM JOBS BYTES plain|marked|unique|later    messages per second, through quern_publish() in batches
  *     measure drain URL STREAM JOBS THREADS [KEY VALUE …]           jobs per second, from the first handler to the last acknowledgement
  *     measure work URL STREAM JOBS THREADS MICROSECONDS             the share of THREADS × time that is spent in the handler
  *     measure latency URL STREAM JOBS EVERY_US                      from quern_publish()'s call to the handler's first line
  *     measure idle URL STREAM MILLISECONDS                          CPU of a pool with nothing to do
  *     measure start URL STREAM TIMES                                from quern_pool_start() to the first job; and a stop with nothing running
  *
- * cpu_us is our process's, per job, user and system. */
+ * cpu_us is our process's, per job, user and system; mallocs are per job, while most of them run; handled: more may be waiting than JOBS. */
+#include "allocations.h"
+
 #include <poll.h>
 #include <quern.h>
 #include <stdatomic.h>
@@ -141,6 +143,7 @@ static void publish(char **argv)
         size_t n = jobs - done < BATCH ? (size_t)(jobs - done) : BATCH;
         for (size_t i = 0; i < n; i++) {
             messages[i] = (quern_message){.size = sizeof *messages, .event = "bench.noop", .data = {data, bytes}};
+            if (strcmp(argv[2], "later") == 0) messages[i].delay_ms = 3600000;
             if (strcmp(argv[2], "unique") != 0) continue;
             snprintf(keys[i], sizeof keys[i], "%lld", (long long)(done + (int64_t)i));
             messages[i].unique = keys[i];
@@ -170,6 +173,16 @@ static void wait_until_done(quern_pool *pool, int64_t jobs)
     while (stat_of(pool, "done") < jobs) poll(NULL, 0, 2);
 }
 
+/* Allocations per job between a fifth and four fifths of them. */
+static double allocations_while_running(int64_t jobs)
+{
+    while (atomic_load(&handled) < jobs / 5) poll(NULL, 0, 2);
+    int64_t from = allocations_count(), first = atomic_load(&handled);
+    while (atomic_load(&handled) < jobs / 5 * 4) poll(NULL, 0, 2);
+    int64_t ran = atomic_load(&handled) - first;
+    return (double)(allocations_count() - from) / (double)(ran > 0 ? ran : 1);
+}
+
 static void drain(int argc, char **argv)
 {
     int64_t jobs = atoll(argv[0]);
@@ -178,10 +191,12 @@ static void drain(int argc, char **argv)
     for (int i = 2; i + 1 < argc; i += 2) set(config, argv[i], argv[i + 1]);
     double cpu = cpu_us();
     quern_pool *pool = start(config, count_it);
+    double mallocs = allocations_while_running(jobs);
     wait_until_done(pool, jobs);
     double seconds = (double)(now_ns() - atomic_load(&first_ns)) / 1e9, taken = (cpu_us() - cpu) / (double)jobs;
     stop(pool);
-    printf("{\"per_s\":%.0f,\"cpu_us\":%.3f,\"rss_mb\":%.1f}\n", (double)jobs / seconds, taken, rss_mb());
+    printf("{\"per_s\":%.0f,\"cpu_us\":%.3f,\"rss_mb\":%.1f,\"mallocs\":%.4f,\"handled\":%lld}\n", (double)jobs / seconds,
+           taken, rss_mb(), mallocs, (long long)atomic_load(&handled));
 }
 
 static void work(char **argv)
