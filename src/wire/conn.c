@@ -181,11 +181,13 @@ int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *
 
 int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
-    for (;;) {
-        int code = conn_poll_reply(conn, reply, err);
-        if (code != QUERN_E_BUSY) return code;
-        if ((code = wait_for(conn, POLLIN, deadline_ns, err))) return code;
+    if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
+    int code = next_reply(conn, reply, err);
+    while (code == QUERN_E_BUSY) { /* usually it has just been asked for: to look before waiting would be in vain */
+        code = wait_for(conn, POLLIN, deadline_ns, err);
+        if (!code) code = conn_poll_reply(conn, reply, err);
     }
+    return code;
 }
 
 void conn_drop_reply(struct conn *conn)

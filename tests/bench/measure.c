@@ -9,7 +9,8 @@
  *     measure idle URL STREAM MILLISECONDS                          CPU of a pool with nothing to do
  *     measure start URL STREAM TIMES                                from quern_pool_start() to the first job; and a stop with nothing running
  *
- * cpu_us is our process's, per job, user and system; mallocs are per job, while most of them run; handled: more may be waiting than JOBS. */
+ * cpu_us is our process's, per job, user and system. Of the middle of a drain, without start and stop: mallocs per job, and cost_us, the CPU of
+ * both our process and the server whose pid is in BENCH_SERVER. More may be waiting than JOBS. */
 #include "allocations.h"
 
 #include <poll.h>
@@ -173,14 +174,30 @@ static void wait_until_done(quern_pool *pool, int64_t jobs)
     while (stat_of(pool, "done") < jobs) poll(NULL, 0, 2);
 }
 
-/* Allocations per job between a fifth and four fifths of them. */
-static double allocations_while_running(int64_t jobs)
+/* What has been used so far. */
+struct usage {
+    int64_t jobs, mallocs;
+    double cpu_us, server_us;
+};
+
+/* CPU of the server whose pid is in BENCH_SERVER; 0: none is. */
+static double server_us(void)
 {
-    while (atomic_load(&handled) < jobs / 5) poll(NULL, 0, 2);
-    int64_t from = allocations_count(), first = atomic_load(&handled);
-    while (atomic_load(&handled) < jobs / 5 * 4) poll(NULL, 0, 2);
-    int64_t ran = atomic_load(&handled) - first;
-    return (double)(allocations_count() - from) / (double)(ran > 0 ? ran : 1);
+    const char *pid = getenv("BENCH_SERVER");
+    char path[64];
+    long long ns = 0;
+    if (!pid) return 0;
+    snprintf(path, sizeof path, "/proc/%s/schedstat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file || fscanf(file, "%lld", &ns) != 1) die(path);
+    fclose(file);
+    return (double)ns / 1e3;
+}
+
+static struct usage usage_once(int64_t jobs)
+{
+    while (atomic_load(&handled) < jobs) poll(NULL, 0, 1);
+    return (struct usage){atomic_load(&handled), allocations_count(), cpu_us(), server_us()};
 }
 
 static void drain(int argc, char **argv)
@@ -191,12 +208,14 @@ static void drain(int argc, char **argv)
     for (int i = 2; i + 1 < argc; i += 2) set(config, argv[i], argv[i + 1]);
     double cpu = cpu_us();
     quern_pool *pool = start(config, count_it);
-    double mallocs = allocations_while_running(jobs);
+    struct usage from = usage_once(jobs / 5), to = usage_once(jobs / 5 * 4); /* without start and stop */
     wait_until_done(pool, jobs);
     double seconds = (double)(now_ns() - atomic_load(&first_ns)) / 1e9, taken = (cpu_us() - cpu) / (double)jobs;
     stop(pool);
-    printf("{\"per_s\":%.0f,\"cpu_us\":%.3f,\"rss_mb\":%.1f,\"mallocs\":%.4f,\"handled\":%lld}\n", (double)jobs / seconds,
-           taken, rss_mb(), mallocs, (long long)atomic_load(&handled));
+    double ran = (double)(to.jobs > from.jobs ? to.jobs - from.jobs : 1);
+    printf("{\"per_s\":%.0f,\"cpu_us\":%.3f,\"rss_mb\":%.1f,\"mallocs\":%.4f,\"cost_us\":%.4f}\n", (double)jobs / seconds,
+           taken, rss_mb(), (double)(to.mallocs - from.mallocs) / ran,
+           (to.cpu_us - from.cpu_us + to.server_us - from.server_us) / ran);
 }
 
 static void work(char **argv)
@@ -226,6 +245,7 @@ static void latency(char **argv)
     int64_t jobs = atoll(argv[0]), every_ns = atoll(argv[1]) * 1000;
     quern_error error;
     quern_config *config = configure(argv[-2], argv[-1]);
+    set(config, "publish_marked", "false"); /* a plain XADD, as what it is compared with sends */
     quern_publisher *publisher = quern_publisher_open(config, &error);
     latencies_ns = calloc(LATENCIES_MAX, sizeof *latencies_ns);
     if (!publisher || !latencies_ns || jobs > LATENCIES_MAX) die("too many jobs, or no publisher");
