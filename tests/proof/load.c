@@ -29,8 +29,11 @@ static bool map_file(struct process *process, const char *path)
     if (!process->count) return true;
     process->unix_ns = process->records[0].also;
     process->last_ns = process->records[process->count - 1].at_ns;
-    for (size_t i = 0; i < process->count; i++) /* written by several threads */
-        if (process->records[i].at_ns > process->last_ns) process->last_ns = process->records[i].at_ns;
+    for (size_t i = 0; i < process->count; i++) {
+        const struct record *record = &process->records[i];
+        if (record->at_ns > process->last_ns) process->last_ns = record->at_ns; /* written by several threads */
+        process->running += (record->kind == RECORD_START) - (record->kind == RECORD_FINISH);
+    }
     return true;
 }
 

@@ -21,6 +21,7 @@ struct process {
     uint64_t last_ns, died_ns; /* died_ns 0: its death was not seen */
     int status;                /* as wait() has it */
     uint64_t unix_ns;          /* what Unix time is ahead of its clock */
+    long running;              /* handlers that had begun and not ended when it did */
 };
 
 struct event {

@@ -149,7 +149,7 @@ static bool carry(struct pair *pair, struct lane *lane, short in, short out, uin
 {
     if (in && !lane->len) {
         if (!take(lane) || !meet(pair, lane)) return false;
-        if (pair->fault == FAULT_DELAY) lane->due_ns = now_ns + pair->step_ns;
+        lane->due_ns = now_ns + plan->latency_us * UINT64_C(1000) + (pair->fault == FAULT_DELAY ? pair->step_ns : 0);
         out = POLLOUT;
     }
     if (!lane->len || !out || now_ns < lane->due_ns) return true;
