@@ -27,7 +27,6 @@ enum reason { REASON_NONE, REASON_RETRIES, REASON_TIMEOUT, REASON_REJECTED, REAS
 /* What was found over all jobs. */
 struct findings {
     uint64_t violations[INVARIANTS];
-    uint64_t shown;
     uint64_t published, uncertain, never_published, done, dead, excused; /* jobs */
     uint64_t starts, again_by_move, again_by_crash, again_by_lapse, again_by_deletion;
     uint64_t refused; /* settles of late owners */

@@ -101,7 +101,7 @@ static void ask_fault(enum fault fault)
         memory_until_ns = history_now_ns() + for_ms * MS;
         break;
     case FAULT_SLEEP:
-        ask(&asker, "DEBUG", "SLEEP", campaign_dice(2) ? "0.1" : "0.4", NULL);
+        ask(&asker, "DEBUG", "SLEEP", (const char *[]){"0.1", "0.4", "1.3"}[campaign_dice(3)], NULL);
         break;
     case FAULT_DELETE:
         delete_entry();
