@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     bool have_ended = children_end('w', 15000) & children_end('o', 15000);
     if (!is_in_time) printf("campaign: not worked off within %.0f s without faults\n", (double)settings.drain_ms / 1000);
     if (!have_ended) printf("campaign: some processes did not stop\n");
-    bool is_good = children_judge() == 0 && is_in_time && have_ended;
+    bool is_good = children_judge() == 0 && is_in_time && have_ended && !children_had_surprise();
     children_kill_all();
     asker_close(&asker);
     printf("campaign: seed %llu: %s\n", (unsigned long long)plan->seed, is_good ? "proven" : "REFUTED");

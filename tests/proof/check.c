@@ -109,14 +109,15 @@ static void check_order(const struct histories *histories, const struct process 
 }
 
 /* I13: a pool that has nothing to do holds no more than when it began. */
-static void check_resources(const struct process *process, struct findings *findings)
+static void check_resources(const struct plan *plan, const struct process *process, struct findings *findings)
 {
     const struct record *ready = NULL;
     for (size_t i = 0; i < process->count; i++) {
         const struct record *record = &process->records[i];
         if (record->kind == RECORD_READY) ready = record;
         if (record->kind != RECORD_END || !ready) continue;
-        bool has_grown = record->job > ready->job + 2 || record->entry_seq > ready->entry_seq + 1;
+        /* a handler that has outstayed its time may still be inside, and its thread was replaced */
+        bool has_grown = record->job > ready->job + 2 || record->entry_seq > ready->entry_seq + plan->threads + 1;
         if (has_grown)
             judge_wrong(findings, I13, "w%u.%u had %u descriptors and %u threads when it began, %u and %u when it ended",
                         process->number, process->instance, ready->job, ready->entry_seq, record->job, record->entry_seq);
@@ -130,7 +131,7 @@ static void check_processes(const struct histories *histories, struct findings *
         if (process->role != 'w') continue;
         check_order(histories, process, findings);
         bool is_of_the_end = process->count && histories->calm_ns && process->last_ns > histories->calm_ns;
-        if (is_of_the_end) check_resources(process, findings);
+        if (is_of_the_end) check_resources(histories->plan, process, findings);
         for (size_t r = 0; r < process->count; r++)
             if (process->records[r].kind == RECORD_SAID && process->records[r].letter < SAYINGS)
                 said[process->records[r].letter] += process->records[r].also;

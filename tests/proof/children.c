@@ -18,6 +18,7 @@ enum { CHILDREN = 32 };
 static struct child children[CHILDREN];
 static unsigned child_count;
 static char programs[400];
+static bool has_surprise;
 
 void children_find_programs(void)
 {
@@ -96,8 +97,22 @@ void children_tell(const struct child *child, int signal)
     if (child && child->pid > 1) kill(child->pid, signal);
 }
 
+/* Ends that belong to a campaign: in order, by a kill, and as handlers do it: a signal, or status 3, which is also that of a worker whose
+ * handlers still run when its stop is over. A sanitizer's report has a status of its own. */
+static bool is_expected(const struct child *child, int status)
+{
+    if (WIFEXITED(status)) return WEXITSTATUS(status) == 0 || (child->role == 'w' && WEXITSTATUS(status) == 3);
+    return WTERMSIG(status) == SIGKILL || (child->role == 'w' && !plan->is_gentle);
+}
+
 static void note_death(struct child *child, int status)
 {
+    if (!is_expected(child, status)) {
+        printf("campaign: %c%u.%u has ended with %s %d: see %s/output/%c%u\n", child->role, child->number, child->instance,
+               WIFEXITED(status) ? "status" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), folder,
+               child->role, child->number);
+        has_surprise = true;
+    }
     HISTORY(.kind = RECORD_DEATH, .letter = (uint8_t)child->role, .job = (uint32_t)child->pid, .entry_seq = (uint32_t)status,
             .lane = (uint8_t)child->number, .entry_ms = child->instance);
     child->pid = 0;
@@ -146,6 +161,11 @@ void children_continue(bool at_once)
         children[i].stopped_until_ns = 0;
         children_tell(&children[i], SIGCONT);
     }
+}
+
+bool children_had_surprise(void)
+{
+    return has_surprise;
 }
 
 void children_kill_all(void)

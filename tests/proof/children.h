@@ -34,6 +34,9 @@ void children_continue(bool at_once);
 bool children_end(char role, uint64_t patience_ms);
 void children_kill_all(void);
 
+/* Has any ended as none should? It was said. */
+bool children_had_surprise(void);
+
 /* kill -9, for some time nothing, and again. Returns when it answers. */
 void children_kill_server(void);
 void children_wait_for_server(void);
