@@ -116,6 +116,7 @@ static bool calm(void)
     ask(&asker, "CONFIG", "SET", "maxmemory", "0", NULL);
     HISTORY(.kind = RECORD_CALM);
     plan->is_full = false;
+    thrower_delete(20); /* while no process is ended that would have said it */
     plan->is_fed = true;
     uint64_t until_ns = history_now_ns() + settings.drain_ms * MS;
     bool is_fed = children_end('f', settings.drain_ms);

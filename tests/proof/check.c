@@ -15,6 +15,13 @@
 #include "proof/judge.h"
 #include "proof/saying.h"
 
+#define N(x) ((unsigned long long)(x))
+
+struct sayings {
+    uint64_t of[SAYINGS];
+    uint64_t losses; /* told after the faults */
+};
+
 /* ── what is left in Redis ───────────────────────────────────────────────────────────────────────────────────────── */
 
 static const char *behind(const char *text, const char *name)
@@ -124,18 +131,45 @@ static void check_resources(const struct plan *plan, const struct process *proce
     }
 }
 
-static void check_processes(const struct histories *histories, struct findings *findings, uint64_t said[SAYINGS])
+static void count_sayings(const struct histories *histories, const struct process *process, struct sayings *said)
 {
+    for (size_t r = 0; r < process->count; r++) {
+        const struct record *record = &process->records[r];
+        if (record->kind != RECORD_SAID || record->letter >= SAYINGS) continue;
+        said->of[record->letter] += record->also;
+        bool is_of_deletion = record->letter == SAYING_PENDING_DELETED || record->letter == SAYING_ENTRY_DELETED;
+        if (is_of_deletion && histories->calm_ns && record->at_ns > histories->calm_ns) said->losses += record->also;
+    }
+}
+
+static void check_processes(const struct histories *histories, struct findings *findings, struct sayings *said)
+{
+    uint64_t ended = 0; /* after the faults, by a job: what it had to say may be lost */
     for (size_t i = 0; i < histories->process_count; i++) {
         const struct process *process = &histories->processes[i];
         if (process->role != 'w') continue;
         check_order(histories, process, findings);
         bool is_of_the_end = process->count && histories->calm_ns && process->last_ns > histories->calm_ns;
         if (is_of_the_end) check_resources(histories->plan, process, findings);
-        for (size_t r = 0; r < process->count; r++)
-            if (process->records[r].kind == RECORD_SAID && process->records[r].letter < SAYINGS)
-                said[process->records[r].letter] += process->records[r].also;
+        ended += is_of_the_end && load_has_crashed(process);
+        count_sayings(histories, process, said);
     }
+    if (findings->vanished > said->losses + ended)
+        judge_wrong(findings, I12, "%llu jobs were deleted while they were pending, %llu were said", N(findings->vanished),
+                    N(said->losses));
+}
+
+/* I14: what must have happened for the rest to say anything. */
+static void check_rare(const struct histories *histories, struct findings *findings, const struct sayings *said)
+{
+    static const char letters[] = "abdlrg?";
+    if (!histories->plan->is_whole) return;
+    for (unsigned i = 0; i < FAULTS; i++)
+        if (!histories->faults[i]) judge_wrong(findings, I14, "never thrown: %s", fault_names[i]);
+    for (unsigned i = 0; i < SAYINGS; i++)
+        if (!said->of[i]) judge_wrong(findings, I14, "never said: %s", sayings[i]);
+    for (const char *letter = letters; *letter; letter++)
+        if (!findings->answers[(unsigned char)*letter]) judge_wrong(findings, I14, "never answered: %c", *letter);
 }
 
 /* ── the report ──────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -154,15 +188,13 @@ static void tell_times(const char *what, uint64_t *list, size_t count)
            (double)list[count * 99 / 100] / 1e6, (double)list[count - 1] / 1e6);
 }
 
-#define N(x) ((unsigned long long)(x))
-
 static void tell_faults(const struct histories *histories)
 {
     uint64_t all = 0;
     for (unsigned i = 0; i < FAULTS; i++) all += histories->faults[i];
-    printf("faults: %llu:", N(all));
+    printf("faults: %llu", N(all));
     for (unsigned i = 0; i < FAULTS; i++)
-        if (histories->faults[i]) printf(" %s %llu%s", fault_names[i], N(histories->faults[i]), i + 1 < FAULTS ? "," : "");
+        if (histories->faults[i]) printf(", %s %llu", fault_names[i], N(histories->faults[i]));
     printf("\n");
 }
 
@@ -180,14 +212,13 @@ static void tell_jobs(const struct findings *found)
            N(found->refused_renewals), N(found->ambiguous), N(found->duplicates));
 }
 
-/* I14: what must have happened for the rest to say anything. */
-static void tell_rare(const struct findings *found, const uint64_t said[SAYINGS])
+static void tell_rare(const struct findings *found, const struct sayings *said)
 {
     printf("answers:");
     for (unsigned i = ' '; i < 128; i++)
         if (found->answers[i]) printf(" %c %llu", (char)i, N(found->answers[i]));
     printf("\nsaid:");
-    for (unsigned i = 0; i < SAYINGS; i++) printf(" %s %llu", sayings[i], N(said[i]));
+    for (unsigned i = 0; i < SAYINGS; i++) printf(" %s %llu", sayings[i], N(said->of[i]));
     printf("\n");
 }
 
@@ -215,7 +246,7 @@ static int tell_verdict(const struct findings *found)
         all += found->violations[i];
         if (found->violations[i]) printf("I%d %s: BROKEN %llu times\n", i, texts[i], N(found->violations[i]));
     }
-    if (!all) printf("I1 to I13 hold\n");
+    if (!all) printf("I1 to I14 hold\n");
     return all ? 1 : 0;
 }
 
@@ -224,7 +255,7 @@ int main(int argc, char **argv)
     struct histories histories;
     struct findings found = {0};
     struct asker asker;
-    uint64_t said[SAYINGS] = {0};
+    struct sayings said = {0};
     char path[200];
     if (argc < 2) return fprintf(stderr, "usage: check FOLDER [--job N]\n"), 2;
     if (!load(&histories, argv[1])) return 2;
@@ -236,11 +267,12 @@ int main(int argc, char **argv)
         return fprintf(stderr, "check: Redis does not answer\n"), 2;
     if (!histories.drained_ns) judge_wrong(&found, I7, "without faults it was not worked off in time");
     for (uint32_t job = 0; job < histories.job_count; job++) judge_job(&histories, job, &endings[job], &found);
-    check_processes(&histories, &found, said);
+    check_processes(&histories, &found, &said);
+    check_rare(&histories, &found, &said);
     if (histories.drained_ns) check_keys(&asker, &found);
     tell_faults(&histories);
     tell_jobs(&found);
-    tell_rare(&found, said);
+    tell_rare(&found, &said);
     tell_times("back after a process has ended", found.recoveries_ns, found.recovery_count);
     tell_times("the same, no other fault near", found.quiet_ns, found.quiet_count);
     asker_close(&asker);

@@ -29,7 +29,7 @@ struct life {
     uint32_t job;
     struct lease leases[LEASES_MAX];
     unsigned lease_count;
-    bool is_published, is_asked, is_uncertain, is_denied, is_seen, is_deleted, is_disturbed;
+    bool is_published, is_asked, is_uncertain, is_denied, is_seen, is_deleted, is_disturbed, has_vanished;
     uint64_t id, due_ms;
     unsigned accepted, maybe; /* terminal settles without a letter: certain, and possible */
 };
@@ -191,6 +191,7 @@ static void see(struct life *life, const struct event *event)
         break;
     case RECORD_DELETED:
         life->is_deleted = true;
+        life->has_vanished |= record->letter == 'p' && record->at_ns > life->histories->calm_ns && life->histories->calm_ns;
         break;
     default:
         see_deed(life, event);
@@ -405,6 +406,7 @@ static void judge_end(struct life *life, const struct ending *ending)
     findings->done += life->accepted > 0 || (!ending->letters && is_ended);
     findings->dead += ending->letters > 0;
     findings->excused += life->is_published && !is_ended && life->is_deleted;
+    findings->vanished += life->has_vanished && !is_ended;
     if (life->is_denied && !life->is_published && !life->is_uncertain && life->lease_count)
         wrong(life, I2, "its publisher was told that it is not there, and it is");
     if (life->is_published && !is_ended && !life->is_deleted) wrong(life, I1, "it was lost");
@@ -466,6 +468,7 @@ void judge_job(const struct histories *histories, uint32_t job, const struct end
     life.job = job;
     life.lease_count = life.accepted = life.maybe = 0;
     life.is_published = life.is_asked = life.is_uncertain = life.is_denied = life.is_seen = life.is_deleted = false;
+    life.has_vanished = false;
     life.id = life.due_ms = 0;
     size_t from = histories->first[job], to = histories->first[job + 1];
     life.is_disturbed = to > from && load_is_destroyed_between(histories, histories->events[from].record->at_ns,

@@ -99,6 +99,7 @@ void options_read(int argc, char **argv, struct plan *made)
     made->seed = strtoull(seed, NULL, 10);
     settings.keeps = keeps;
     settings.is_durable = is_durable;
+    made->is_whole = settings.lasts_ms >= 180000 && !settings.only && settings.per_s >= 8 && made->deletes && !made->is_gentle;
     bool is_wrong = !made->workers || made->workers > 8 || !made->feeders || made->feeders > FEEDERS_MAX || !made->rate;
     if (is_wrong) help(options, stderr), exit(2);
 }

@@ -22,6 +22,7 @@ struct plan {
     uint32_t threads, lease_ms, reap_ms, retry_limit, retry_base_ms, timeout_ms, grace_ms, max_deliveries, max_crashes;
     uint32_t is_gentle;                  /* no handler ends its process (a sanitizer would take it for its own) */
     uint32_t latency_us;                 /* of the way to the server and back, each */
+    uint32_t is_whole;                   /* all faults, and long enough that each thing must have been seen */
     uint32_t deletes;                    /* faults that delete what others need */
     _Atomic uint32_t is_calm;            /* no more faults */
     _Atomic uint32_t is_full;            /* feeders wait */

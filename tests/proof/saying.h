@@ -12,26 +12,29 @@ enum saying {
     SAYING_HEALED,
     SAYING_OUTAGE,
     SAYING_BLAMED,
-    SAYING_SUSPECTS,
     SAYING_RUNS_ALONE,
     SAYING_STUCK,
     SAYING_SWEPT,
     SAYING_PENDING_DELETED,
     SAYING_ENTRY_DELETED,
-    SAYING_WAITING_DELETED,
     SAYING_STILL_RUNNING,
     SAYINGS
 };
 
 /* As the runtime names them. */
 static const char *const sayings[SAYINGS] = {
-    [SAYING_RECLAIMED] = "reclaimed",         [SAYING_ADOPTED] = "adopted",
-    [SAYING_LEASE_LOST] = "lease_lost",       [SAYING_GIVEN_BACK] = "given_back",
-    [SAYING_HEALED] = "group_made_again",     [SAYING_OUTAGE] = "redis_lost",
-    [SAYING_BLAMED] = "crash_settled",        [SAYING_SUSPECTS] = "suspects",
-    [SAYING_RUNS_ALONE] = "runs_alone",       [SAYING_STUCK] = "handler_stuck",
-    [SAYING_SWEPT] = "consumers_swept",       [SAYING_PENDING_DELETED] = "pending_deleted",
-    [SAYING_ENTRY_DELETED] = "entry_deleted", [SAYING_WAITING_DELETED] = "waiting_deleted",
+    [SAYING_RECLAIMED] = "reclaimed",
+    [SAYING_ADOPTED] = "adopted",
+    [SAYING_LEASE_LOST] = "lease_lost",
+    [SAYING_GIVEN_BACK] = "given_back",
+    [SAYING_HEALED] = "group_made_again",
+    [SAYING_OUTAGE] = "redis_lost",
+    [SAYING_BLAMED] = "crash_settled",
+    [SAYING_RUNS_ALONE] = "runs_alone",
+    [SAYING_STUCK] = "handler_stuck",
+    [SAYING_SWEPT] = "consumers_swept",
+    [SAYING_PENDING_DELETED] = "pending_deleted",
+    [SAYING_ENTRY_DELETED] = "entry_deleted",
     [SAYING_STILL_RUNNING] = "still_running",
 };
 

@@ -41,7 +41,7 @@ static void note_deleted(const struct said *numbers, bool is_pending)
 }
 
 /* In one step with the look: what is deleted is known to the letter. */
-static void delete_entry(void)
+static void delete_entry(bool is_pending)
 {
     static const char script[] =
         "local id if ARGV[2] == '1' then local rows = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 20)\n"
@@ -50,7 +50,6 @@ static void delete_entry(void)
         "local entry = id and redis.call('XRANGE', KEYS[1], id, id)[1] if not entry then return {} end\n"
         "redis.call('XDEL', KEYS[1], id)\n"
         "for f = 1, #entry[2], 2 do if entry[2][f] == 'data' then return {entry[2][f + 1]} end end return {}";
-    bool is_pending = campaign_dice(2);
     note_deleted(ask(&asker, "EVAL", script, "1", PLAN_STREAM, PLAN_GROUP, is_pending ? "1" : "0", NULL), is_pending);
 }
 
@@ -104,7 +103,7 @@ static void ask_fault(enum fault fault)
         ask(&asker, "DEBUG", "SLEEP", (const char *[]){"0.1", "0.4", "1.3"}[campaign_dice(3)], NULL);
         break;
     case FAULT_DELETE:
-        delete_entry();
+        delete_entry(campaign_dice(2));
         break;
     case FAULT_UNGROUP:
         ask(&asker, "XGROUP", "DESTROY", PLAN_STREAM, PLAN_GROUP, NULL);
@@ -176,6 +175,14 @@ void thrower_end(bool at_once)
     if (!memory_until_ns || (!at_once && history_now_ns() < memory_until_ns)) return;
     memory_until_ns = 0;
     ask(&asker, "CONFIG", "SET", "maxmemory", "0", NULL);
+}
+
+void thrower_delete(unsigned count)
+{
+    for (; plan->deletes && count; count--) {
+        delete_entry(true);
+        campaign_rest_ms(10);
+    }
 }
 
 void thrower_throw(void)

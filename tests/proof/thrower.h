@@ -13,4 +13,7 @@ void thrower_throw(void);
 /* Ends those that have lasted long enough; at_once: all. */
 void thrower_end(bool at_once);
 
+/* Deletes entries that are pending, so many, one after the other: what is said of them is looked for. */
+void thrower_delete(unsigned count);
+
 #endif
