@@ -52,18 +52,38 @@ static void help(const struct option *options, FILE *to)
     }
 }
 
-void options_read(int argc, char **argv, struct plan *made)
+static void set_defaults(struct plan *made)
 {
-    static uint32_t keeps, is_durable;
-    static const char *seed = "1";
     settings = (struct settings){.per_s = 8, .proxy_per_s = 4, .lasts_ms = 60000, .drain_ms = 60000};
-    *made = (struct plan){.workers = 3, .feeders = 2, .rate = 6000, .threads = 3, .lease_ms = 600, .reap_ms = 200};
+    *made =
+        (struct plan){.workers = 3, .feeders = 2, .rate = 6000, .threads = 3, .lease_ms = 600, .reap_ms = 200, .deletes = 1};
     made->retry_limit = made->max_crashes = 3;
     made->retry_base_ms = 40;
     made->timeout_ms = 2500;
     made->grace_ms = 300;
     made->max_deliveries = 8;
-    made->deletes = 1;
+}
+
+/* NULL: there is none of that name. */
+static const struct option *find(const struct option *options, const char *word)
+{
+    if (strncmp(word, "--", 2)) return NULL;
+    while (options->name && strcmp(word + 2, options->name)) options++;
+    return options->name ? options : NULL;
+}
+
+static void check(const struct option *options, const struct plan *made)
+{
+    bool is_right = made->workers && made->workers <= 8 && made->feeders && made->feeders <= FEEDERS_MAX && made->rate;
+    if (is_right) return;
+    help(options, stderr);
+    exit(2);
+}
+
+void options_read(int argc, char **argv, struct plan *made)
+{
+    static uint32_t keeps, is_durable;
+    static const char *seed = "1";
     const struct option options[] = {
         {"seed", TEXT, &seed, "of all dice and of all jobs"},
         {"minutes", MINUTES, &settings.lasts_ms, "how long it lasts with faults (1)"},
@@ -85,21 +105,19 @@ void options_read(int argc, char **argv, struct plan *made)
         {"keep", YES, &keeps, "the folder stays, whatever the verdict"},
         {NULL, YES, NULL, NULL},
     };
+    set_defaults(made);
     for (int i = 1; i < argc; i++) {
-        const struct option *option = options;
-        while (option->name && strcmp(argv[i], "--") && strcmp(argv[i] + 2 * !strncmp(argv[i], "--", 2), option->name))
-            option++;
-        bool has_value = option->kind != YES && option->kind != NO, is_asked = !strcmp(argv[i], "--help");
-        if (is_asked || !option->name || (has_value && i + 1 == argc)) {
+        const struct option *option = find(options, argv[i]);
+        bool is_asked = !strcmp(argv[i], "--help"), has_value = option && option->kind != YES && option->kind != NO;
+        if (!option || (has_value && i + 1 == argc)) {
             help(options, is_asked ? stdout : stderr);
             exit(is_asked ? 0 : 2);
         }
         use(option, has_value ? argv[++i] : NULL);
     }
+    check(options, made);
     made->seed = strtoull(seed, NULL, 10);
     settings.keeps = keeps;
     settings.is_durable = is_durable;
     made->is_whole = settings.lasts_ms >= 180000 && !settings.only && settings.per_s >= 8 && made->deletes && !made->is_gentle;
-    bool is_wrong = !made->workers || made->workers > 8 || !made->feeders || made->feeders > FEEDERS_MAX || !made->rate;
-    if (is_wrong) help(options, stderr), exit(2);
 }
