@@ -13,7 +13,8 @@
 struct witness {
     /* It came into a slot, under the lease that the slot says. */
     void (*leased)(const struct quern_job *job);
-    /* These leases are about to be ended, by an action of settle/verdict; answers: and were: a letter of settle/batch for each. */
+    /* These leases are about to be ended, by an action of settle/verdict; answers: and were: a letter of settle/batch for each.
+     * */
     void (*settles)(struct quern_job *const *jobs, uint32_t count, int action, const char *answers);
     /* These leases are about to be renewed; letters: and were: a letter of the script for each. */
     void (*renews)(const struct lease *leases, uint32_t count, const char *letters);

@@ -4,9 +4,9 @@
  *
  *     campaign --seed N --minutes M       and what --help says
  *
- * Idea       pools, publishers, another group, a proxy and the server are processes of their own; this one starts them, ends them as
- *            roughly as the dice say, and starts them again at once. What it does it writes into a history of its own, like everybody.
- *            Same seed, same dice and same jobs; when what happens is the machine's.
+ * Idea       pools, publishers, another group, a proxy and the server are processes of their own; this one starts them, ends
+ *            them as roughly as the dice say, and starts them again at once. What it does it writes into a history of its own,
+ *            like everybody. Same seed, same dice and same jobs; when what happens is the machine's.
  * Threads    one.
  * Never      ends a process that it has not started, and leaves none behind: they die with it. */
 #include "proof/campaign.h"

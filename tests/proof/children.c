@@ -56,7 +56,8 @@ static void become(const struct child *child)
     execl(path, name, folder, number, instance, child->role == 'p' ? rate : (char *)NULL, (char *)NULL);
 }
 
-/* In a session of its own: one that is stopped would have its whole group hung up. What it prints is kept beside the histories. */
+/* In a session of its own: one that is stopped would have its whole group hung up. What it prints is kept beside the histories.
+ * */
 static void spawn(struct child *child)
 {
     char path[200];
@@ -97,12 +98,16 @@ void children_tell(const struct child *child, int signal)
     if (child && child->pid > 1) kill(child->pid, signal);
 }
 
-/* Ends that belong to a campaign: in order, by a kill, and as handlers do it: a signal, or status 3, which is also that of a worker whose
- * handlers still run when its stop is over. A sanitizer's report has a status of its own. */
+/* Ends that belong to a campaign: in order, by a kill, and as handlers do it: a signal, or status 3, which is also that of a
+ * worker whose handlers still run when its stop is over; 4: it could not start now. A sanitizer's report has a status of its
+ * own. A server that aborts is a fault like any other (Redis 7.0 does when a client that a pause holds is unblocked), and is
+ * said. */
 static bool is_expected(const struct child *child, int status)
 {
-    if (WIFEXITED(status)) return WEXITSTATUS(status) == 0 || (child->role == 'w' && WEXITSTATUS(status) == 3);
-    return WTERMSIG(status) == SIGKILL || (child->role == 'w' && !plan->is_gentle);
+    bool is_worker = child->role == 'w';
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) == 0 || (is_worker && (WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 4));
+    return WTERMSIG(status) == SIGKILL || (is_worker && !plan->is_gentle);
 }
 
 static void note_death(struct child *child, int status)
@@ -111,7 +116,7 @@ static void note_death(struct child *child, int status)
         printf("campaign: %c%u.%u has ended with %s %d: see %s/output/%c%u\n", child->role, child->number, child->instance,
                WIFEXITED(status) ? "status" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), folder,
                child->role, child->number);
-        has_surprise = true;
+        has_surprise |= child->role != 's';
     }
     HISTORY(.kind = RECORD_DEATH, .letter = (uint8_t)child->role, .job = (uint32_t)child->pid, .entry_seq = (uint32_t)status,
             .lane = (uint8_t)child->number, .entry_ms = child->instance);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* proof/history: what each process of a campaign has done, record by record.
- * Idea       a file per process, appended to by plain writes: what was written is in the kernel's hands, and survives a kill -9. What
- *            is about to be asked is written before it is sent, what came of it before anything else is done. So where the answer is
- *            missing, nobody knows; where the question is missing, it was not asked.
+ * Idea       a file per process, appended to by plain writes: what was written is in the kernel's hands, and survives a kill -9.
+ *            What is about to be asked is written before it is sent, what came of it before anything else is done. So where the
+ *            answer is missing, nobody knows; where the question is missing, it was not asked.
  * Invariant  a record is written whole: one write for one or many. Times are CLOCK_BOOTTIME, the same for all processes.
  * Threads    any.
  * Never      shares anything with the runtime: worker and checker agree by this header alone. */
@@ -30,8 +30,8 @@ enum record_kind {
     RECORD_START,  /* its handler */
     RECORD_FINISH, /* letter: its verdict: d done, r retry, x dead, p pending */
     RECORD_SETTLE, /* letter: a plain acknowledgement, d done, r retry, g give back, x dead */
-    RECORD_SETTLED, /* letter: the answer: d done, r moved, b buried, l lost, a ambiguous, e stuck, g gone; ? of a plain batch that was
-                       not counted whole: this one or another */
+    RECORD_SETTLED, /* letter: the answer: d done, r moved, b buried, l lost, a ambiguous, e stuck, g gone; ? of a plain batch that
+                       was not counted whole: this one or another */
     RECORD_RENEW,
     RECORD_RENEWED, /* letter: k kept, l lost, g gone */
     RECORD_SAID,    /* a log line; letter: enum saying, also: how many it is about */

@@ -198,8 +198,8 @@ static void see(struct life *life, const struct event *event)
     }
 }
 
-/* Leases in the order in which Redis gave them, which is not that in which their answers came: the entry that a job was moved to is
- * younger than that which it was moved from, and of one entry the deliveries are counted. */
+/* Leases in the order in which Redis gave them, which is not that in which their answers came: the entry that a job was moved to
+ * is younger than that which it was moved from, and of one entry the deliveries are counted. */
 static int compare_leases(const void *left, const void *right)
 {
     const struct record *a = ((const struct lease *)left)->taken, *b = ((const struct lease *)right)->taken;
@@ -314,8 +314,8 @@ static bool is_crash(const struct life *life, const struct lease *lease)
     return is_suspect && lease->started_ns && load_has_crashed(lease->process) && !lease->answer;
 }
 
-/* Has it ended as many processes as it must have to be dead for it? A start with nothing else beside it is counted before it is made, and
- * taken back by its outcome: so one whose owner let the lease run out counts, too, once there was a crash at all. */
+/* Has it ended as many processes as it must have to be dead for it? A start with nothing else beside it is counted before it is
+ * made, and taken back by its outcome: so one whose owner let the lease run out counts, too, once there was a crash at all. */
 static bool is_to_blame(const struct life *life)
 {
     unsigned starts = 0, crashes = 0, silences = 0;

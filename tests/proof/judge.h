@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /* proof/judge: what one job's history says about the promises (../shared/VERIFICATION §2.1, I1 to I12).
- * Idea       a job's leases in the order in which they were taken. A job comes to a further lease only because an earlier one has let go
- *            of it: its owner moved it (retry, give back), or its process died, or it was not renewed for a lease, or somebody has deleted a
- *            group. Each earlier lease explains one later one. What cannot be explained so was run twice for no reason.
+ * Idea       a job's leases in the order in which they were taken. A job comes to a further lease only because an earlier one
+ *            has let go of it: its owner moved it (retry, give back), or its process died, or it was not renewed for a lease, or
+ *            somebody has deleted a group. Each earlier lease explains one later one. What cannot be explained so was run twice
+ *            for no reason.
  * Invariant  times are bounds: what is called wrong is wrong whatever happened between question and answer. */
 #ifndef QUERN_TESTS_PROOF_JUDGE_H
 #define QUERN_TESTS_PROOF_JUDGE_H

@@ -4,8 +4,9 @@
  *
  *     proxy FOLDER NUMBER INSTANCE PER_S
  *
- * Idea       one thread carries bytes between pairs of sockets. PER_S times a second a fault is thrown at one of them. What it keeps
- *            back of an answer waits in the pair, and while it does the other side is not read: that is a full pipe to who sends.
+ * Idea       one thread carries bytes between pairs of sockets. PER_S times a second a fault is thrown at one of them. What it
+ *            keeps back of an answer waits in the pair, and while it does the other side is not read: that is a full pipe to who
+ *            sends.
  * Invariant  bytes are never changed, and never carried out of order: only late, in pieces, or not at all to the end.
  * Threads    one.
  * Never      throws anything once the plan is calm; what is thrown then ends. */

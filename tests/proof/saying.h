@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* proof/saying: the log lines of a pool that a history keeps: rare things that must be seen sometimes, and what is said of losses. */
+/* proof/saying: the log lines of a pool that a history keeps: rare things that must be seen sometimes, and what is said of
+ * losses. */
 #ifndef QUERN_TESTS_PROOF_SAYING_H
 #define QUERN_TESTS_PROOF_SAYING_H
 

@@ -12,6 +12,7 @@
 #include "proof/history.h"
 
 static uint64_t memory_until_ns; /* 0: there is enough */
+static uint64_t paused_until_ns; /* till then no client is unblocked: Redis 7.0 would end itself */
 
 static void note_fault(enum fault fault, uint64_t for_ms, uint64_t whom)
 {
@@ -84,16 +85,19 @@ static void ask_fault(enum fault fault)
         ask(&asker, "CLIENT", "KILL", "TYPE", "normal", NULL);
         break;
     case FAULT_PAUSE:
+        paused_until_ns = history_now_ns() + 2 * for_ms * MS;
         ask(&asker, "CLIENT", "PAUSE", ms, "ALL", NULL);
         break;
     case FAULT_PAUSE_WRITE:
+        paused_until_ns = history_now_ns() + 2 * for_ms * MS;
         ask(&asker, "CLIENT", "PAUSE", ms, "WRITE", NULL);
         break;
     case FAULT_FORGET:
         ask(&asker, "SCRIPT", "FLUSH", NULL);
         break;
     case FAULT_UNBLOCK:
-        if (choose_client(id)) ask(&asker, "CLIENT", "UNBLOCK", id, campaign_dice(2) ? "TIMEOUT" : "ERROR", NULL);
+        if (history_now_ns() > paused_until_ns && choose_client(id))
+            ask(&asker, "CLIENT", "UNBLOCK", id, campaign_dice(2) ? "TIMEOUT" : "ERROR", NULL);
         break;
     case FAULT_MEMORY:
         ask(&asker, "CONFIG", "SET", "maxmemory", "100kb", NULL);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* proof/watcher: another group on the same stream, which is no pool: it notes each job that it is handed. What the mill's group does to
- * the stream (trims, retries, dead letters) must not take anything from it.
+/* proof/watcher: another group on the same stream, which is no pool: it notes each job that it is handed. What the mill's group
+ * does to the stream (trims, retries, dead letters) must not take anything from it.
  *
  *     watcher FOLDER NUMBER INSTANCE
  *
- * Idea       read, note, acknowledge, in that order; reads what it had not acknowledged first. It is slow now and then, so that there
- *            is something to be trimmed too early.
+ * Idea       read, note, acknowledge, in that order; reads what it had not acknowledged first. It is slow now and then, so that
+ *            there is something to be trimmed too early.
  * Threads    one. Ends by SIGTERM, when there is nothing left to read. */
 #include <signal.h>
 #include <stdio.h>

@@ -4,9 +4,9 @@
  *
  *     worker FOLDER NUMBER INSTANCE
  *
- * Idea       its handler does with job n what the plan says n is; the runtime's witness and the handler write the history. At some
- *            point of it, thrown by dice, the process ends itself, as by a kill -9: before a question is sent, after its answer has
- *            come, when a handler begins or ends.
+ * Idea       its handler does with job n what the plan says n is; the runtime's witness and the handler write the history. At
+ *            some point of it, thrown by dice, the process ends itself, as by a kill -9: before a question is sent, after its
+ *            answer has come, when a handler begins or ends.
  * Threads    handlers: the pool's · what is pending is finished by one more · main waits for SIGTERM. */
 #include <dirent.h>
 #include <pthread.h>
@@ -366,6 +366,7 @@ int main(int argc, char **argv)
     quern_config *config = configure(argv[1], number);
     if (pthread_create(&finisher, NULL, finish_later, NULL)) fail("no thread");
     the_pool = quern_pool_start(config, &error);
+    if (!the_pool && error.is_retriable) exit(4); /* as where memory is over: it is started again */
     if (!the_pool) fail(error.text);
     note_resources(RECORD_READY);
     sigwait(&ends, &caught);
