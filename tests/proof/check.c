@@ -250,31 +250,42 @@ static int tell_verdict(const struct findings *found)
     return all ? 1 : 0;
 }
 
-int main(int argc, char **argv)
+static int judge_all(struct histories *histories, struct asker *asker, struct ending *endings)
 {
-    struct histories histories;
     struct findings found = {0};
-    struct asker asker;
     struct sayings said = {0};
-    char path[200];
-    if (argc < 2) return fprintf(stderr, "usage: check FOLDER [--job N]\n"), 2;
-    if (!load(&histories, argv[1])) return 2;
-    if (argc == 4) return judge_tell(&histories, (uint32_t)atoi(argv[3])), 0;
-    snprintf(path, sizeof path, "%s/redis", argv[1]);
-    asker_open(&asker, path, 20);
-    struct ending *endings = calloc(histories.job_count + 1, sizeof *endings);
-    if (!endings || !read_letters(&asker, endings, histories.job_count, &found))
+    if (!read_letters(asker, endings, histories->job_count, &found))
         return fprintf(stderr, "check: Redis does not answer\n"), 2;
-    if (!histories.drained_ns) judge_wrong(&found, I7, "without faults it was not worked off in time");
-    for (uint32_t job = 0; job < histories.job_count; job++) judge_job(&histories, job, &endings[job], &found);
-    check_processes(&histories, &found, &said);
-    check_rare(&histories, &found, &said);
-    if (histories.drained_ns) check_keys(&asker, &found);
-    tell_faults(&histories);
+    if (!histories->drained_ns) judge_wrong(&found, I7, "without faults it was not worked off in time");
+    for (uint32_t job = 0; job < histories->job_count; job++) judge_job(histories, job, &endings[job], &found);
+    check_processes(histories, &found, &said);
+    check_rare(histories, &found, &said);
+    if (histories->drained_ns) check_keys(asker, &found);
+    tell_faults(histories);
     tell_jobs(&found);
     tell_rare(&found, &said);
     tell_times("back after a process has ended", found.recoveries_ns, found.recovery_count);
     tell_times("the same, no other fault near", found.quiet_ns, found.quiet_count);
-    asker_close(&asker);
+    free(found.recoveries_ns);
+    free(found.quiet_ns);
     return tell_verdict(&found);
+}
+
+int main(int argc, char **argv)
+{
+    struct histories histories;
+    struct asker asker;
+    char path[200];
+    int status = 2;
+    if (argc != 2 && (argc != 4 || strcmp(argv[2], "--job"))) return fprintf(stderr, "usage: check FOLDER [--job N]\n"), 2;
+    if (!load(&histories, argv[1])) return 2;
+    if (argc == 4) judge_tell(&histories, (uint32_t)atoi(argv[3]));
+    snprintf(path, sizeof path, "%s/redis", argv[1]);
+    asker_open(&asker, path, 20);
+    struct ending *endings = argc == 2 ? calloc(histories.job_count + 1, sizeof *endings) : NULL;
+    if (endings) status = judge_all(&histories, &asker, endings);
+    free(endings);
+    asker_close(&asker);
+    unload(&histories);
+    return argc == 4 ? 0 : status;
 }

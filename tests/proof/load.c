@@ -198,6 +198,20 @@ bool load(struct histories *histories, const char *folder)
     return fprintf(stderr, "check: the histories in %s cannot be read\n", folder), false;
 }
 
+void unload(struct histories *histories)
+{
+    for (size_t i = 0; i < histories->process_count; i++) {
+        struct process *process = &histories->processes[i];
+        if (process->records) munmap((void *)(uintptr_t)process->records, process->count * sizeof(struct record));
+    }
+    free(histories->processes);
+    free(histories->events);
+    free(histories->first);
+    free(histories->destroyed);
+    free(histories->fault_ns);
+    *histories = (struct histories){0};
+}
+
 bool load_is_destroyed_between(const struct histories *histories, uint64_t from_ns, uint64_t to_ns)
 {
     for (size_t i = 0; i < histories->destroyed_count; i++)

@@ -50,6 +50,7 @@ struct histories {
 
 /* false: something is missing, and was said. */
 bool load(struct histories *histories, const char *folder);
+void unload(struct histories *histories);
 
 /* Was a group or the stream deleted at some time between? */
 bool load_is_destroyed_between(const struct histories *histories, uint64_t from_ns, uint64_t to_ns);

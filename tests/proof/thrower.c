@@ -57,6 +57,7 @@ static void delete_entry(bool is_pending)
 static void raze(void)
 {
     static const char script[] =
+        "if redis.call('XLEN', KEYS[1]) > 2000 then return {} end\n"
         "local lost = {} for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do\n"
         "for f = 1, #entry[2], 2 do if entry[2][f] == 'data' then lost[#lost + 1] = entry[2][f + 1] end end end\n"
         "redis.call('DEL', KEYS[1]) return lost";
