@@ -366,7 +366,7 @@ int main(int argc, char **argv)
     quern_config *config = configure(argv[1], number);
     if (pthread_create(&finisher, NULL, finish_later, NULL)) fail("no thread");
     the_pool = quern_pool_start(config, &error);
-    if (!the_pool && error.is_retriable) exit(4); /* as where memory is over: it is started again */
+    if (!the_pool && error.is_retriable) _exit(4); /* as where memory is over: it is started again */
     if (!the_pool) fail(error.text);
     note_resources(RECORD_READY);
     sigwait(&ends, &caught);
