@@ -162,8 +162,9 @@ static int ask(struct batch *batch, const struct settler_needs *needs, struct co
 
 int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
 {
-    if (witness) witness->settles(batch->jobs, batch->count, (int)batch->action, NULL);
+    int action = (int)batch->action;
+    if (witness) witness->settles(batch->jobs, batch->count, action, NULL);
     int code = ask(batch, needs, conn, err);
-    if (witness && !code) witness->settles(batch->jobs, batch->count, (int)batch->action, batch->answers);
+    if (witness && !code) witness->settles(batch->jobs, batch->count, action, batch->answers);
     return code;
 }

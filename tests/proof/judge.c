@@ -20,6 +20,7 @@ struct lease {
     unsigned grant_count;
     unsigned starts;
     uint8_t verdict, action, answer; /* letters; 0: none */
+    bool is_doubtful;                /* a plain acknowledgement was asked for once more */
     bool is_spent;                   /* it explains a later lease */
 };
 
@@ -100,14 +101,23 @@ static bool is_of_done(uint8_t action)
     return action == 'a' || action == 'd';
 }
 
+/* A plain acknowledgement that is asked for once more, by a script: which of its batch were still pending may be beyond knowing. */
+static void see_settle(struct lease *lease, const struct record *record)
+{
+    lease->is_doubtful |= lease->action == 'a' && record->letter == 'd';
+    if (lease->is_doubtful) return;
+    if (!lease->asked_ns || lease->action != record->letter) lease->asked_ns = record->at_ns;
+    lease->action = record->letter;
+}
+
 static void see_settled(struct life *life, struct lease *lease, const struct record *record)
 {
     struct findings *findings = life->findings;
-    lease->answer = record->letter;
+    lease->answer = lease->is_doubtful ? '?' : record->letter;
     lease->answered_ns = record->at_ns;
     findings->answers[record->letter & 127]++;
-    if (record->letter == 'd') life->accepted++;
-    if (record->letter == '?' || record->letter == 'a') life->maybe++;
+    if (lease->answer == 'd') life->accepted++;
+    if (lease->answer == '?' || lease->answer == 'a') life->maybe++;
     if (record->letter == 'l') findings->refused++;
     if (record->letter == 'a') findings->ambiguous++;
 }
@@ -138,8 +148,7 @@ static void see_deed(struct life *life, const struct event *event)
         lease->verdict = record->letter;
         break;
     case RECORD_SETTLE:
-        if (!lease->asked_ns || lease->action != record->letter) lease->asked_ns = record->at_ns;
-        lease->action = record->letter;
+        see_settle(lease, record);
         break;
     case RECORD_SETTLED:
         see_settled(life, lease, record);

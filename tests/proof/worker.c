@@ -25,6 +25,7 @@
 #include "proof/history.h"
 #include "proof/plan.h"
 #include "proof/saying.h"
+#include "settle/verdict.h"
 
 enum { SLOTS_MAX = 4096, LATER_MAX = 4096, POINTS = 7, POINT_SPREAD = 4000 };
 
@@ -95,12 +96,14 @@ static void see_leased(const struct quern_job *job)
 /* A plain batch that was not counted whole: which of them it was is not known. */
 static bool is_vague(int action, const char *answers, uint32_t count)
 {
-    return action == 0 && (memchr(answers, 'l', count) || memchr(answers, 'g', count));
+    return (action == ACTION_ACK || action == ACTION_LOG) && (memchr(answers, 'l', count) || memchr(answers, 'g', count));
 }
 
 static void see_settles(struct quern_job *const *jobs, uint32_t count, int action, const char *answers)
 {
-    static const char actions[] = "addrgx"; /* as in settle/verdict: ack, done, pass, retry, release, dead */
+    static const char actions[ACTIONS] = {
+        [ACTION_ACK] = 'a',   [ACTION_LOG] = 'a',     [ACTION_DONE] = 'd', [ACTION_PASS] = 'd',
+        [ACTION_RETRY] = 'r', [ACTION_RELEASE] = 'g', [ACTION_DEAD] = 'x'};
     struct record *records = malloc(count * sizeof *records);
     if (!records) fail("no memory");
     for (uint32_t i = 0; i < count; i++) {
