@@ -45,7 +45,7 @@ struct dispatcher_needs {
     const char *consumer;
     struct link_options link;
     struct chunk_pool *chunks;
-    int64_t block_ms, prefetch_ns, prefetch_bytes, payload_max_bytes;
+    int64_t lease_ns, block_ms, prefetch_ns, prefetch_bytes, payload_max_bytes;
     uint32_t batch_size, prefetch_max, fields_max;
     bool until_empty;
     bool is_unpended; /* at-most-once: read with NOACK, and only for idle threads */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "keep/lease.h"
 #include "wire/pending.h"
 #include "wire/script.h"
 
@@ -130,13 +131,16 @@ static int strike_others(struct ward *ward, quern_error *err)
 
 /* ── one origin ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Returns how many; *owed: the newest of them. */
+/* Returns how many; *owed: the newest of them. Where a lease was over, another may have had the job and settled it, so that it is
+ * pending for nobody as if it had vanished: whoever held it so long acts as a late owner, or is handed it again. */
 static uint32_t mark_gone(const struct ward *ward, struct entry_id *owed)
 {
     uint32_t marked = 0;
+    int64_t now_ns = clock_now_ns();
     *owed = (struct entry_id){0, 0};
     for (uint32_t i = 0; i < ward->count; i++) {
         const struct lease *lease = &ward->held[i];
+        if (lease_is_over(lease->granted_ns, now_ns, ward->needs->lease_ns)) continue;
         marked += slot_mark(slots_at(ward->needs->slots, lease->index), lease->generation, SLOT_GONE);
         if (entry_id_compare(lease->entry, *owed) > 0) *owed = lease->entry;
     }

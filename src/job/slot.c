@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/stack.h"
 #include "job/codec.h"
+#include "job/witness.h"
 
 struct slots {
     uint32_t count;
@@ -138,6 +139,7 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     job->line = NULL;
     job->cpu_ns = -1;
     if (admission->is_unpended) atomic_fetch_or_explicit(&job->word, SLOT_GONE, memory_order_relaxed);
+    if (witness) witness->leased(job);
 }
 
 bool slot_move(struct quern_job *job, enum slot_state from, enum slot_state to)

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "job/witness.h"
 #include "keep/lease.h"
 #include "tell/notices.h"
 #include "wire/script.h"
@@ -92,11 +93,13 @@ static int renew(struct heartbeat *heartbeat, struct conn *conn, const struct le
 {
     const struct reply *reply;
     int64_t asked_ns = clock_now_ns(), renewed = 0;
+    if (witness) witness->renews(leases, count, NULL);
     int code = ask(heartbeat, conn, leases, count, &reply, err);
     if (code) return code;
     quern_bytes letters = reply_bytes(reply);
     if (letters.len != count)
         return err_set(err, QUERN_E_SERVER, "script renew answered for %zu of %u leases", letters.len, count);
+    if (witness) witness->renews(leases, count, letters.at);
     for (uint32_t i = 0; i < count; i++) {
         if (letters.at[i] == 'l')
             lose(heartbeat, &leases[i]);

@@ -14,6 +14,12 @@ static inline bool lease_is_fresh(int64_t granted_ns, int64_t now_ns, int64_t le
     return granted_ns > connected_ns && now_ns - granted_ns < lease_ns / 2;
 }
 
+/* Another may have it by now, and may even have settled it. */
+static inline bool lease_is_over(int64_t granted_ns, int64_t now_ns, int64_t lease_ns)
+{
+    return now_ns - granted_ns >= lease_ns;
+}
+
 /* Renewed when a third of it is over. */
 static inline bool lease_is_due(int64_t granted_ns, int64_t now_ns, int64_t lease_ns)
 {

@@ -100,6 +100,7 @@ static void fill_dispatcher(quern_pool *pool)
         .consumer = pool->consumer,
         .link = link_options(pool, CONN_DISPATCHER),
         .chunks = pool->chunks,
+        .lease_ns = config->lease_ms * NS_PER_MS,
         .block_ms = config_block_ms(config),
         .prefetch_ns = config->prefetch_ms * NS_PER_MS,
         .prefetch_bytes = config->prefetch_bytes,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "job/witness.h"
 #include "settle/settler.h"
 #include "wire/script.h"
 
@@ -150,11 +151,20 @@ static void mark_ambiguous(struct batch *batch)
     for (uint32_t i = 0; i < batch->count; i++) batch->jobs[i]->is_ambiguous = true;
 }
 
-int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
+static int ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
 {
     if (batch->action == ACTION_LOG) return logged_ask(batch, needs, conn, err);
     if (batch->action != ACTION_ACK) return call_ask(batch, needs, conn, err);
     int code = ack(batch, needs, conn, err);
     if (code) mark_ambiguous(batch);
+    return code;
+}
+
+int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err)
+{
+    int action = (int)batch->action;
+    if (witness) witness->settles(batch->jobs, batch->count, action, NULL);
+    int code = ask(batch, needs, conn, err);
+    if (witness && !code) witness->settles(batch->jobs, batch->count, action, batch->answers);
     return code;
 }

@@ -39,10 +39,11 @@ static int ask(const struct source *source, struct conn *conn, int64_t *removed,
 {
     const struct reply *reply;
     const struct config_list *required = &source->config->required_groups, *ignored = &source->config->ignored_groups;
-    script_begin(conn, &script_trim, 1, 2 + required->count + ignored->count);
+    script_begin(conn, &script_trim, 1, 3 + required->count + ignored->count);
     conn_arg_text(conn, source->stream);
     conn_arg_text(conn, "~");
-    conn_arg_number(conn, (int64_t)required->count);
+    conn_arg_number(conn, 1 + (int64_t)required->count);
+    conn_arg_text(conn, source->group); /* deleted by somebody, and not made again yet: what it had not read is still to be */
     put_list(conn, required);
     put_list(conn, ignored);
     int code = script_ask(conn, &script_trim, conn_answer_deadline(conn), &reply, NULL, err);
@@ -77,7 +78,7 @@ static void tell(struct trim *trim, const struct reaper_needs *needs, const stru
     atomic_store_explicit(&needs->deletes[source - needs->sources], deletes, memory_order_relaxed);
     if (removed == REQUIRED_IS_MISSING && !trim->has_warned)
         log_event(needs->log, LOG_WARNING, "trim_waits", LOG_TEXT("stream", source->stream),
-                  LOG_TEXT("why", "a group of required_groups is missing: nothing is trimmed"));
+                  LOG_TEXT("why", "a group of required_groups is missing, or this pool's own: nothing is trimmed"));
     trim->has_warned = removed == REQUIRED_IS_MISSING;
 }
 

@@ -40,6 +40,14 @@ static void a_lease_is_due_when_a_third_of_it_is_over(void **state)
     assert_true(lease_is_due(1000, INT64_MAX, LEASE));
 }
 
+static void a_lease_is_over_when_all_of_it_is(void **state)
+{
+    (void)state;
+    assert_false(lease_is_over(1000, 1000 + LEASE - 1, LEASE));
+    assert_true(lease_is_over(1000, 1000 + LEASE, LEASE));
+    assert_true(lease_is_over(1000, INT64_MAX, LEASE));
+}
+
 /* Renewed by ticks of a sixth, it never stops being fresh: due comes a whole tick before stale. */
 static void who_renews_what_is_due_each_sixth_stays_fresh(void **state)
 {
@@ -86,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_is_fresh_for_less_than_half_of_it),
         cmocka_unit_test(a_lease_is_due_when_a_third_of_it_is_over),
+        cmocka_unit_test(a_lease_is_over_when_all_of_it_is),
         cmocka_unit_test(freshness_is_told_by_the_clock_that_goes_on_in_a_suspend),
         cmocka_unit_test(a_lease_from_before_the_connection_is_fresh_again_once_it_is_renewed),
         cmocka_unit_test(who_renews_what_is_due_each_sixth_stays_fresh),

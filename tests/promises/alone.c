@@ -232,6 +232,38 @@ static void a_folder_that_cannot_be_had_is_said_and_no_reason_not_to_work(void *
     mill_stop(mill);
 }
 
+/* What it comes to here is too late: as after a standstill, another was given it meanwhile, and is counted for that. */
+static void late_owner_is_not_counted(struct scene *scene, quern_verdict verdict)
+{
+    struct mill *mill = mill_new(scene, "threads", "1", "lease_ms", "60000", "retry_base_ms", "0", NULL);
+    mill->is_shut = true;
+    mill->verdict = verdict;
+    put_alone(scene, "1-0");
+    mill_started(mill);
+    wait_for(mill->inside == 1);
+    assert_int_equal(redis_number(&scene->redis, "HINCRBY", "jobs:g:crashes", "1-0", "1"), 2);
+    const struct answer *rows = redis_ask(&scene->redis, "XPENDING", "jobs:g:alone", "g", "-", "+", "1");
+    char entry[64];
+    snprintf(entry, sizeof entry, "%s", answer_at(answer_at(rows, 0), 0)->text);
+    redis_ask(&scene->redis, "XCLAIM", "jobs:g:alone", "g", "other", "0", entry);
+    atomic_store(&mill->is_shut, false);
+    wait_for(mill_stat(mill, "jobs", "held") == 0);
+    assert_int_equal(mill_stat(mill, "leases", "lost"), 1);
+    assert_true(answer_is(redis_ask(&scene->redis, "HGET", "jobs:g:crashes", "1-0"), "1"));
+    assert_int_equal(redis_pending(&scene->redis, "jobs:g:alone", "g"), 1);
+    mill_stop(mill);
+}
+
+static void a_late_owner_of_a_job_that_runs_alone_has_not_crashed_by_it(void **state)
+{
+    static const quern_verdict verdicts[] = {QUERN_DONE, QUERN_RETRY, QUERN_DEAD};
+    struct scene *scene = *state;
+    for (int i = 0; i < 3; i++) {
+        late_owner_is_not_counted(scene, verdicts[i]);
+        redis_ask(&scene->redis, "DEL", "jobs:g:alone", "jobs:g:crashes");
+    }
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -244,6 +276,7 @@ int main(void)
         SCENE(or_is_buried_where_that_is_wished),
         SCENE(a_job_whose_process_was_killed_once_is_dead_at_its_first_reclaim),
         SCENE(failed_attempts_are_no_crashes),
+        SCENE(a_late_owner_of_a_job_that_runs_alone_has_not_crashed_by_it),
         SCENE(a_pool_with_a_journal_leaves_none_behind),
         SCENE(a_folder_that_cannot_be_had_is_said_and_no_reason_not_to_work),
     };

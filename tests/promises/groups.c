@@ -47,6 +47,24 @@ static void nothing_is_trimmed_while_a_required_group_is_missing(void **state)
     assert_true(mill_lines(mill, "trim_waits") >= 1);
 }
 
+/* A pool that reads makes its group again at once. One that stops does not, and trims once more at its end. */
+static void nothing_is_trimmed_while_the_pools_own_group_is_missing(void **state)
+{
+    enum { JOBS = 1000 };
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, NULL);
+    mill->is_shut = true;
+    scene_publish(scene, 0, JOBS);
+    wait_for(mill->inside == 2);
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "ahead", "$");
+    quern_pool_stop(mill->pool);
+    wait_for(redis_clients(&scene->redis, ":dispatcher") == 0);
+    redis_ask(&scene->redis, "XGROUP", "DESTROY", "jobs", "g");
+    mill->is_shut = false;
+    mill_stop(mill);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs"), JOBS);
+}
+
 static void pools_of_one_group_share_and_each_job_is_completed_once(void **state)
 {
     enum { JOBS = 5000 };
@@ -139,6 +157,7 @@ int main(void)
         SCENE(each_group_gets_every_job),
         SCENE(what_one_group_has_not_settled_is_not_trimmed_by_another),
         SCENE(nothing_is_trimmed_while_a_required_group_is_missing),
+        SCENE(nothing_is_trimmed_while_the_pools_own_group_is_missing),
         SCENE(pools_of_one_group_share_and_each_job_is_completed_once),
         SCENE(a_new_group_begins_at_the_start_it_was_given),
         SCENE(a_group_that_exists_is_no_error_and_goes_on_where_it_was),

@@ -2,6 +2,7 @@
 
 /* promises/heal: groups and streams vanish under jobs that run and wait, ids are given out twice: nothing is lost, what runs is not run
  * twice, and what it comes to is kept. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,15 @@ static void open_gate(struct mill *mill)
 {
     atomic_store(&mill->is_shut, false);
 }
+
+static void add(struct scene *scene, const char *entry, const char *job, const char *data)
+{
+    const struct answer *answer =
+        redis_ask(&scene->redis, "XADD", "jobs", entry, "id", job, "event", "job", "data", data, "retries", "0");
+    assert_true(answer_is(answer, entry));
+}
+
+static const char old_id[] = "00000000-0000-4000-8000-000000000001", new_id[] = "00000000-0000-4000-8000-000000000002";
 
 /* What is held has its lease again: as many rows as there are jobs in hand. */
 static void wait_for_leases(struct scene *scene, struct mill *mill, int jobs)
@@ -210,16 +220,35 @@ static void two_pools_that_lose_their_group_lose_no_job(void **state)
     mill_stop(two);
 }
 
-/* ── ids that are given out twice ────────────────────────────────────────────────────────────────────────────────── */
-
-static void add(struct scene *scene, const char *entry, const char *job, const char *data)
+/* It hears nothing of its leases. Meanwhile another has the job, and settles it: so it is pending for nobody, as if it had vanished. */
+static void who_was_away_for_a_lease_takes_nothing_for_vanished(void **state)
 {
-    const struct answer *answer =
-        redis_ask(&scene->redis, "XADD", "jobs", entry, "id", job, "event", "job", "data", data, "retries", "0");
-    assert_true(answer_is(answer, entry));
+    struct scene *scene = *state;
+    struct proxy *proxy = proxy_open(NULL, scene->redis.socket, NULL);
+    struct mill *mill =
+        mill_new(scene, "redis", proxy_url(proxy), "lease_ms", "300", "retry_base_ms", "0", "trim", "false", NULL);
+    mill->is_shut = true;
+    mill->verdict = QUERN_RETRY;
+    mill_started(mill);
+    proxy_fault(proxy, &(struct proxy_fault){.name = ":heartbeat", .kind = PROXY_CLOSE, .times = INT_MAX});
+    add(scene, "5-1", old_id, "1");
+    wait_for(mill->inside == 1);
+    int64_t from_ms = wait_now_ms();
+    wait_for(wait_now_ms() - from_ms > 400);
+    redis_ask(&scene->redis, "XCLAIM", "jobs", "g", "other", "0", "5-1", "JUSTID");
+    assert_int_equal(redis_number(&scene->redis, "XACK", "jobs", "g", "5-1"), 1);
+    redis_ask(&scene->redis, "XGROUP", "DESTROY", "jobs:g:retry", "g");
+    wait_for(mill_lines(mill, "event=group_made_again") == 1);
+    open_gate(mill);
+    wait_for(mill_stat(mill, "jobs", "held") == 0);
+    assert_int_equal(mill_stat(mill, "jobs", "retry"), 0);
+    assert_int_equal(mill_stat(mill, "leases", "lost"), 1);
+    assert_true(mill_has_seen_once(mill, 1, 1) && is_clean(scene));
+    mill_stop(mill);
+    proxy_close(proxy);
 }
 
-static const char old_id[] = "00000000-0000-4000-8000-000000000001", new_id[] = "00000000-0000-4000-8000-000000000002";
+/* ── ids that are given out twice ────────────────────────────────────────────────────────────────────────────────── */
 
 /* The server has no AOF: who answers there after its death is empty. The old job ends while the new one is pending by its id. */
 static void an_old_job_does_not_settle_the_one_that_has_its_id_after_a_failover(void **state)
@@ -324,6 +353,7 @@ int main(void)
         SCENE(a_retry_is_kept_when_the_retry_stream_is_deleted),
         SCENE(retries_whose_stream_is_deleted_are_kept_too),
         SCENE(two_pools_that_lose_their_group_lose_no_job),
+        SCENE(who_was_away_for_a_lease_takes_nothing_for_vanished),
         SCENE(an_old_job_does_not_settle_the_one_that_has_its_id_after_a_failover),
         SCENE(an_id_that_names_another_job_now_has_lost_the_old_one),
         SCENE(a_client_that_is_unblocked_with_an_error_heals_nothing),

@@ -109,6 +109,21 @@ static void a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say(void *
     assert_in_range(attempts(*state, "300", "60000"), 2, 2); /* a pause is not longer than what is left */
 }
 
+/* Half-open in the middle of a start: connect_ms is not over by that. */
+static void a_start_whose_answer_does_not_come_tries_again(void **state)
+{
+    struct scene *scene = *state;
+    struct proxy *proxy = proxy_open(NULL, scene->redis.socket, NULL);
+    struct mill *mill = mill_new(scene, "redis", proxy_url(proxy), "lease_ms", "3000", NULL);
+    proxy_fault(proxy, &(struct proxy_fault){":settler", "XGROUP", PROXY_SILENT, .times = 1});
+    mill_started(mill);
+    assert_int_equal(proxy_swallowed(proxy), 1);
+    scene_publish(scene, 0, 1);
+    wait_for(mill_has_seen_once(mill, 0, 1));
+    mill_stop(mill);
+    proxy_close(proxy);
+}
+
 static void an_old_redis_is_refused_by_its_version(void **state)
 {
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$39\r\n# Server\r\nredis_version:6.2.0\r\nos:Linux\r\n\r\n", QUERN_E_SERVER,
@@ -197,6 +212,7 @@ int main(void)
         SCENE(what_does_not_speak_redis_is_said),
         SCENE(a_server_that_says_nothing_is_given_up_in_time),
         SCENE(a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say),
+        SCENE(a_start_whose_answer_does_not_come_tries_again),
         SCENE(an_old_redis_is_refused_by_its_version),
         SCENE(what_tells_no_version_is_refused),
         SCENE(a_heartbeat_of_half_the_lease_or_more_is_refused_before_any_io),

@@ -33,6 +33,8 @@ while i <= last do
       if root then exonerate(stream, crashes, root) end
       if member then pcall(end_member, batches, member[2], member[1], 'dead') end
     end
+  elseif crashes then
+    excuse(stream, crashes, id)
   end
   statuses[#statuses + 1] = status
   i = i + 3 + n

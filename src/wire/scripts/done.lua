@@ -39,6 +39,7 @@ for i = 10, last, 9 do
     statuses[#statuses + 1] = is_recorded and 'd' or 'e'
   else
     statuses[#statuses + 1] = 'l'
+    if crashes then excuse(stream, crashes, ARGV[i]) end
     -- our own XACK may have run without the XDEL behind it: what nobody holds in a private stream is of no use any more
     if ARGV[8] == '1' and #redis.call('XPENDING', stream, group, ARGV[i], ARGV[i], 1) == 0 then
       redis.call('XDEL', stream, ARGV[i])

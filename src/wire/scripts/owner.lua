@@ -46,7 +46,16 @@ local function exonerate(stream, crashes, root)
   if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
 end
 
--- Ends a lease that was checked, whoever's it is. deliveries 0: nobody had one any more, and the id may be another job's by now, pending for its owner.
+-- Who asks for a job that ran alone, and is another's by now, lives: that start, which was counted before it was made, has ended
+-- no process.
+local function excuse(stream, crashes, id)
+  local root = root_of(stream, id)
+  local left = redis.pcall('HINCRBY', crashes, root, -1)
+  if type(left) == 'number' and left <= 0 then redis.pcall('HDEL', crashes, root) end
+end
+
+-- Ends a lease that was checked, whoever's it is. deliveries 0: nobody had one any more, and the id may be another job's by now,
+-- pending for its owner.
 local function settled(stream, group, id, deliveries, is_private)
   if deliveries ~= '0' then
     redis.call('XACK', stream, group, id)

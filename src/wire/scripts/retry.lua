@@ -71,6 +71,8 @@ while i <= #ARGV do
         if root and retries ~= '' then exonerate(stream, KEYS[6], root) end
       end
     end
+  elseif KEYS[6] then
+    excuse(stream, KEYS[6], id)
   end
   statuses[#statuses + 1] = status
   i = i + 6 + n
