@@ -5,6 +5,7 @@
 -- KEYS  the stream
 -- ARGV  group, then ids
 -- Returns how many were acknowledged.
+-- Model  ack
 local stream, group, acked = KEYS[1], ARGV[1], {}
 for i = 2, #ARGV do
   -- only what was ours to acknowledge may go: another consumer may be running the rest

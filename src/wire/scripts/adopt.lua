@@ -4,6 +4,7 @@
 -- KEYS  the entries' stream
 -- ARGV  group, consumer, low id, high id, bound, then per entry: id, deliveries
 -- Returns the entries, as XCLAIM does.
+-- Model  adopt
 local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
 local held, ids = pending_of(stream, group, consumer, ARGV[3], ARGV[4], ARGV[5]), {}
 for i = 6, #ARGV, 2 do

@@ -7,6 +7,7 @@
 -- ARGV  group, consumer, lease in ms
 -- Returns nothing, or: the entry, its deliveries, how often it has been started alone or blamed (this time included), how it
 -- ended the process the last time.
+-- Model  alone
 local stream, crashes, group, consumer, lease_ms = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
 local wrong = must_be(stream, 'stream', 'the jobs that run alone') or must_be(crashes, 'hash', 'the crashes')
 if wrong then return wrong end

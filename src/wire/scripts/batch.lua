@@ -5,6 +5,7 @@
 -- KEYS  the batches' times, the open jobs, their state, the retry stream
 -- ARGV  how many at most, how many bytes (one closing job goes whatever it has), how many open jobs are taken away
 -- Returns how many were closed, how many could not be: they wait another hour; 1: there is more to do now.
+-- Model  none
 local batches, most, max_bytes, left = batches_at(1), tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local wrong = wrong_batches(batches)
 if wrong then return wrong end

@@ -4,6 +4,7 @@
 -- The batches of a group lie in three keys. times: batch -> when it is closed whatever is still open (Unix ms). open: its jobs
 -- that have not ended, batch/job, all of score 0. state: batch:wanted (jobs that its publisher has given), :published, :done,
 -- :dead, :sealed (0: its publisher may add more), :job (the closing job's fields, packed; its data ends where the counts go in).
+-- Model  none
 local COUNTS = {':wanted', ':published', ':done', ':dead', ':sealed'}
 
 -- From the k-th key on: times, open, state, and the retry stream, which the closing job goes to.

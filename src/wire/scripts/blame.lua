@@ -10,6 +10,7 @@
 --       it ran alone (it was counted when it started), how it ended the process ('': unknown)
 -- Returns one letter per entry: m moved, g gone: it was deleted, k it is not that process's any more, e could not be moved,
 --         n not looked at yet.
+-- Model  blame
 local stream, retry, alone, crashes, group, consumer = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2]
 local is_private, max_bytes, most, bytes, letters, now_ms = ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[5]), 0, {}, unix_ms()
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream') or

@@ -5,6 +5,7 @@
 -- KEYS  scheduled, the scheduled jobs, delayed, the delayed jobs, those of batches
 -- ARGV  id, 1: only look what would be done, how many bytes (one goes whatever it has), group, then places of delayed jobs
 -- Returns how many scheduled and how many delayed jobs went, how many places were looked into.
+-- Model  none
 local scheduled, jobs_scheduled, delayed, jobs, id, is_dry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2] == '1'
 local wrong = must_be(scheduled, 'zset', 'the scheduled jobs times') or must_be(jobs_scheduled, 'hash', 'the scheduled jobs') or
   must_be(delayed, 'zset', 'the delayed jobs times') or must_be(jobs, 'hash', 'the delayed jobs')

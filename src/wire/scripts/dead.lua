@@ -8,6 +8,7 @@
 --       id, deliveries (0: its entry was deleted, nobody has its lease), n, then n texts: the letter's fields;
 --       then per job that is of a batch: which entry, job id, batch
 -- Returns one letter per entry: b buried, l lost, e could not be written.
+-- Model  dead
 local stream, settles, dead = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, is_private = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1'
 local members, last = members_of(tonumber(ARGV[8]))

@@ -8,6 +8,7 @@
 --       id, deliveries (0: its entry was deleted, nobody has its lease), job id, event, result, retries, wait_ms, run_ms,
 --       finished_at; then per job that is of a batch: which entry, job id, batch
 -- Returns one letter per entry: d done, l lost, e its record could not be written: it stays pending.
+-- Model  done
 local stream, settles, completed = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, number, max = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local members, last = members_of(tonumber(ARGV[9]))

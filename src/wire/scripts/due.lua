@@ -10,6 +10,7 @@
 -- another hour, out of the way of the others; the same of the scheduled jobs; ms until the next of either is due (-1: none waits); how
 -- many are to run alone, and how many of these nobody looks after; 1: the time of a batch is over (batch);
 -- the paused events; how many jobs are cancelled, when the last one was.
+-- Model  due
 local max, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 if redis.call('EXISTS', KEYS[1], KEYS[4], KEYS[5], KEYS[8], KEYS[9], KEYS[10]) == 0 then return {0, 0, 0, 0, 0, 0, -1, 0, 0, 0, {}, 0, 0} end -- the usual case, twice a second for each pool
 local wrong = must_be(KEYS[1], 'zset', 'the delayed jobs times') or must_be(KEYS[2], 'hash', 'the delayed jobs') or must_be(KEYS[3], 'stream', 'the retry stream') or

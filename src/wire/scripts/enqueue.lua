@@ -14,6 +14,7 @@
 -- Returns a word per message, parted by spaces: its entry, with /n behind it if n older ones were dropped for it; =id,entry of the one
 -- that has opened the window; @ms when it is due; !n for want of room where n wait, with /n if n were dropped nevertheless.
 -- Or only -: the batch is over, nothing was done.
+-- Model  publish
 local stream, marker, scheduled, jobs, dead = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local number, stamps, group, max, is_dropping = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 local COUNTED, COUNTED_BYTES, DROPPED, DROPPED_BYTES = 1000, 262144, 64, 1048576

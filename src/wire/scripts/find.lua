@@ -6,6 +6,7 @@
 -- ARGV  group, how many entries and bytes may be looked through, then per job: id, its first entry ('': not known), not before
 --       when that came (Unix ms)
 -- Returns one letter per job: n nowhere: the group is through with it, h it is here, or that cannot be told within those bounds.
+-- Model  none
 local stream, group, entries, bytes = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(KEYS[2], 'stream', 'the retry stream') or
   must_be(KEYS[3], 'stream', 'the jobs that run alone') or must_be(KEYS[4], 'hash', 'the delayed jobs') or

@@ -4,6 +4,7 @@
 -- KEYS  the stream, the retry stream
 -- ARGV  group, consumer, the id behind which it begins if the stream is still there and nobody else has held anything of it
 -- Returns m made, n made with a new stream, from its beginning, e there was nothing to make.
+-- Model  none
 local stream, retry, group, consumer, mark = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
 
 -- Every consumer makes itself known in the retry stream. What others held may be older than what the asker does.

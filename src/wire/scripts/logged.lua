@@ -5,6 +5,7 @@
 -- KEYS  the entries' stream, settles, completed
 -- ARGV  group, consumer, batch number, completed_max, the last record's job id, is the stream private, then ids
 -- Returns how many were acknowledged.
+-- Model  logged
 local stream, settles, completed, group = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local is_log, kind = redis.call('TYPE', completed).ok == 'stream', redis.call('TYPE', settles).ok
 local newest = is_log and redis.call('XREVRANGE', completed, '+', '-', 'COUNT', 1)[1]

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Shared by the scripts that move a job into the group's private streams.
+-- Model  move
 
 -- What a private entry says beside the job's own fields, in this order. They are ours: read from private streams only.
 local NOTES = {'quern_entry', 'quern_first_seen', 'quern_deliveries', 'quern_retries', 'quern_updated_at', 'quern_unended', 'quern_born'}

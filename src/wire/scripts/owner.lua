@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Shared by the scripts that may only touch what is still ours.
+-- Model  is_ours
 
 -- The types of keys, before the first write: a script is atomic, but it does not roll back.
 local function must_be(key, kind, what)

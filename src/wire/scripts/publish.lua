@@ -7,6 +7,7 @@
 -- ARGV  batch number, marker's life in ms, timestamps, then per message: id, event, data, data_type ('' if it is JSON), and if there are
 --       windows: how long its own is open in ms ('' if it has none; else the next key is its)
 -- Returns a word per message, parted by spaces: its entry, or =id,entry of the one that has opened its window.
+-- Model  publish
 -- Locals: each of them is looked up a hundred times.
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 local stream, marker, number, stamps, windows = KEYS[1], KEYS[2], ARGV[1], ARGV[3], #KEYS - 2

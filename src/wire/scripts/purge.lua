@@ -6,6 +6,7 @@
 -- ARGV  1: only look what would be done, how many entries of a stream that stays at most, how many jobs that may be of batches,
 --       how many bytes of them (one goes whatever it has), group
 -- Returns how many went, how many are left.
+-- Model  none
 local is_stream, is_dry = #KEYS == 1, ARGV[1] == '1'
 local wrong = is_stream and must_be(KEYS[1], 'stream', KEYS[1])
 if not is_stream then

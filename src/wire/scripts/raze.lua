@@ -6,6 +6,7 @@
 -- ARGV  1: only look what would be done, 1: whatever it holds
 -- Returns what became of it (r removed, g not: it has groups, h not: it holds something, n there is nothing), how many groups it
 -- has, its length, how many dead letters, how many scheduled jobs.
+-- Model  none
 local is_dry, is_forced, is_there = ARGV[1] == '1', ARGV[2] == '1', false
 local wrong = must_be(KEYS[1], 'stream', KEYS[1]) or must_be(KEYS[2], 'zset', KEYS[2])
 if not wrong and KEYS[4] then wrong = must_be(KEYS[4], 'stream', KEYS[4]) end

@@ -9,6 +9,7 @@
 --       outcome a job runs alone (0: never), then per entry: id, consumer, deliveries, is it to be idle for 0 ms?
 -- Returns one letter per entry: m moved, g gone: it was deleted while it was pending, k kept,
 --         e could not be moved, n not looked at yet.
+-- Model  reclaim
 local stream, retry, group, lease_ms, is_private = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream') or
   must_be(KEYS[3], 'stream', 'the jobs that run alone')

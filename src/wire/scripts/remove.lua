@@ -9,6 +9,7 @@
 -- Returns what became of it (r removed, p not: jobs are pending, w not: jobs wait in keys of its own, or batches are open, c not: a process is known, n there is no such group), how many
 -- are pending, how many processes are known, how many jobs are in retry, alone and delayed, how many batches are open; the last process that was seen,
 -- how long ago.
+-- Model  none
 local stream, group, is_dry, is_forced, live_ms = KEYS[1], ARGV[1], ARGV[2] == '1', ARGV[3] == '1', tonumber(ARGV[4])
 local wrong = must_be(KEYS[4], 'zset', KEYS[4]) or must_be(KEYS[5], 'zset', KEYS[5])
 for k = 1, 3 do wrong = wrong or must_be(KEYS[k], 'stream', KEYS[k]) end

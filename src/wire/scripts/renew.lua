@@ -4,6 +4,7 @@
 -- KEYS  the entries' stream
 -- ARGV  group, consumer, low id, high id, bound, then per entry: id, deliveries
 -- Returns one letter per entry: k kept, l lost to another owner, g gone: deleted from the stream, so that nobody has it any more.
+-- Model  renew
 local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
 local held = pending_of(stream, group, consumer, ARGV[3], ARGV[4], ARGV[5])
 local ids, letters = {}, {}

@@ -7,6 +7,7 @@
 --       job's fields
 -- Returns one letter per letter: r replayed, g gone, n the group is gone, e could not be written; and what Redis said of the
 -- first e.
+-- Model  none
 local dead, stream, is_dry = KEYS[1], KEYS[2], ARGV[1] == '1'
 local wrong = must_be(dead, 'stream', 'the dead letters') or must_be(stream, 'stream', 'the stream')
 for k = 3, #KEYS do wrong = wrong or KEYS[k] == '' and redis.error_reply('ERR a key has no name') or must_be(KEYS[k], 'stream', KEYS[k]) end

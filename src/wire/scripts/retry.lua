@@ -7,6 +7,7 @@
 --       id, deliveries (0: its entry was deleted, nobody has its lease), retries from now on ('': it was not started),
 --       delay in ms (of one that was not started: where it is not to come again at once), when it was first handed out (Unix ms), n, then n texts: the fields, if an earlier call found the entry gone
 -- Returns one letter per entry: r moved, l lost, g gone from the stream (send the fields), e could not be moved.
+-- Model  retry
 local stream, settles, retry, delayed, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, consumer, number, is_private, updated_at = ARGV[1], ARGV[2], ARGV[3], ARGV[7] == '1', ARGV[8]
 local wrong = must_be(settles, 'hash', 'the settles') or must_be(retry, 'stream', 'the retry stream') or must_be(stream, 'stream', 'the stream') or must_be(delayed, 'zset', 'the delayed jobs times') or

@@ -7,6 +7,7 @@
 --       the stream's own too), the last id that counts, how many entries at most, how many bytes (one goes whatever it has)
 -- Returns how many of the stream (-1: Redis cannot tell; -2: there is no such group), how many of the retry stream, the last of
 -- these ids, the last id that counts ('': that was all).
+-- Model  none
 local stream, retry, group, is_dry, from, last = KEYS[1], KEYS[2], ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4]
 local wrong = must_be(stream, 'stream', 'the stream') or must_be(retry, 'stream', 'the retry stream')
 if wrong then return wrong end

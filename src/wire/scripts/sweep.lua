@@ -6,6 +6,7 @@
 -- KEYS  the stream, the retry stream, settles, whose turn it is
 -- ARGV  group, the asking consumer, does it leave? (0: it stays, and whoever was silent goes), silence in ms
 -- Returns how many went.
+-- Model  none
 local stream, retry, settles, group, asker, leaves = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3] == '1'
 local silence_ms = tonumber(ARGV[4])
 

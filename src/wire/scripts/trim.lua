@@ -6,6 +6,7 @@
 -- Returns how many entries went (-1: a required group is missing, so nothing may go; -2: the stream has no group to ask), the group
 -- that holds back the rest, from which id on, is it by a job that is pending, and how many settled entries it holds back: 0 where
 -- other groups may not have settled them; -1 where Redis cannot tell: the entry that was read last has been deleted, and there are more.
+-- Model  none
 local stream, ignored, missing, groups_seen = KEYS[1], {}, {}, 0
 local required = tonumber(ARGV[2])
 for i = 3, 2 + required do missing[ARGV[i]] = true end
