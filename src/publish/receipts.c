@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "publish/receipts.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "wire/entry.h"
 
 static void copy(char *to, size_t size, const char *from, size_t len)
 {
@@ -44,12 +46,21 @@ static void take_word(quern_receipt *receipt, quern_bytes word)
         take_entry(receipt, word);
 }
 
+/* Anything else than these, or an entry's id, is no answer of the scripts'. */
+static bool is_word(quern_bytes word)
+{
+    struct entry_id id;
+    const char *slash = memchr(word.at, '/', word.len);
+    return memchr("!@=", word.at[0], 3) ||
+           entry_id_read((quern_bytes){word.at, slash ? (size_t)(slash - word.at) : word.len}, &id);
+}
+
 int receipts_take(const struct outgoing *batch, quern_bytes words, const char *script, quern_error *err)
 {
     const char *at = words.at, *end = words.at + words.len;
     for (size_t i = 0; i < batch->count; i++) {
         const char *space = at < end ? memchr(at, ' ', (size_t)(end - at)) : NULL, *stop = space ? space : end;
-        if (stop <= at)
+        if (stop <= at || !is_word((quern_bytes){at, (size_t)(stop - at)}))
             return err_set(err, QUERN_E_UNKNOWN, "the script %s named %zu of %zu messages", script, i, batch->count);
         take_word(&batch->receipts[i], (quern_bytes){at, (size_t)(stop - at)});
         at = stop + 1;

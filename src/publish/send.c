@@ -8,6 +8,7 @@
 #include "publish/check.h"
 #include "publish/enqueue.h"
 #include "publish/receipts.h"
+#include "wire/entry.h"
 #include "wire/script.h"
 
 static void put_bytes(struct conn *conn, quern_bytes bytes)
@@ -15,12 +16,15 @@ static void put_bytes(struct conn *conn, quern_bytes bytes)
     conn_arg(conn, bytes.at, bytes.len);
 }
 
-static void set_entry(quern_receipt *receipt, const char *at, size_t len)
+/* false: what is to be an entry's id is none, so it is not known what happened. */
+static bool set_entry(quern_receipt *receipt, const char *at, size_t len)
 {
-    if (len >= sizeof receipt->entry) len = sizeof receipt->entry - 1;
+    struct entry_id id;
+    if (len >= sizeof receipt->entry || !entry_id_read((quern_bytes){at, len}, &id)) return false;
     memcpy(receipt->entry, at, len);
     receipt->entry[len] = 0;
     receipt->code = QUERN_OK;
+    return true;
 }
 
 /* ── marked ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -110,14 +114,16 @@ static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_
         code = conn_reply(conn, deadline_ns, &reply, err);
         if (code) break;
         quern_bytes text = reply_bytes(reply);
-        if (reply_is_text(reply)) {
-            set_entry(&batch->receipts[i], text.at, text.len);
+        if (reply_is_text(reply) && set_entry(&batch->receipts[i], text.at, text.len)) continue;
+        if (reply->type != REPLY_ERROR) {
+            failed = batch->receipts[i].code =
+                err_set(err, QUERN_E_UNKNOWN, "XADD was answered by something that is no entry's id");
             continue;
         }
         *meaning = error_meaning(text);
         failed = batch->receipts[i].code = conn_refused(reply, "XADD", err);
     }
-    if (!code) *sent = SENT_NOTHING; /* every one was answered: nothing is unknown */
+    if (!code && failed != QUERN_E_UNKNOWN) *sent = SENT_NOTHING; /* every one was answered: nothing is unknown */
     return code ? code : failed;
 }
 

@@ -93,17 +93,24 @@ static void read_answer(struct resp *resp, struct answer *answer)
     }
 }
 
+/* In one piece: a server that is asked in pieces wakes for each. */
 static void say_words(struct resp *resp, size_t count, const char *const *words, const size_t *lens)
 {
-    char head[40];
+    char *bytes = NULL;
+    size_t size = 0;
     assert_non_null(resp);
-    resp_write(resp, head, (size_t)snprintf(head, sizeof head, "*%zu\r\n", count));
+    FILE *out = open_memstream(&bytes, &size);
+    assert_non_null(out);
+    fprintf(out, "*%zu\r\n", count);
     for (size_t i = 0; i < count; i++) {
         size_t len = lens ? lens[i] : strlen(words[i]);
-        resp_write(resp, head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", len));
-        resp_write(resp, words[i], len);
-        resp_write(resp, "\r\n", 2);
+        fprintf(out, "$%zu\r\n", len);
+        fwrite(words[i], 1, len, out);
+        fputs("\r\n", out);
     }
+    fclose(out);
+    resp_write(resp, bytes, size);
+    free(bytes);
 }
 
 const struct answer *resp_hear(struct resp *resp)
