@@ -176,7 +176,7 @@ static void in_process(const struct wish *wish, struct report *report, int part,
         probe_all(wish, report, &report->sums[part]);
     redis_end(&redis);
     fflush(stdout);
-    _exit(0);
+    exit(0); /* not at once: a sanitizer looks for leaks now */
 }
 
 static void add_up(const struct report *report, struct sums *sums)

@@ -125,15 +125,25 @@ static struct line *line_of(int fd)
     return fd >= 0 && fd < FDS ? seam.lines[fd] : NULL;
 }
 
+/* The number behind the type, and what is behind its line. */
+static long long number_of(const char *at, const char **next)
+{
+    long long number = 0;
+    bool is_negative = *++at == '-';
+    for (at += is_negative; *at >= '0' && *at <= '9'; at++) number = number * 10 + *at - '0';
+    while (*at != '\n') at++;
+    *next = at + 1;
+    return is_negative ? -number : number;
+}
+
 /* The end of a question in the library's own words, which are whole: "*2\r\n$3\r\n…". */
 static const char *question_end(const char *at)
 {
-    char *next;
-    for (long words = strtol(at + 1, &next, 10); words > 0; words--) {
-        long len = strtol(next + 3, &next, 10);
-        next += 2 + len;
+    for (long long words = number_of(at, &at), len; words > 0; words--) {
+        len = number_of(at, &at);
+        at += len + 2;
     }
-    return next + 2;
+    return at;
 }
 
 /* The first thing that a connection says (behind its login) is who it is. */
@@ -236,10 +246,11 @@ ssize_t __wrap_send(int fd, const void *given, size_t len, int flags)
 /* Behind an answer; NULL: it is not whole yet. */
 static const char *answer_end(const char *at, const char *end)
 {
+    const char *next;
     const char *line_end = memmem(at, (size_t)(end - at), "\r\n", 2);
     if (!line_end) return NULL;
-    long long number = strtoll(at + 1, NULL, 10);
-    const char *next = line_end + 2;
+    if (*at != '$' && *at != '*') return line_end + 2;
+    long long number = number_of(at, &next);
     if (*at == '$' && number >= 0) return end - next >= number + 2 ? next + number + 2 : NULL;
     for (; *at == '*' && number > 0 && next; number--) next = next < end ? answer_end(next, end) : NULL;
     return next;
