@@ -121,13 +121,17 @@ static void publish(struct stage *stage, const quern_message messages[MESSAGES])
 {
     quern_error errors[2] = {{0}};
     quern_receipt receipts[MESSAGES] = {{0}};
+    stage_enter();
     quern_publisher *publisher = quern_publisher_open(stage->config, &stage->error);
+    stage_leave();
     if (!publisher) {
-        stage_wrong(stage, "no publisher: %s", stage->error.text);
+        if (!seam_has_struck()) stage_wrong(stage, "no publisher: %s", stage->error.text);
         return;
     }
     for (int i = 0; i < 2; i++) {
+        stage_enter();
         int code = quern_publish(publisher, messages + 2 * i, 2, receipts + 2 * i, &errors[i]);
+        stage_leave();
         if (code && (code != errors[i].code || !errors[i].text[0])) stage_wrong(stage, "it fails, and does not say why");
         if (code && !seam_has_struck()) stage_wrong(stage, "it fails without a fault: %s", errors[i].text);
         for (int k = 2 * i; k < 2 * i + 2 && !code; k++)

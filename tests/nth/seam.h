@@ -43,8 +43,9 @@ extern const size_t seam_kind_count;
 /* Begins to count anew; the nth (from 0) question of role meets kind. kind NULL: none does. */
 void seam_arm(enum seam_role role, unsigned nth, const struct seam_kind *kind);
 
-/* Has it happened? */
+/* Has it happened? strike: another fault than those of answers has. */
 bool seam_has_struck(void);
+void seam_strike(void);
 
 /* How many questions a role has asked since. */
 unsigned seam_asked(enum seam_role role);

@@ -21,6 +21,19 @@ void stage_wrong(struct stage *stage, const char *format, ...)
     va_end(args);
 }
 
+void (*stage_inside)(bool is_inside);
+void (*stage_calm)(void);
+
+void stage_enter(void)
+{
+    if (stage_inside) stage_inside(true);
+}
+
+void stage_leave(void)
+{
+    if (stage_inside) stage_inside(false);
+}
+
 static int64_t real_ms(void)
 {
     struct timespec now;
@@ -245,20 +258,25 @@ static void stop(struct stage *stage)
 {
     int code;
     int64_t end_ms = real_ms() + STOP_MS;
+    stage_enter();
     quern_pool_stop(stage->pool);
     if (!stage->scene->stops_at_once) atomic_store(&stage->is_let_go, true);
     while ((code = quern_pool_join(stage->pool, 20, &stage->error)) == QUERN_E_BUSY && real_ms() < end_ms) {
         atomic_store(&stage->is_let_go, true);
     }
+    int freed = code ? QUERN_OK : quern_pool_free(stage->pool);
+    stage_leave();
     if (code) stage_wrong(stage, "it does not stop: %s", stage->error.text);
-    if (!code && quern_pool_free(stage->pool)) stage_wrong(stage, "it is not freed");
+    if (freed) stage_wrong(stage, "it is not freed");
     stage->pool = NULL;
 }
 
 static void run_pool(struct stage *stage)
 {
     stage->error = (quern_error){0};
+    stage_enter();
     stage->pool = quern_pool_start(stage->config, &stage->error);
+    stage_leave();
     if (!stage->pool) {
         if (!stage->error.code || !stage->error.text[0]) stage_wrong(stage, "it does not start, and does not say why");
         if (stage->is_without_fault) stage_wrong(stage, "it does not start: %s", stage->error.text);
@@ -329,6 +347,7 @@ void stage_play(struct stage *stage)
     bool has_more = judge(stage) || (stage->scene->is_over && !stage->scene->is_over(stage));
     if (!has_more || stage->wrong[0]) return;
     seam_arm(SEAM_ROLES, 0, NULL);
+    if (stage_calm) stage_calm();
     stage->is_without_fault = stage->is_second = true;
     atomic_store(&stage->is_let_go, true);
     end_leases(stage);

@@ -61,6 +61,11 @@ struct scene {
     bool loses_leases;                 /* by what happens meanwhile */
 };
 
+/* Told before and behind each call of the library that the test's thread makes; NULL: nobody is. */
+extern void (*stage_inside)(bool is_inside);
+/* Told when faults are over. */
+extern void (*stage_calm)(void);
+
 extern const struct scene scenes[];
 extern const size_t scene_count;
 
@@ -69,7 +74,9 @@ void stage_open(struct stage *stage, struct redis *redis, const struct scene *sc
 void stage_play(struct stage *stage);
 void stage_close(struct stage *stage);
 
-/* For scenes: the first of these is kept. */
+/* For scenes, around what they call; of what is wrong the first is kept. */
+void stage_enter(void);
+void stage_leave(void);
 void stage_wrong(struct stage *stage, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct stage_job *stage_add(struct stage *stage, const char *id, const char *plan);
 struct stage_place stage_find(struct stage *stage, const char *id);
