@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "config/policy.h"
+#include "job/server.h"
 #include "pool/pool.h"
 
 enum { CHUNKS_KEPT = 32, SLOTS_BESIDE_PREFETCH = 128 };
@@ -25,7 +26,7 @@ static int open_names(quern_pool *pool, quern_error *err)
     for (int i = 0; i < CONNS && is_open; i++)
         is_open = asprintf(&pool->conn_names[i], "quern:%s:%s", pool->consumer, roles[i]) >= 0;
     if (!is_open) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    return url_read(&pool->url, config->redis, err);
+    return server_url(&pool->url, config, err);
 }
 
 /* One source per queue, and what is kept for each. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "blame/blame.h"
+#include "job/server.h"
 #include "supervise/child.h"
 #include "supervise/orphans.h"
 #include "wire/conn.h"
@@ -242,7 +243,7 @@ int supervise(const struct supervise_options *options)
         options->say("no descriptor for signals: is there a limit on open files?");
         return FAILED;
     }
-    if (url_read(&supervisor.url, options->redis, &why)) {
+    if (server_url(&supervisor.url, options->config, &why)) {
         options->say("%s", why.text);
         return FAILED;
     }

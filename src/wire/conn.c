@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "wire/dial.h"
 #include "wire/errors.h"
+#include "wire/tls.h"
 
 /* One read takes at most this much: were both replies of a pipeline taken at once, both requests would leave together and
  * Redis would idle while we parse. */
@@ -22,6 +23,7 @@ enum { READ_BYTES = 32 * 1024, OUT_KEEP_BYTES = 256 * 1024 };
 
 struct conn {
     int fd;
+    struct tls *tls; /* NULL: the bytes go as they are */
     bool is_broken, is_cluster;
     struct reader *reader;
     struct chunk_pool *own_pool; /* NULL: the caller's is used */
@@ -131,20 +133,39 @@ static int wait_for(struct conn *conn, short events, int64_t deadline_ns, quern_
     }
 }
 
+static ssize_t put_out(struct conn *conn, const char *bytes, size_t len)
+{
+    return conn->tls ? tls_write(conn->tls, bytes, len) : send(conn->fd, bytes, len, MSG_NOSIGNAL);
+}
+
+/* What errno says has ended it. */
+static int socket_broken(struct conn *conn, quern_error *err)
+{
+    if (!conn->tls || errno != EPROTO) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+    conn->is_broken = true;
+    return tls_failed(conn->tls, err);
+}
+
+/* What there must be for the next read or write: TLS may have to read before it writes. */
+static short wanted(const struct conn *conn, short events)
+{
+    return conn->tls ? tls_wants(conn->tls) : events;
+}
+
 int conn_send(struct conn *conn, int64_t deadline_ns, quern_error *err)
 {
     struct conn_buffer *out = &conn->out;
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
     if (out->failed) return broken(conn, err, QUERN_E_MEMORY, "no memory for a command");
     for (size_t sent = 0; sent < out->len;) {
-        ssize_t n = send(conn->fd, out->bytes + sent, out->len - sent, MSG_NOSIGNAL);
+        ssize_t n = put_out(conn, out->bytes + sent, out->len - sent);
         if (n > 0) {
             sent += (size_t)n;
         } else if (errno == EAGAIN) {
-            int code = wait_for(conn, POLLOUT, deadline_ns, err);
+            int code = wait_for(conn, wanted(conn, POLLOUT), deadline_ns, err);
             if (code) return code;
         } else if (errno != EINTR) {
-            return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+            return socket_broken(conn, err);
         }
     }
     out->sent = out->len;
@@ -162,21 +183,32 @@ static int next_reply(struct conn *conn, const struct reply **reply, quern_error
     return whole ? QUERN_OK : QUERN_E_BUSY;
 }
 
+/* One read, to where the reader wants it. QUERN_E_BUSY: there is nothing. */
+static int take_some(struct conn *conn, quern_error *err)
+{
+    size_t room;
+    char *at = reader_room(conn->reader, &room);
+    if (!at) return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
+    if (room > READ_BYTES) room = READ_BYTES;
+    ssize_t n = conn->tls ? tls_read(conn->tls, at, room) : recv(conn->fd, at, room, 0);
+    if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return QUERN_E_BUSY;
+    if (n < 0) return socket_broken(conn, err);
+    reader_took(conn->reader, (size_t)n);
+    return QUERN_OK;
+}
+
 /* One read a call: who keeps a deadline looks at the clock in between, however fast the bytes come. */
 int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *err)
 {
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
     int code = next_reply(conn, reply, err);
     if (code != QUERN_E_BUSY) return code;
-    size_t room;
-    char *at = reader_room(conn->reader, &room);
-    if (!at) return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
-    ssize_t n = recv(conn->fd, at, room < READ_BYTES ? room : READ_BYTES, 0);
-    if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return QUERN_E_BUSY;
-    if (n < 0) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
-    reader_took(conn->reader, (size_t)n);
-    return next_reply(conn, reply, err);
+    do {
+        if ((code = take_some(conn, err))) return code;
+        code = next_reply(conn, reply, err);
+    } while (code == QUERN_E_BUSY && conn->tls && tls_holds(conn->tls)); /* what TLS holds back no poll() shows */
+    return code;
 }
 
 int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
@@ -184,7 +216,7 @@ int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **repl
     for (;;) {
         int code = conn_poll_reply(conn, reply, err);
         if (code != QUERN_E_BUSY) return code;
-        if ((code = wait_for(conn, POLLIN, deadline_ns, err))) return code;
+        if ((code = wait_for(conn, wanted(conn, POLLIN), deadline_ns, err))) return code;
     }
 }
 
@@ -224,15 +256,18 @@ int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* One question of the handshake. A server without room says so and closes before it is asked: then its word lies there unread. */
+/* One question of the handshake. A server without room, or one that does not trust us, says so and closes before it is asked: then its
+ * word lies there unread. */
 static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
     int code = conn_send(conn, deadline_ns, err);
     if (!code) return conn_reply(conn, deadline_ns, reply, err);
+    quern_error said;
     conn->is_broken = false;
-    bool has_said = code == QUERN_E_CONNECT && conn_poll_reply(conn, reply, NULL) == QUERN_OK;
+    int heard = code == QUERN_E_CONNECT ? conn_poll_reply(conn, reply, &said) : code;
     conn->is_broken = true;
-    return has_said ? QUERN_OK : code;
+    if (heard == QUERN_E_AUTH) return err_set(err, heard, "%s", said.text);
+    return heard ? code : QUERN_OK;
 }
 
 /* Some servers repeat in their answer what they were told: the password, or the beginning of it. */
@@ -317,9 +352,16 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
     return err_set(err, QUERN_E_SERVER, "%s: its Redis is of version %d; 7.0 is the least", conn->shown, version);
 }
 
+static int secure(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+{
+    struct tls_setup setup = {url->tls.ca, url->tls.cert, url->tls.key, url->tls.name ? url->tls.name : url->host, url->shown};
+    return url->is_tls ? tls_open(&conn->tls, conn->fd, &setup, deadline_ns, err) : QUERN_OK;
+}
+
 static int conn_start(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
 {
     int code = dial(&conn->fd, options->url, deadline_ns, err);
+    if (!code) code = secure(conn, options->url, deadline_ns, err);
     if (!code) code = log_in(conn, options->url, deadline_ns, err);
     if (!code) code = select_db(conn, options->url, deadline_ns, err);
     if (!code) code = introduce(conn, options, deadline_ns, err);
@@ -352,6 +394,7 @@ no_memory:
 void conn_close(struct conn *conn)
 {
     if (!conn) return;
+    tls_close(conn->tls);
     if (conn->fd >= 0) close(conn->fd);
     reader_close(conn->reader);
     chunk_pool_close(conn->own_pool);

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "wire/tls.h"
 
 static int nibble(char c)
 {
@@ -116,9 +117,10 @@ static int show(struct url *url, quern_error *err)
     const char *user = url->user ? url->user : "", *secret = url->password ? ":***" : "",
                *at = url->user || url->password ? "@" : "";
     if (url->db) snprintf(db, sizeof db, "%s%u", url->is_unix ? "?db=" : "/", url->db);
+    const char *scheme = url->is_tls ? "rediss" : "redis", *open = strchr(url->host, ':') ? "[" : "", *close = *open ? "]" : "";
     int n = url->is_unix ? asprintf(&url->shown, "unix://%s%s%s%s%s", user, secret, at, url->host, db)
-                         : asprintf(&url->shown, strchr(url->host, ':') ? "redis://%s%s%s[%s]:%u%s" : "redis://%s%s%s%s:%u%s",
-                                    user, secret, at, url->host, url->port, db);
+                         : asprintf(&url->shown, "%s://%s%s%s%s%s%s:%u%s", scheme, user, secret, at, open, url->host, close,
+                                    url->port, db);
     if (n >= 0) return QUERN_OK;
     url->shown = NULL;
     return err_set(err, QUERN_E_MEMORY, "no memory for the URL");
@@ -130,8 +132,8 @@ static int refuse_scheme(const char *text, quern_error *err)
     size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
     bool is_scheme = len > 0 && len <= 20 && strncmp(text + len, "://", 3) == 0;
     return err_set(err, QUERN_E_CONFIG,
-                   "redis: %.*s is no URL that is served here; right would be redis://[user:password@]host[:port][/db] "
-                   "or unix:///path",
+                   "redis: %.*s is no URL that is served here; right would be redis://[user:password@]host[:port][/db], "
+                   "rediss:// for TLS, or unix:///path",
                    is_scheme ? (int)len + 3 : 4, is_scheme ? text : "this");
 }
 
@@ -144,9 +146,12 @@ static ssize_t login_len(const char *at)
 
 static int read_all(struct url *url, const char *text, quern_error *err)
 {
-    bool is_unix = strncmp(text, "unix://", 7) == 0;
-    if (!is_unix && strncmp(text, "redis://", 8) != 0) return refuse_scheme(text, err);
-    const char *at = text + (is_unix ? 7 : 8);
+    const char *at = text + strcspn(text, ":");
+    quern_bytes scheme = {text, (size_t)(at - text)};
+    bool is_unix = bytes_is(scheme, "unix");
+    url->is_tls = bytes_is(scheme, "rediss");
+    if ((!is_unix && !url->is_tls && !bytes_is(scheme, "redis")) || strncmp(at, "://", 3) != 0) return refuse_scheme(text, err);
+    at += 3;
     ssize_t login = login_len(at);
     int code = QUERN_OK;
     if (login >= 0) {
@@ -165,8 +170,40 @@ int url_read(struct url *url, const char *text, quern_error *err)
     return code;
 }
 
+/* A copy, where there is something. false: no memory. */
+static bool copy(char **to, const char *from)
+{
+    return !from || (*to = strdup(from));
+}
+
+static int add_tls(struct url *url, const struct url_more *more, quern_error *err)
+{
+    const struct tls_setup setup = {more->tls_ca, more->tls_cert, more->tls_key, more->tls_name, url->shown};
+    bool is_any = more->tls_ca || more->tls_cert || more->tls_key || more->tls_name;
+    if (is_any && !url->is_tls && !url->is_unix)
+        return err_set(err, QUERN_E_CONFIG,
+                       "redis: %s goes without TLS, but tls_ca, tls_cert, tls_key or tls_name is set; right "
+                       "would be rediss://",
+                       url->shown);
+    return url->is_tls ? tls_check(&setup, err) : QUERN_OK;
+}
+
+int url_add(struct url *url, const struct url_more *more, quern_error *err)
+{
+    int code = add_tls(url, more, err);
+    if (!code && !(copy(&url->tls.ca, more->tls_ca) && copy(&url->tls.cert, more->tls_cert) &&
+                   copy(&url->tls.key, more->tls_key) && copy(&url->tls.name, more->tls_name)))
+        code = err_set(err, QUERN_E_MEMORY, "no memory for the URL");
+    if (code) url_free(url);
+    return code;
+}
+
 void url_free(struct url *url)
 {
+    free(url->tls.ca);
+    free(url->tls.cert);
+    free(url->tls.key);
+    free(url->tls.name);
     if (url->password) explicit_bzero(url->password, strlen(url->password));
     free(url->host);
     free(url->user);

@@ -5,29 +5,35 @@
 
 static void good_urls_are_read(void **state)
 {
+#define OF(unix_is, at, of_port, number, name, secret, whole) \
+    .is_unix = unix_is, .host = at, .port = of_port, .db = number, .user = name, .password = secret, .shown = whole
+#define URL(...)      {OF(__VA_ARGS__)}
+#define OVER_TLS(...) {OF(__VA_ARGS__), .is_tls = true}
     static const struct {
         const char *text;
         struct url url;
     } table[] = {
-        {"redis://localhost", {false, "localhost", 6379, 0, NULL, NULL, "redis://localhost:6379"}},
-        {"redis://localhost/", {false, "localhost", 6379, 0, NULL, NULL, "redis://localhost:6379"}},
-        {"redis://127.0.0.1:1", {false, "127.0.0.1", 1, 0, NULL, NULL, "redis://127.0.0.1:1"}},
-        {"redis://h:65535/15", {false, "h", 65535, 15, NULL, NULL, "redis://h:65535/15"}},
-        {"redis://[::1]", {false, "::1", 6379, 0, NULL, NULL, "redis://[::1]:6379"}},
-        {"redis://[fe80::1%25eth0]:7000/2", {false, "fe80::1%eth0", 7000, 2, NULL, NULL, "redis://[fe80::1%eth0]:7000/2"}},
-        {"redis://alice@h", {false, "h", 6379, 0, "alice", NULL, "redis://alice@h:6379"}},
-        {"redis://alice:s3cret@h", {false, "h", 6379, 0, "alice", "s3cret", "redis://alice:***@h:6379"}},
-        {"redis://:s3cret@h", {false, "h", 6379, 0, NULL, "s3cret", "redis://:***@h:6379"}},
-        {"redis://a:s3%3Acr%40et%2F%25@[::1]:7", {false, "::1", 7, 0, "a", "s3:cr@et/%", "redis://a:***@[::1]:7"}},
-        {"redis://a:s3:cret@h", {false, "h", 6379, 0, "a", "s3:cret", "redis://a:***@h:6379"}},
-        {"redis://a:s3cr@et@h", {false, "h", 6379, 0, "a", "s3cr@et", "redis://a:***@h:6379"}},
-        {"redis://%41%6c:s3cret@h", {false, "h", 6379, 0, "Al", "s3cret", "redis://Al:***@h:6379"}},
-        {"unix:///run/redis.sock", {true, "/run/redis.sock", 0, 0, NULL, NULL, "unix:///run/redis.sock"}},
-        {"unix:///run/a%20b%3f?db=3", {true, "/run/a b?", 0, 3, NULL, NULL, "unix:///run/a b??db=3"}},
-        {"unix:///run/at@home", {true, "/run/at@home", 0, 0, NULL, NULL, "unix:///run/at@home"}},
-        {"unix://a:s3cret@/run/x", {true, "/run/x", 0, 0, "a", "s3cret", "unix://a:***@/run/x"}},
-        {"unix://:s3cr@et@/run/x", {true, "/run/x", 0, 0, NULL, "s3cr@et", "unix://:***@/run/x"}},
-        {"redis://h:6379/1000000", {false, "h", 6379, 1000000, NULL, NULL, "redis://h:6379/1000000"}},
+        {"redis://localhost", URL(false, "localhost", 6379, 0, NULL, NULL, "redis://localhost:6379")},
+        {"redis://localhost/", URL(false, "localhost", 6379, 0, NULL, NULL, "redis://localhost:6379")},
+        {"redis://127.0.0.1:1", URL(false, "127.0.0.1", 1, 0, NULL, NULL, "redis://127.0.0.1:1")},
+        {"redis://h:65535/15", URL(false, "h", 65535, 15, NULL, NULL, "redis://h:65535/15")},
+        {"redis://[::1]", URL(false, "::1", 6379, 0, NULL, NULL, "redis://[::1]:6379")},
+        {"redis://[fe80::1%25eth0]:7000/2", URL(false, "fe80::1%eth0", 7000, 2, NULL, NULL, "redis://[fe80::1%eth0]:7000/2")},
+        {"rediss://a:s3cret@h", OVER_TLS(false, "h", 6379, 0, "a", "s3cret", "rediss://a:***@h:6379")},
+        {"rediss://[::1]:7/2", OVER_TLS(false, "::1", 7, 2, NULL, NULL, "rediss://[::1]:7/2")},
+        {"redis://alice@h", URL(false, "h", 6379, 0, "alice", NULL, "redis://alice@h:6379")},
+        {"redis://alice:s3cret@h", URL(false, "h", 6379, 0, "alice", "s3cret", "redis://alice:***@h:6379")},
+        {"redis://:s3cret@h", URL(false, "h", 6379, 0, NULL, "s3cret", "redis://:***@h:6379")},
+        {"redis://a:s3%3Acr%40et%2F%25@[::1]:7", URL(false, "::1", 7, 0, "a", "s3:cr@et/%", "redis://a:***@[::1]:7")},
+        {"redis://a:s3:cret@h", URL(false, "h", 6379, 0, "a", "s3:cret", "redis://a:***@h:6379")},
+        {"redis://a:s3cr@et@h", URL(false, "h", 6379, 0, "a", "s3cr@et", "redis://a:***@h:6379")},
+        {"redis://%41%6c:s3cret@h", URL(false, "h", 6379, 0, "Al", "s3cret", "redis://Al:***@h:6379")},
+        {"unix:///run/redis.sock", URL(true, "/run/redis.sock", 0, 0, NULL, NULL, "unix:///run/redis.sock")},
+        {"unix:///run/a%20b%3f?db=3", URL(true, "/run/a b?", 0, 3, NULL, NULL, "unix:///run/a b??db=3")},
+        {"unix:///run/at@home", URL(true, "/run/at@home", 0, 0, NULL, NULL, "unix:///run/at@home")},
+        {"unix://a:s3cret@/run/x", URL(true, "/run/x", 0, 0, "a", "s3cret", "unix://a:***@/run/x")},
+        {"unix://:s3cr@et@/run/x", URL(true, "/run/x", 0, 0, NULL, "s3cr@et", "unix://:***@/run/x")},
+        {"redis://h:6379/1000000", URL(false, "h", 6379, 1000000, NULL, NULL, "redis://h:6379/1000000")},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(table); i++) {
@@ -40,6 +46,7 @@ static void good_urls_are_read(void **state)
         assert_int_equal(want->is_unix, url.is_unix);
         assert_int_equal(want->port, url.port);
         assert_int_equal(want->db, url.db);
+        assert_int_equal(want->is_tls, url.is_tls);
         assert_true(bytes_equal(bytes_of(want->user), bytes_of(url.user)) && !want->user == !url.user);
         assert_true(bytes_equal(bytes_of(want->password), bytes_of(url.password)) && !want->password == !url.password);
         assert_null(strstr(url.shown, "s3c"));
@@ -59,7 +66,10 @@ static void bad_urls_are_refused_without_telling_the_password(void **state)
         "s3cret@localhost:6379",
         ":s3cret@localhost:6379",
         "http://a:s3cret@h",
-        "rediss://a:s3cret@h",
+        "redisss://a:s3cret@h",
+        "rediss:/a:s3cret@h",
+        "rediss://a:s3cret@h?db=1",
+        "unix:/run/x",
         "redis:",
         "redis:/",
         "redis://",
