@@ -22,8 +22,9 @@ static const int64_t MIB = 1048576;
  * deeper than 2,048. */
 static const struct config_row rows[] = {
     {KEY(redis), .alias = "redis_url", .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
-     .sentence = "the server: redis://[user:password@]host[:port][/db], rediss:// for TLS, unix:///path, or, in the program, "
-                 "embedded:[folder], which it takes where none is set"},
+     .sentence =
+         "the server: redis://[user:password@]host[:port][/db], rediss:// for TLS, sentinel://host[:port][,host...]/name, "
+         "unix:///path, or, in the program, embedded:[folder], which it takes where none is set"},
     {KEY(tls_ca), .type = CONFIG_TEXT, .min = 1, .max = 4095,
      .sentence = "whom rediss:// trusts: a PEM file of authorities, or a folder of them; null: the system's"},
     {KEY(tls_cert), .type = CONFIG_TEXT, .min = 1, .max = 4095,

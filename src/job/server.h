@@ -8,7 +8,7 @@
 #include "config/config.h"
 #include "wire/url.h"
 
-/* Fills url (url_free). QUERN_E_CONFIG: err names the key. config->redis is set. */
-int server_url(struct url *url, const quern_config *config, quern_error *err) QUERN_MUST_USE;
+/* Fills url (url_free); on a Cluster the node that has stream is meant. config->redis is set. QUERN_E_CONFIG: err names the key. */
+int server_url(struct url *url, const quern_config *config, const char *stream, quern_error *err) QUERN_MUST_USE;
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "blame/blame.h"
+#include "config/queues.h"
 #include "job/server.h"
 #include "supervise/child.h"
 #include "supervise/orphans.h"
@@ -233,6 +234,18 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* By the first of its queues: on a Cluster they are all of one node. */
+static int find_server(struct supervisor *supervisor, quern_error *err)
+{
+    const quern_config *config = supervisor->options->config;
+    struct served served;
+    int code = served_open(config, &served, err);
+    if (code) return code;
+    code = server_url(&supervisor->url, config, served.at[0]->stream, err);
+    served_close(&served);
+    return code;
+}
+
 int supervise(const struct supervise_options *options)
 {
     struct supervisor supervisor = {
@@ -243,7 +256,7 @@ int supervise(const struct supervise_options *options)
         options->say("no descriptor for signals: is there a limit on open files?");
         return FAILED;
     }
-    if (server_url(&supervisor.url, options->config, &why)) {
+    if (find_server(&supervisor, &why)) {
         options->say("%s", why.text);
         return FAILED;
     }

@@ -15,11 +15,12 @@
 #include "base/err.h"
 #include "wire/dial.h"
 #include "wire/errors.h"
+#include "wire/route.h"
 #include "wire/tls.h"
 
 /* One read takes at most this much: were both replies of a pipeline taken at once, both requests would leave together and
  * Redis would idle while we parse. */
-enum { READ_BYTES = 32 * 1024, OUT_KEEP_BYTES = 256 * 1024 };
+enum { READ_BYTES = 32 * 1024, OUT_KEEP_BYTES = 256 * 1024, WHERE_SIZE = 400 };
 
 struct conn {
     int fd;
@@ -29,7 +30,9 @@ struct conn {
     struct chunk_pool *own_pool; /* NULL: the caller's is used */
     struct conn_buffer out;
     int64_t opened_ns, answer_ms, client_id;
-    const char *shown; /* the URL, for texts; the options' */
+    const struct url *url; /* the options' */
+    const char *shown;     /* where it goes, for texts: the URL's, or where */
+    char where[WHERE_SIZE];
 };
 
 /* ── laying out commands ─────────────────────────────────────────────────────────────────────────────────────────── */
@@ -256,8 +259,8 @@ int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* One question of the handshake. A server without room, or one that does not trust us, says so and closes before it is asked: then its
- * word lies there unread. */
+/* One question of the handshake. A server without room, or one that does not trust us, says so and closes before it is asked: then
+ * its word lies there unread. */
 static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
     int code = conn_send(conn, deadline_ns, err);
@@ -278,39 +281,43 @@ static bool tells_password(quern_bytes text, const char *password)
     return len > 0 && text.len > 0 && memmem(text.at, text.len, password, len);
 }
 
-static int login_refused(const struct reply *reply, const struct url *url, quern_error *err)
+struct login {
+    const char *user, *password;
+};
+
+static int login_refused(const struct conn *conn, const struct reply *reply, const char *password, quern_error *err)
 {
     quern_bytes text = reply_bytes(reply);
-    if (tells_password(text, url->password))
-        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words hold the password)", url->shown);
-    if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, url->shown, err); /* loading, full */
+    if (tells_password(text, password))
+        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words hold the password)", conn->shown);
+    if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, conn->shown, err); /* loading, full */
     quern_error said;
     conn_refused(reply, "login", &said);
-    return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", url->shown, said.text);
+    return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", conn->shown, said.text);
 }
 
-static int log_in(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+static int log_in(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
 {
     const struct reply *reply;
-    if (!url->password) return QUERN_OK;
-    if (url->user)
-        conn_command(conn, "AUTH", url->user, url->password, NULL);
+    if (!login->password) return QUERN_OK;
+    if (login->user)
+        conn_command(conn, "AUTH", login->user, login->password, NULL);
     else
-        conn_command(conn, "AUTH", url->password, NULL);
+        conn_command(conn, "AUTH", login->password, NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
     explicit_bzero(conn->out.bytes, conn->out.capacity);
-    return !code && reply->type == REPLY_ERROR ? login_refused(reply, url, err) : code;
+    return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, login->password, err) : code;
 }
 
-static int select_db(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+static int select_db(struct conn *conn, int64_t deadline_ns, quern_error *err)
 {
     const struct reply *reply;
     char db[16];
-    if (!url->db) return QUERN_OK;
-    snprintf(db, sizeof db, "%u", url->db);
+    if (!conn->url->db) return QUERN_OK;
+    snprintf(db, sizeof db, "%u", conn->url->db);
     conn_command(conn, "SELECT", db, NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
-    return !code && reply->type == REPLY_ERROR ? conn_refused(reply, url->shown, err) : code;
+    return !code && reply->type == REPLY_ERROR ? conn_refused(reply, conn->shown, err) : code;
 }
 
 /* "7.0.15" behind "redis_version:" → 7; 0: not there. */
@@ -352,19 +359,50 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
     return err_set(err, QUERN_E_SERVER, "%s: its Redis is of version %d; 7.0 is the least", conn->shown, version);
 }
 
-static int secure(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+static int secure(struct conn *conn, const char *host, int64_t deadline_ns, quern_error *err)
 {
-    struct tls_setup setup = {url->tls.ca, url->tls.cert, url->tls.key, url->tls.name ? url->tls.name : url->host, url->shown};
-    return url->is_tls ? tls_open(&conn->tls, conn->fd, &setup, deadline_ns, err) : QUERN_OK;
+    const struct url_tls *files = &conn->url->tls;
+    struct tls_setup setup = {files->ca, files->cert, files->key, files->name ? files->name : host, conn->shown};
+    return conn->url->is_tls ? tls_open(&conn->tls, conn->fd, &setup, deadline_ns, err) : QUERN_OK;
 }
 
-static int conn_start(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
+static void hang_up(struct conn *conn)
 {
-    int code = dial(&conn->fd, options->url, deadline_ns, err);
-    if (!code) code = secure(conn, options->url, deadline_ns, err);
-    if (!code) code = log_in(conn, options->url, deadline_ns, err);
-    if (!code) code = select_db(conn, options->url, deadline_ns, err);
-    if (!code) code = introduce(conn, options, deadline_ns, err);
+    tls_close(conn->tls);
+    if (conn->fd >= 0) close(conn->fd);
+    reader_close(conn->reader);
+    conn->tls = NULL;
+    conn->fd = -1;
+    conn->reader = NULL;
+}
+
+/* As if nothing had been said yet. */
+static int begin(struct conn *conn, const struct conn_options *options, const struct url_place *place, quern_error *err)
+{
+    hang_up(conn);
+    conn->is_broken = conn->is_cluster = false;
+    conn->out.len = 0;
+    conn->reader = reader_open(options->pool ? options->pool : conn->own_pool);
+    const struct url_place *only = conn->url->place_count == 1 && !conn->url->master ? conn->url->places : NULL;
+    bool is_elsewhere = place && !(only && only->port == place->port && !strcmp(only->host, place->host));
+    if (is_elsewhere)
+        snprintf(conn->where, sizeof conn->where, "%.240s at %.120s:%u", conn->url->shown, place->host, place->port);
+    conn->shown = is_elsewhere ? conn->where : conn->url->shown;
+    return conn->reader ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for a connection");
+}
+
+int conn_reach(struct conn *conn, const struct conn_options *options, const struct url_place *place, enum conn_peer peer,
+               int64_t deadline_ns, quern_error *err)
+{
+    const struct url *url = options->url;
+    bool is_sentinel = peer == CONN_SENTINEL;
+    struct login login = {is_sentinel ? url->sentinel_user : url->user, is_sentinel ? url->sentinel_password : url->password};
+    int code = begin(conn, options, place, err);
+    if (!code) code = dial(&conn->fd, &(struct dial_to){place ? NULL : url->host, place, conn->shown}, deadline_ns, err);
+    if (!code) code = secure(conn, place ? place->host : url->host, deadline_ns, err);
+    if (!code) code = log_in(conn, &login, deadline_ns, err);
+    if (!code && !is_sentinel) code = select_db(conn, deadline_ns, err);
+    if (!code && !is_sentinel) code = introduce(conn, options, deadline_ns, err);
     if (code == QUERN_E_TIMEOUT)
         return err_set(err, QUERN_E_CONNECT, "%s: connected, but no answer: is it Redis, or is it stopped?", conn->shown);
     return code;
@@ -375,11 +413,10 @@ struct conn *conn_open(const struct conn_options *options, int64_t deadline_ns, 
     struct conn *conn = calloc(1, sizeof *conn);
     if (!conn) goto no_memory;
     conn->fd = -1;
-    conn->shown = options->url->shown;
+    conn->url = options->url;
     conn->answer_ms = options->answer_ms;
     if (!options->pool && !(conn->own_pool = chunk_pool_open(2))) goto no_memory;
-    if (!(conn->reader = reader_open(options->pool ? options->pool : conn->own_pool))) goto no_memory;
-    if (!conn_start(conn, options, deadline_ns, err)) {
+    if (!route_connect(conn, options, deadline_ns, err)) {
         conn->opened_ns = clock_now_ns();
         return conn;
     }
@@ -394,12 +431,25 @@ no_memory:
 void conn_close(struct conn *conn)
 {
     if (!conn) return;
-    tls_close(conn->tls);
-    if (conn->fd >= 0) close(conn->fd);
-    reader_close(conn->reader);
+    hang_up(conn);
     chunk_pool_close(conn->own_pool);
     free(conn->out.bytes);
     free(conn);
+}
+
+const char *conn_shown(const struct conn *conn)
+{
+    return conn->shown;
+}
+
+const struct url *conn_url(const struct conn *conn)
+{
+    return conn->url;
+}
+
+bool conn_is_broken(const struct conn *conn)
+{
+    return conn->is_broken;
 }
 
 int conn_fd(const struct conn *conn)
