@@ -55,6 +55,7 @@ enum config_lanes {
 struct quern_config {
     /* what is served */
     char *redis;                             /* a URL; NULL: not set (the program then takes "embedded:") */
+    char *redis_password_file, *sentinel_password_file; /* NULL: none */
     char *tls_ca, *tls_cert, *tls_key, *tls_name; /* NULL: the system's, none, beside tls_cert, the URL's host */
     char *stream, *group, *start, *consumer; /* consumer may be NULL */
     bool group_is_given;                     /* not by default: a publisher then creates it */

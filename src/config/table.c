@@ -25,6 +25,11 @@ static const struct config_row rows[] = {
      .sentence =
          "the server: redis://[user:password@]host[:port][/db], rediss:// for TLS, sentinel://host[:port][,host...]/name, "
          "unix:///path, or, in the program, embedded:[folder], which it takes where none is set"},
+    {KEY(redis_password_file), .type = CONFIG_TEXT, .min = 1, .max = 4095,
+     .sentence = "a file, not for others to read, that holds the password of the server's user; null: redis_password in "
+                 "$CREDENTIALS_DIRECTORY, if it is there; one in the URL goes before it"},
+    {KEY(sentinel_password_file), .type = CONFIG_TEXT, .min = 1, .max = 4095,
+     .sentence = "the same for the sentinels: sentinel_password in $CREDENTIALS_DIRECTORY"},
     {KEY(tls_ca), .type = CONFIG_TEXT, .min = 1, .max = 4095,
      .sentence = "whom rediss:// trusts: a PEM file of authorities, or a folder of them; null: the system's"},
     {KEY(tls_cert), .type = CONFIG_TEXT, .min = 1, .max = 4095,

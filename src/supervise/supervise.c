@@ -19,7 +19,7 @@
 #include "wire/conn.h"
 #include "wire/url.h"
 
-enum { FAILED = 1, CONNECT_MS = 1000, ANSWER_MS = 2000 };
+enum { FAILED = 1, WRONG = 2 /* as the program ends */, CONNECT_MS = 1000, ANSWER_MS = 2000 };
 enum { FIRST_PAUSE_MS = 100, MOST_PAUSE_MS = 5000, MOST_ALONE_PAUSE_MS = 1000, LONG_LIFE_MS = 10000 };
 
 struct supervisor {
@@ -258,7 +258,7 @@ int supervise(const struct supervise_options *options)
     }
     if (find_server(&supervisor, &why)) {
         options->say("%s", why.text);
-        return FAILED;
+        return why.code == QUERN_E_CONFIG ? WRONG : FAILED;
     }
     orphans_adopt();
     start_pool(&supervisor);

@@ -16,6 +16,7 @@
 #include "wire/dial.h"
 #include "wire/errors.h"
 #include "wire/route.h"
+#include "wire/secret.h"
 #include "wire/tls.h"
 
 /* One read takes at most this much: were both replies of a pipeline taken at once, both requests would leave together and
@@ -282,7 +283,7 @@ static bool tells_password(quern_bytes text, const char *password)
 }
 
 struct login {
-    const char *user, *password;
+    const char *user, *password, *file, *key; /* password NULL: it is in file, which key names; or there is none */
 };
 
 static int login_refused(const struct conn *conn, const struct reply *reply, const char *password, quern_error *err)
@@ -296,17 +297,27 @@ static int login_refused(const struct conn *conn, const struct reply *reply, con
     return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", conn->shown, said.text);
 }
 
-static int log_in(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
+static int log_in_by(struct conn *conn, const char *user, const char *password, int64_t deadline_ns, quern_error *err)
 {
     const struct reply *reply;
-    if (!login->password) return QUERN_OK;
-    if (login->user)
-        conn_command(conn, "AUTH", login->user, login->password, NULL);
+    if (user)
+        conn_command(conn, "AUTH", user, password, NULL);
     else
-        conn_command(conn, "AUTH", login->password, NULL);
+        conn_command(conn, "AUTH", password, NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
     explicit_bzero(conn->out.bytes, conn->out.capacity);
-    return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, login->password, err) : code;
+    return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, password, err) : code;
+}
+
+static int log_in(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
+{
+    char *secret = NULL;
+    if (login->password) return log_in_by(conn, login->user, login->password, deadline_ns, err);
+    if (!login->file) return QUERN_OK;
+    int code = secret_read(login->key, login->file, &secret, err);
+    if (!code) code = log_in_by(conn, login->user, secret, deadline_ns, err);
+    secret_drop(secret);
+    return code;
 }
 
 static int select_db(struct conn *conn, int64_t deadline_ns, quern_error *err)
@@ -396,11 +407,12 @@ int conn_reach(struct conn *conn, const struct conn_options *options, const stru
 {
     const struct url *url = options->url;
     bool is_sentinel = peer == CONN_SENTINEL;
-    struct login login = {is_sentinel ? url->sentinel_user : url->user, is_sentinel ? url->sentinel_password : url->password};
+    struct login server = {url->user, url->password, url->password_file, "redis_password_file"};
+    struct login sentinel = {url->sentinel_user, url->sentinel_password, url->sentinel_password_file, "sentinel_password_file"};
     int code = begin(conn, options, place, err);
     if (!code) code = dial(&conn->fd, &(struct dial_to){place ? NULL : url->host, place, conn->shown}, deadline_ns, err);
     if (!code) code = secure(conn, place ? place->host : url->host, deadline_ns, err);
-    if (!code) code = log_in(conn, &login, deadline_ns, err);
+    if (!code) code = log_in(conn, is_sentinel ? &sentinel : &server, deadline_ns, err);
     if (!code && !is_sentinel) code = select_db(conn, deadline_ns, err);
     if (!code && !is_sentinel) code = introduce(conn, options, deadline_ns, err);
     if (code == QUERN_E_TIMEOUT)

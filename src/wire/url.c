@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "wire/nodes.h"
+#include "wire/secret.h"
 #include "wire/tls.h"
 
 enum { PORT = 6379, SENTINEL_PORT = 26379 };
@@ -275,9 +276,24 @@ static int add_tls(struct url *url, const struct url_more *more, quern_error *er
     return url->is_tls ? tls_check(&setup, err) : QUERN_OK;
 }
 
+/* What is in the URL goes before what is in a file. */
+static int add_secret(const char *key, const char *path, const char *given, char **to, quern_error *err)
+{
+    char *secret = NULL;
+    if (!path || given) return QUERN_OK;
+    int code = secret_read(key, path, &secret, err);
+    if (code) return code;
+    secret_drop(secret);
+    return copy(to, path) ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for the URL");
+}
+
 int url_add(struct url *url, const struct url_more *more, quern_error *err)
 {
     int code = add_tls(url, more, err);
+    if (!code) code = add_secret("redis_password_file", more->password_file, url->password, &url->password_file, err);
+    if (!code && url->master)
+        code = add_secret("sentinel_password_file", more->sentinel_password_file, url->sentinel_password,
+                          &url->sentinel_password_file, err);
     if (!code && !(copy(&url->key, more->key) && copy(&url->tls.ca, more->tls_ca) && copy(&url->tls.cert, more->tls_cert) &&
                    copy(&url->tls.key, more->tls_key) && copy(&url->tls.name, more->tls_name)))
         code = err_set(err, QUERN_E_MEMORY, "no memory for the URL");
@@ -299,6 +315,8 @@ void url_free(struct url *url)
     free(url->places);
     free(url->master);
     free(url->sentinel_user);
+    free(url->password_file);
+    free(url->sentinel_password_file);
     free(url->key);
     free(url->tls.ca);
     free(url->tls.cert);

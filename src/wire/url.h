@@ -31,9 +31,10 @@ struct url {
     struct url_place *places; /* all hosts, the first one too; NULL: a socket */
     uint32_t place_count;
     char *master; /* the name under which sentinels know the server: then the hosts are theirs; NULL: they are servers */
-    char *sentinel_user, *sentinel_password; /* NULL: none */
-    char *key;                               /* on a Cluster, the node that has this one is meant; NULL: any */
-    struct nodes *nodes;                     /* who can be asked (wire/route); NULL: a socket */
+    char *sentinel_user, *sentinel_password;      /* NULL: none */
+    char *password_file, *sentinel_password_file; /* where passwords are that are not in the URL; NULL: nowhere */
+    char *key;                                    /* on a Cluster, the node that has this one is meant; NULL: any */
+    struct nodes *nodes;                          /* who can be asked (wire/route); NULL: a socket */
     bool is_tls;
     struct url_tls {
         char *ca, *cert, *key; /* files; NULL: the system's authorities, no certificate of ours, the key is beside it */
@@ -45,6 +46,7 @@ struct url {
 struct url_more {
     const char *key; /* url->key */
     const char *tls_ca, *tls_cert, *tls_key, *tls_name;
+    const char *password_file, *sentinel_password_file;
 };
 
 /* Fills url. QUERN_E_CONFIG: not such a URL; err says what would be right, and holds no password. */

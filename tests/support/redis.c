@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/acl.h"
 #include "support/wait.h"
 
 enum { ID_SIZE = 24, ARGS_MAX = 40 };
@@ -64,7 +65,7 @@ void redis_launch(struct redis *redis)
 {
     const struct redis_options *options = &redis->options;
     const char *program = options->program ? options->program : getenv("REDIS_SERVER");
-    char log[80], clock[96], preload[512], conf[96];
+    char log[80], clock[96], preload[512], conf[96], acl[96];
     char *const stepped[] = {clock, preload, NULL};
     const char *argv[ARGS_MAX] = {"redis-server",
                                   "--port",
@@ -85,6 +86,12 @@ void redis_launch(struct redis *redis)
     while (argv[count]) count++;
     const char *const sentinel[] = {"redis-server", conf, "--sentinel", NULL};
     if (options->sentinel) write_sentinel(redis, conf);
+    if (acl_wanted() && !options->sentinel) {
+        snprintf(acl, sizeof acl, "%s/users.acl", redis->dir);
+        acl_write(acl_wanted(), acl, "~*", options->password);
+        argv[count++] = "--aclfile";
+        argv[count++] = acl;
+    }
     for (const char *const *more = options->more; more && *more && count < ARGS_MAX - 1; more++) argv[count++] = *more;
     snprintf(log, sizeof log, "%s/log", redis->dir);
     snprintf(clock, sizeof clock, "QUERN_CLOCK=%s/clock", redis->dir);
