@@ -88,6 +88,7 @@ struct quern_config {
     bool trim;
     struct config_list required_groups, ignored_groups;
     /* start and stop */
+    bool allow_eviction; /* of keys, by the server */
     int64_t drain_ms, connect_ms, publish_ms; /* connect_ms, publish_ms 0: one attempt */
     int64_t backoff_ms, backoff_max_ms;
     bool publish_marked;

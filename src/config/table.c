@@ -128,6 +128,8 @@ static const struct config_row rows[] = {
      .sentence = "how long a stop waits for the jobs that run"},
     {KEY(connect_ms), .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
      .sentence = "how long a start waits for Redis; 0: one attempt; quern run waits until it is there"},
+    {KEY(allow_eviction), .type = CONFIG_BOOL, .fallback = "false",
+     .sentence = "start although the server's maxmemory-policy is not noeviction, so that it deletes jobs when it is full"},
     {KEY(publish_ms), .flags = CONFIG_PUBLISHER | CONFIG_PER_QUEUE, .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS,
      .fallback = "5000", .sentence = "how long one publish call may take, further tries included; 0: one attempt"},
     {KEY(backoff_ms), .type = CONFIG_NUMBER, .min = 1, .max = MINUTE_MS, .fallback = "50",
