@@ -107,7 +107,8 @@ QUERN_PUBLIC void quern_config_free(quern_config *config);
  * first, quern_config_problems() tells each. QUERN_E_CONFIG: something is wrong and nothing was changed. */
 QUERN_PUBLIC int quern_config_load(quern_config *config, const char *path, quern_error *error) QUERN_MUST_USE;
 
-/* Takes every QUERN_<KEY> of the environment. Secrets that it finds are not kept in any text. */
+/* Takes every QUERN_<KEY> of the environment, and passwords from $CREDENTIALS_DIRECTORY (redis_password, sentinel_password).
+ * Secrets that it finds are not kept in any text. */
 QUERN_PUBLIC int quern_config_environment(quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* Sets one key from its text, as an option would: numbers in decimal, booleans as true or false, lists as JSON.

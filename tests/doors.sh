@@ -35,6 +35,7 @@ pool:      base config wire job queue run keep intake settle upkeep blame publis
 # pool assembles the house.
 
 # what: where it may be said (shell patterns of files). It is looked for in code, not in comments or texts.
+readonly OPENSSL='src/wire/tls*'
 readonly URCU='src/queue/* src/run/*'
 readonly JANSSON='src/job/codec* src/job/letter* src/config/* src/publish/* src/inspect/* src/repair/* src/cli/*'
 readonly NCURSES='src/cli/top_screen*'
@@ -42,6 +43,7 @@ readonly NCURSES='src/cli/top_screen*'
 # handler has forked; the signals of quern_run(), which is there for that
 readonly PROCESS='src/cli/* src/embed/* src/supervise/* src/blame/hook* src/run/forked* src/pool/signals*'
 
+readonly THIRD_PARTY_OPENSSL='<openssl/|SSL_|X509_|BIO_'
 readonly THIRD_PARTY_URCU='<urcu|cds_[a-z]'
 readonly THIRD_PARTY_JANSSON='<jansson\.h>|json_[a-su-z]|json_t[a-z]' # struct json_t may be named, not looked into
 readonly THIRD_PARTY_NCURSES='<(n?curses|term)\.h>|stdscr|setupterm'
@@ -161,7 +163,7 @@ check_licences() {
     local file
     while IFS= read -r file; do
         violation "$file: no SPDX line on top"
-    done < <(files ! -name '*.json' ! -name '*.supp' ! -name '*.md' | xargs -r -d '\n' awk '
+    done < <(files ! -name '*.json' ! -name '*.acl' ! -name '*.supp' ! -name '*.md' | xargs -r -d '\n' awk '
         function judge() { if (name && !is_licensed) print name }
         FNR == 1 { judge(); name = FILENAME; is_licensed = 0 }
         FNR <= 3 && /SPDX-License-Identifier: MIT/ { is_licensed = 1 }
@@ -189,6 +191,7 @@ check() {
     read_edges
     check_edges
     check_guests
+    check_word openssl "$THIRD_PARTY_OPENSSL" "$OPENSSL"
     check_word liburcu "$THIRD_PARTY_URCU" "$URCU"
     check_word ncurses "$THIRD_PARTY_NCURSES" "$NCURSES"
     check_word jansson "$THIRD_PARTY_JANSSON" "$JANSSON"
@@ -224,6 +227,7 @@ self_test() {
     cp -r -- include src workers config tests CMakeLists.txt .ci "$copy"
     planted src/base/planted.c '#include "wire/conn.h"'
     planted src/wire/planted.c '#include "job/slot.h"'
+    planted src/wire/planted.c '#include <openssl/ssl.h>'
     planted src/job/planted.c '  #  include "queue/ready.h"'
     planted src/settle/planted.c '#include "intake/admit.h"'
     planted src/upkeep/planted.c '#include "intake/dispatcher.h"'

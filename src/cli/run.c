@@ -310,7 +310,7 @@ static int watch_over(struct run *run, char **arguments)
     module_unload_all(&run->modules);
     int code = server_open(run->config, run->is_child, &run->embed);
     if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
-    return supervise(&(struct supervise_options){.arguments = run->argv, .redis = run->config->redis, .say = say});
+    return supervise(&(struct supervise_options){.arguments = run->argv, .config = run->config, .say = say});
 }
 
 static int run_all(struct run *run)

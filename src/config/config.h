@@ -55,6 +55,8 @@ enum config_lanes {
 struct quern_config {
     /* what is served */
     char *redis;                             /* a URL; NULL: not set (the program then takes "embedded:") */
+    char *redis_password_file, *sentinel_password_file; /* NULL: none */
+    char *tls_ca, *tls_cert, *tls_key, *tls_name; /* NULL: the system's, none, beside tls_cert, the URL's host */
     char *stream, *group, *start, *consumer; /* consumer may be NULL */
     bool group_is_given;                     /* not by default: a publisher then creates it */
     bool stream_is_given;                    /* likewise: of several queues, that one is meant */
@@ -86,6 +88,7 @@ struct quern_config {
     bool trim;
     struct config_list required_groups, ignored_groups;
     /* start and stop */
+    bool allow_eviction; /* of keys, by the server */
     int64_t drain_ms, connect_ms, publish_ms; /* connect_ms, publish_ms 0: one attempt */
     int64_t backoff_ms, backoff_max_ms;
     bool publish_marked;

@@ -4,7 +4,7 @@
  * Other QUERN_ names are strangers' (the exec module gives its commands QUERN_ID and more, and that command may be a quern;
  * Kubernetes makes QUERN_SERVICE_HOST of a service called quern) and are left alone; only a name that is one character or one
  * last word away from a key's is taken for a typo and refused, since it would be ignored in silence otherwise. A variable that
- * is empty counts as not there. A program that runs with more rights than its caller has (setuid) takes nothing from its
+ * is empty counts as not there. Passwords may lie in $CREDENTIALS_DIRECTORY. A program that runs with more rights than its caller has (setuid) takes nothing from its
  * caller's environment. */
 #include <ctype.h>
 #include <stdio.h>
@@ -77,6 +77,21 @@ static void look_for_typo(const char *setting, struct problems *problems)
     problems_add(problems, variable, "there is no such key; did you mean %s?", meant);
 }
 
+/* Credentials that systemd has laid ready, named as the keys are without their "_file"; where a key is set, that one holds. */
+static void take_credential(const char *key, quern_config *config, struct problems *problems)
+{
+    const struct config_row *row = config_find(key);
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char **member = (char **)((char *)config + row->at), *path = NULL;
+    if (!folder || *folder != '/' || *member) return;
+    if (asprintf(&path, "%s/%.*s", folder, (int)(strlen(key) - strlen("_file")), key) < 0) path = NULL;
+    if (!path)
+        problems->is_out_of_memory = true;
+    else if (!access(path, F_OK))
+        value_set(row, path, key, member, problems);
+    free(path);
+}
+
 int quern_config_environment(quern_config *config, quern_error *error)
 {
     struct problems problems = {0};
@@ -87,6 +102,8 @@ int quern_config_environment(quern_config *config, quern_error *error)
     quern_config *next = config_copy(config);
     if (!next) return err_set(error, QUERN_E_MEMORY, "no memory for the configuration");
     for (size_t i = 0; i < count; i++) take_row(&rows[i], next, &problems);
+    take_credential("redis_password_file", next, &problems);
+    take_credential("sentinel_password_file", next, &problems);
     for (char **variable = environ; variable && *variable; variable++) look_for_typo(*variable, &problems);
     int code = problems_verdict(&problems, error);
     if (code)

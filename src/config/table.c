@@ -22,8 +22,22 @@ static const int64_t MIB = 1048576;
  * deeper than 2,048. */
 static const struct config_row rows[] = {
     {KEY(redis), .alias = "redis_url", .type = CONFIG_TEXT, .flags = CONFIG_SECRET, .min = 1, .max = 4096,
-     .sentence = "the server: redis://[user:password@]host[:port][/db], unix:///path, or, in the program, embedded:[folder], "
-                 "which it takes where none is set"},
+     .sentence =
+         "the server: redis://[user:password@]host[:port][/db], rediss:// for TLS, sentinel://host[:port][,host...]/name, "
+         "unix:///path, or, in the program, embedded:[folder], which it takes where none is set"},
+    {KEY(redis_password_file), .type = CONFIG_TEXT, .min = 1, .max = 4095,
+     .sentence = "a file, not for others to read, that holds the password of the server's user; null: redis_password in "
+                 "$CREDENTIALS_DIRECTORY, if it is there; one in the URL goes before it"},
+    {KEY(sentinel_password_file), .type = CONFIG_TEXT, .min = 1, .max = 4095,
+     .sentence = "the same for the sentinels: sentinel_password in $CREDENTIALS_DIRECTORY"},
+    {KEY(tls_ca), .type = CONFIG_TEXT, .min = 1, .max = 4095,
+     .sentence = "whom rediss:// trusts: a PEM file of authorities, or a folder of them; null: the system's"},
+    {KEY(tls_cert), .type = CONFIG_TEXT, .min = 1, .max = 4095,
+     .sentence = "our own certificate, with those between it and the authority, for a server that asks for one: a PEM file"},
+    {KEY(tls_key), .type = CONFIG_TEXT, .min = 1, .max = 4095,
+     .sentence = "its private key, without a passphrase, in a file that others may not read; null: it is in tls_cert"},
+    {KEY(tls_name), .type = CONFIG_NAME, .min = 1, .max = 253,
+     .sentence = "the name or address that the server's certificate must have; null: the host of the URL"},
     {KEY(stream), .flags = CONFIG_PER_QUEUE, .type = CONFIG_NAME, .min = 1, .max = 512, .fallback = "app.events",
      .sentence = "the stream that jobs are published to and taken from"},
     {KEY(group), .flags = CONFIG_PER_QUEUE, .type = CONFIG_GROUP, .min = 1, .max = 256, .fallback = "app.workers",
@@ -114,6 +128,8 @@ static const struct config_row rows[] = {
      .sentence = "how long a stop waits for the jobs that run"},
     {KEY(connect_ms), .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS, .fallback = "5000",
      .sentence = "how long a start waits for Redis; 0: one attempt; quern run waits until it is there"},
+    {KEY(allow_eviction), .type = CONFIG_BOOL, .fallback = "false",
+     .sentence = "start although the server's maxmemory-policy is not noeviction, so that it deletes jobs when it is full"},
     {KEY(publish_ms), .flags = CONFIG_PUBLISHER | CONFIG_PER_QUEUE, .type = CONFIG_NUMBER, .min = 0, .max = HOUR_MS,
      .fallback = "5000", .sentence = "how long one publish call may take, further tries included; 0: one attempt"},
     {KEY(backoff_ms), .type = CONFIG_NUMBER, .min = 1, .max = MINUTE_MS, .fallback = "50",

@@ -15,6 +15,9 @@
 /* Pure: only what facts tell. *may_go_on: what comes behind can be looked at. */
 void doctor_server(const struct facts *facts, struct findings *findings, bool *may_go_on);
 
+/* Pure: of those checks the ones for the start of a pool, versions and persistence. facts->info is there. */
+void doctor_advice(const struct facts *facts, struct findings *findings);
+
 /* Keys of a wrong type (those are not looked into), what is overdue, what is there. *may_go_on: the group can be looked at. */
 int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, quern_error *err) QUERN_MUST_USE;
 

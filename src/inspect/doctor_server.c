@@ -146,6 +146,12 @@ static void check_clock(const struct facts *facts, struct findings *findings)
                 finding_span(away_ms, span), facts->ahead_ms < 0 ? "behind" : "ahead of");
 }
 
+void doctor_advice(const struct facts *facts, struct findings *findings)
+{
+    if (facts->has_version) check_faults(facts, findings);
+    check_persistence(facts, findings);
+}
+
 void doctor_server(const struct facts *facts, struct findings *findings, bool *may_go_on)
 {
     *may_go_on = true;

@@ -100,12 +100,20 @@ static int probe(struct look *look, struct facts *facts, quern_error *err)
     return QUERN_OK;
 }
 
-int facts_read(struct look *look, struct facts *facts, quern_error *err)
+int facts_ask(struct look *look, struct facts *facts, quern_error *err)
 {
     *facts = (struct facts){0};
     int code = read_info(look, facts, err);
     if (!code) code = read_config(look, facts, err);
-    if (!code) code = probe(look, facts, err);
+    if (code) facts_close(facts);
+    return code;
+}
+
+int facts_read(struct look *look, struct facts *facts, quern_error *err)
+{
+    int code = facts_ask(look, facts, err);
+    if (code) return code;
+    code = probe(look, facts, err);
     if (code) facts_close(facts);
     return code;
 }

@@ -28,6 +28,8 @@ struct facts {
 
 /* Waits for answers. Only what no server refuses fails; then nothing is to be closed. */
 int facts_read(struct look *look, struct facts *facts, quern_error *err) QUERN_MUST_USE;
+/* The same without what takes time to be measured. */
+int facts_ask(struct look *look, struct facts *facts, quern_error *err) QUERN_MUST_USE;
 void facts_close(struct facts *facts);
 
 /* Reads product and version out of facts->info. */

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "config/queues.h"
+#include "job/server.h"
 #include "wire/cluster.h"
 #include "wire/group.h"
 
@@ -16,7 +17,7 @@ static int connect_to(struct look *look, const quern_config *config, const char 
     if (!config->redis) return err_set(err, QUERN_E_CONFIG, "redis: not set; right would be redis://host:6379 or unix:///path");
     int64_t ms = config->connect_ms ? config->connect_ms : ONE_ATTEMPT_MS;
     struct conn_options options = {.url = &look->url, .name = name, .answer_ms = ANSWER_MS, .takes_any_version = !is_judged};
-    int code = url_read(&look->url, config->redis, err);
+    int code = server_url(&look->url, config, config->stream, err);
     if (code) return code;
     look->conn = conn_open(&options, clock_deadline_ns(clock_now_ns(), ms), err);
     return look->conn ? QUERN_OK : err->code;

@@ -62,8 +62,7 @@ static int join_group(quern_pool *pool, const struct source *source, struct conn
 
 static int check_keys(quern_pool *pool, const struct source *source, struct conn *conn, quern_error *err)
 {
-    int code = cluster_check(conn, source->stream, source->dead, err);
-    if (!code) code = key_must_be(conn, source->stream, "stream", err);
+    int code = key_must_be(conn, source->stream, "stream", err);
     if (!code) code = key_must_be(conn, source->retry, "stream", err);
     if (!code) code = key_must_be(conn, source->completed, "stream", err);
     if (!code) code = key_must_be(conn, source->dead, "stream", err);
@@ -84,11 +83,25 @@ static int check_keys(quern_pool *pool, const struct source *source, struct conn
     return code ? code : join_group(pool, source, conn, err);
 }
 
+/* A pool's connections go to one node. */
+static int check_slot(const quern_pool *pool, const char *stream, const struct conn *conn, quern_error *err)
+{
+    const char *first = pool->sources[0].stream;
+    if (cluster_same(conn, stream, first)) return QUERN_OK;
+    return err_set(
+        err, QUERN_E_CONFIG,
+        "queues: \"%s\" and \"%s\" lie in different slots of this Redis Cluster; right would be one hash tag for all "
+        "queues of a pool, as in {jobs}:a and {jobs}:b, or a pool for each",
+        first, stream);
+}
+
 static int check_sources(quern_pool *pool, struct conn *conn, quern_error *err)
 {
     int code = QUERN_OK;
     for (uint32_t i = 0; i < pool->source_count && !code; i++) {
-        code = check_keys(pool, &pool->sources[i], conn, err);
+        code = cluster_check(conn, pool->sources[i].stream, pool->sources[i].dead, err);
+        if (!code) code = check_slot(pool, pool->sources[i].stream, conn, err);
+        if (!code) code = check_keys(pool, &pool->sources[i], conn, err);
         if (!code) code = heed_now(&pool->reaper_needs, i, conn, err);
     }
     return code;

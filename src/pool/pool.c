@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "blame/journal.h"
+#include "inspect/advice.h"
 #include "inspect/health.h"
 #include "inspect/stats.h"
 
@@ -33,6 +34,8 @@ static int pool_open(quern_pool *pool, const quern_config *config, quern_error *
     if (code) return code;
     threads_fill(pool);
     code = connect_redis(pool, err);
+    if (!code && pool->config->lanes != LANES_ALONE) /* its parent's pool has said it */
+        code = advice_give(pool->conns[CONN_SETTLER], pool->config, pool->log, err);
     if (code) return code;
     past_settle(pool);
     code = rooms_crew(pool, err);

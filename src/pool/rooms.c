@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "config/policy.h"
+#include "job/server.h"
 #include "pool/pool.h"
 
 enum { CHUNKS_KEPT = 32, SLOTS_BESIDE_PREFETCH = 128 };
@@ -25,7 +26,7 @@ static int open_names(quern_pool *pool, quern_error *err)
     for (int i = 0; i < CONNS && is_open; i++)
         is_open = asprintf(&pool->conn_names[i], "quern:%s:%s", pool->consumer, roles[i]) >= 0;
     if (!is_open) return err_set(err, QUERN_E_MEMORY, "no memory for a pool");
-    return url_read(&pool->url, config->redis, err);
+    return QUERN_OK;
 }
 
 /* One source per queue, and what is kept for each. */
@@ -204,6 +205,7 @@ int rooms_open(quern_pool *pool, quern_error *err)
     pull_open(&pool->pull);
     int code = open_names(pool, err);
     if (!code) code = open_sources(pool, err);
+    if (!code) code = server_url(&pool->url, pool->config, pool->sources[0].stream, err);
     if (!code) code = open_wakers(pool, err);
     if (!code) code = open_notices(pool, err);
     if (!code) code = open_queues(pool, err);

@@ -20,6 +20,7 @@
 #include "base/uuid.h"
 #include "config/config.h"
 #include "config/queues.h"
+#include "job/server.h"
 #include "publish/async.h"
 #include "publish/check.h"
 #include "publish/publisher.h"
@@ -106,7 +107,7 @@ static int publisher_fill(quern_publisher *publisher, const quern_config *config
     if (!(publisher->config = served_one(config, err))) return err->code;
     int code = check_config(publisher->config, err);
     if (!code) code = name_keys(&publisher->keys, publisher->config, err);
-    return code ? code : url_read(&publisher->url, config->redis, err);
+    return code ? code : server_url(&publisher->url, config, publisher->config->stream, err);
 }
 
 quern_publisher *quern_publisher_open(const quern_config *config, quern_error *err)

@@ -12,12 +12,14 @@
 
 #include "base/clock.h"
 #include "blame/blame.h"
+#include "config/queues.h"
+#include "job/server.h"
 #include "supervise/child.h"
 #include "supervise/orphans.h"
 #include "wire/conn.h"
 #include "wire/url.h"
 
-enum { FAILED = 1, CONNECT_MS = 1000, ANSWER_MS = 2000 };
+enum { FAILED = 1, WRONG = 2 /* as the program ends */, CONNECT_MS = 1000, ANSWER_MS = 2000 };
 enum { FIRST_PAUSE_MS = 100, MOST_PAUSE_MS = 5000, MOST_ALONE_PAUSE_MS = 1000, LONG_LIFE_MS = 10000 };
 
 struct supervisor {
@@ -232,6 +234,18 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* By the first of its queues: on a Cluster they are all of one node. */
+static int find_server(struct supervisor *supervisor, quern_error *err)
+{
+    const quern_config *config = supervisor->options->config;
+    struct served served;
+    int code = served_open(config, &served, err);
+    if (code) return code;
+    code = server_url(&supervisor->url, config, served.at[0]->stream, err);
+    served_close(&served);
+    return code;
+}
+
 int supervise(const struct supervise_options *options)
 {
     struct supervisor supervisor = {
@@ -242,9 +256,9 @@ int supervise(const struct supervise_options *options)
         options->say("no descriptor for signals: is there a limit on open files?");
         return FAILED;
     }
-    if (url_read(&supervisor.url, options->redis, &why)) {
+    if (find_server(&supervisor, &why)) {
         options->say("%s", why.text);
-        return FAILED;
+        return why.code == QUERN_E_CONFIG ? WRONG : FAILED;
     }
     orphans_adopt();
     start_pool(&supervisor);

@@ -17,8 +17,8 @@
 #include "quern.h"
 
 struct supervise_options {
-    char *const *arguments; /* the verb and what follows it, up to NULL */
-    const char *redis;      /* where the jobs of a dead child are given back */
+    char *const *arguments;     /* the verb and what follows it, up to NULL */
+    const quern_config *config; /* its server is where the jobs of a dead child are given back */
     void (*say)(const char *format, ...) QUERN_PRINTF(1, 2);
 };
 

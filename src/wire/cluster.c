@@ -24,6 +24,11 @@ static void bare(const char *name, char text[NAME_SIZE])
     text[len] = 0;
 }
 
+bool cluster_same(const struct conn *conn, const char *stream, const char *other)
+{
+    return !conn_is_cluster(conn) || bytes_equal(cluster_tag(stream), cluster_tag(other));
+}
+
 int cluster_check(const struct conn *conn, const char *stream, const char *dead, quern_error *err)
 {
     char name[NAME_SIZE];

@@ -13,6 +13,9 @@
  * NULL. */
 int cluster_check(const struct conn *conn, const char *stream, const char *dead, quern_error *err) QUERN_MUST_USE;
 
+/* Do the keys of two queues, each of which has passed cluster_check(), lie in one slot? A server that is no Cluster has only one. */
+bool cluster_same(const struct conn *conn, const char *stream, const char *other);
+
 /* What decides about the slot of a key: the tag between its first '{' and the next '}'. at NULL: it has none. */
 quern_bytes cluster_tag(const char *key);
 

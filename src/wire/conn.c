@@ -15,19 +15,25 @@
 #include "base/err.h"
 #include "wire/dial.h"
 #include "wire/errors.h"
+#include "wire/route.h"
+#include "wire/secret.h"
+#include "wire/tls.h"
 
 /* One read takes at most this much: were both replies of a pipeline taken at once, both requests would leave together and
  * Redis would idle while we parse. */
-enum { READ_BYTES = 32 * 1024, OUT_KEEP_BYTES = 256 * 1024 };
+enum { READ_BYTES = 32 * 1024, OUT_KEEP_BYTES = 256 * 1024, WHERE_SIZE = 400 };
 
 struct conn {
     int fd;
+    struct tls *tls; /* NULL: the bytes go as they are */
     bool is_broken, is_cluster;
     struct reader *reader;
     struct chunk_pool *own_pool; /* NULL: the caller's is used */
     struct conn_buffer out;
     int64_t opened_ns, answer_ms, client_id;
-    const char *shown; /* the URL, for texts; the options' */
+    const struct url *url; /* the options' */
+    const char *shown;     /* where it goes, for texts: the URL's, or where */
+    char where[WHERE_SIZE];
 };
 
 /* ── laying out commands ─────────────────────────────────────────────────────────────────────────────────────────── */
@@ -131,20 +137,39 @@ static int wait_for(struct conn *conn, short events, int64_t deadline_ns, quern_
     }
 }
 
+static ssize_t put_out(struct conn *conn, const char *bytes, size_t len)
+{
+    return conn->tls ? tls_write(conn->tls, bytes, len) : send(conn->fd, bytes, len, MSG_NOSIGNAL);
+}
+
+/* What errno says has ended it. */
+static int socket_broken(struct conn *conn, quern_error *err)
+{
+    if (!conn->tls || errno != EPROTO) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+    conn->is_broken = true;
+    return tls_failed(conn->tls, err);
+}
+
+/* What there must be for the next read or write: TLS may have to read before it writes. */
+static short wanted(const struct conn *conn, short events)
+{
+    return conn->tls ? tls_wants(conn->tls) : events;
+}
+
 int conn_send(struct conn *conn, int64_t deadline_ns, quern_error *err)
 {
     struct conn_buffer *out = &conn->out;
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
     if (out->failed) return broken(conn, err, QUERN_E_MEMORY, "no memory for a command");
     for (size_t sent = 0; sent < out->len;) {
-        ssize_t n = send(conn->fd, out->bytes + sent, out->len - sent, MSG_NOSIGNAL);
+        ssize_t n = put_out(conn, out->bytes + sent, out->len - sent);
         if (n > 0) {
             sent += (size_t)n;
         } else if (errno == EAGAIN) {
-            int code = wait_for(conn, POLLOUT, deadline_ns, err);
+            int code = wait_for(conn, wanted(conn, POLLOUT), deadline_ns, err);
             if (code) return code;
         } else if (errno != EINTR) {
-            return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
+            return socket_broken(conn, err);
         }
     }
     out->sent = out->len;
@@ -162,29 +187,41 @@ static int next_reply(struct conn *conn, const struct reply **reply, quern_error
     return whole ? QUERN_OK : QUERN_E_BUSY;
 }
 
+/* One read, to where the reader wants it. QUERN_E_BUSY: there is nothing. */
+static int take_some(struct conn *conn, quern_error *err)
+{
+    size_t room;
+    char *at = reader_room(conn->reader, &room);
+    if (!at) return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
+    if (room > READ_BYTES) room = READ_BYTES;
+    ssize_t n = conn->tls ? tls_read(conn->tls, at, room) : recv(conn->fd, at, room, 0);
+    if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return QUERN_E_BUSY;
+    if (n < 0) return socket_broken(conn, err);
+    reader_took(conn->reader, (size_t)n);
+    return QUERN_OK;
+}
+
 /* One read a call: who keeps a deadline looks at the clock in between, however fast the bytes come. */
 int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *err)
 {
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
     int code = next_reply(conn, reply, err);
     if (code != QUERN_E_BUSY) return code;
-    size_t room;
-    char *at = reader_room(conn->reader, &room);
-    if (!at) return broken(conn, err, QUERN_E_MEMORY, "no memory for an answer");
-    ssize_t n = recv(conn->fd, at, room < READ_BYTES ? room : READ_BYTES, 0);
-    if (n == 0) return broken(conn, err, QUERN_E_CONNECT, "the server closed the connection");
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return QUERN_E_BUSY;
-    if (n < 0) return broken(conn, err, QUERN_E_CONNECT, strerror(errno));
-    reader_took(conn->reader, (size_t)n);
-    return next_reply(conn, reply, err);
+    do {
+        if ((code = take_some(conn, err))) return code;
+        code = next_reply(conn, reply, err);
+    } while (code == QUERN_E_BUSY && conn->tls && tls_holds(conn->tls)); /* what TLS holds back no poll() shows */
+    return code;
 }
 
 int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
+    /* What was asked for just now is not there yet: to look before waiting would be in vain. But what lies decrypted wakes nobody. */
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
-    int code = next_reply(conn, reply, err);
-    while (code == QUERN_E_BUSY) { /* usually it has just been asked for: to look before waiting would be in vain */
-        code = wait_for(conn, POLLIN, deadline_ns, err);
+    int code = conn->tls ? conn_poll_reply(conn, reply, err) : next_reply(conn, reply, err);
+    while (code == QUERN_E_BUSY) {
+        code = wait_for(conn, wanted(conn, POLLIN), deadline_ns, err);
         if (!code) code = conn_poll_reply(conn, reply, err);
     }
     return code;
@@ -226,15 +263,18 @@ int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
 
 /* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* One question of the handshake. A server without room says so and closes before it is asked: then its word lies there unread. */
+/* One question of the handshake. A server without room, or one that does not trust us, says so and closes before it is asked: then
+ * its word lies there unread. */
 static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
     int code = conn_send(conn, deadline_ns, err);
     if (!code) return conn_reply(conn, deadline_ns, reply, err);
+    quern_error said;
     conn->is_broken = false;
-    bool has_said = code == QUERN_E_CONNECT && conn_poll_reply(conn, reply, NULL) == QUERN_OK;
+    int heard = code == QUERN_E_CONNECT ? conn_poll_reply(conn, reply, &said) : code;
     conn->is_broken = true;
-    return has_said ? QUERN_OK : code;
+    if (heard == QUERN_E_AUTH) return err_set(err, heard, "%s", said.text);
+    return heard ? code : QUERN_OK;
 }
 
 /* Some servers repeat in their answer what they were told: the password, or the beginning of it. */
@@ -245,39 +285,53 @@ static bool tells_password(quern_bytes text, const char *password)
     return len > 0 && text.len > 0 && memmem(text.at, text.len, password, len);
 }
 
-static int login_refused(const struct reply *reply, const struct url *url, quern_error *err)
+struct login {
+    const char *user, *password, *file, *key; /* password NULL: it is in file, which key names; or there is none */
+};
+
+static int login_refused(const struct conn *conn, const struct reply *reply, const char *password, quern_error *err)
 {
     quern_bytes text = reply_bytes(reply);
-    if (tells_password(text, url->password))
-        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words hold the password)", url->shown);
-    if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, url->shown, err); /* loading, full */
+    if (tells_password(text, password))
+        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words hold the password)", conn->shown);
+    if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, conn->shown, err); /* loading, full */
     quern_error said;
     conn_refused(reply, "login", &said);
-    return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", url->shown, said.text);
+    return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", conn->shown, said.text);
 }
 
-static int log_in(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+static int log_in_by(struct conn *conn, const char *user, const char *password, int64_t deadline_ns, quern_error *err)
 {
     const struct reply *reply;
-    if (!url->password) return QUERN_OK;
-    if (url->user)
-        conn_command(conn, "AUTH", url->user, url->password, NULL);
+    if (user)
+        conn_command(conn, "AUTH", user, password, NULL);
     else
-        conn_command(conn, "AUTH", url->password, NULL);
+        conn_command(conn, "AUTH", password, NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
     explicit_bzero(conn->out.bytes, conn->out.capacity);
-    return !code && reply->type == REPLY_ERROR ? login_refused(reply, url, err) : code;
+    return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, password, err) : code;
 }
 
-static int select_db(struct conn *conn, const struct url *url, int64_t deadline_ns, quern_error *err)
+static int log_in(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
+{
+    char *secret = NULL;
+    if (login->password) return log_in_by(conn, login->user, login->password, deadline_ns, err);
+    if (!login->file) return QUERN_OK;
+    int code = secret_read(login->key, login->file, &secret, err);
+    if (!code) code = log_in_by(conn, login->user, secret, deadline_ns, err);
+    secret_drop(secret);
+    return code;
+}
+
+static int select_db(struct conn *conn, int64_t deadline_ns, quern_error *err)
 {
     const struct reply *reply;
     char db[16];
-    if (!url->db) return QUERN_OK;
-    snprintf(db, sizeof db, "%u", url->db);
+    if (!conn->url->db) return QUERN_OK;
+    snprintf(db, sizeof db, "%u", conn->url->db);
     conn_command(conn, "SELECT", db, NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
-    return !code && reply->type == REPLY_ERROR ? conn_refused(reply, url->shown, err) : code;
+    return !code && reply->type == REPLY_ERROR ? conn_refused(reply, conn->shown, err) : code;
 }
 
 /* "7.0.15" behind "redis_version:" → 7; 0: not there. */
@@ -319,12 +373,51 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
     return err_set(err, QUERN_E_SERVER, "%s: its Redis is of version %d; 7.0 is the least", conn->shown, version);
 }
 
-static int conn_start(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
+static int secure(struct conn *conn, const char *host, int64_t deadline_ns, quern_error *err)
 {
-    int code = dial(&conn->fd, options->url, deadline_ns, err);
-    if (!code) code = log_in(conn, options->url, deadline_ns, err);
-    if (!code) code = select_db(conn, options->url, deadline_ns, err);
-    if (!code) code = introduce(conn, options, deadline_ns, err);
+    const struct url_tls *files = &conn->url->tls;
+    struct tls_setup setup = {files->ca, files->cert, files->key, files->name ? files->name : host, conn->shown};
+    return conn->url->is_tls ? tls_open(&conn->tls, conn->fd, &setup, deadline_ns, err) : QUERN_OK;
+}
+
+static void hang_up(struct conn *conn)
+{
+    tls_close(conn->tls);
+    if (conn->fd >= 0) close(conn->fd);
+    reader_close(conn->reader);
+    conn->tls = NULL;
+    conn->fd = -1;
+    conn->reader = NULL;
+}
+
+/* As if nothing had been said yet. */
+static int begin(struct conn *conn, const struct conn_options *options, const struct url_place *place, quern_error *err)
+{
+    hang_up(conn);
+    conn->is_broken = conn->is_cluster = false;
+    conn->out.len = 0;
+    conn->reader = reader_open(options->pool ? options->pool : conn->own_pool);
+    const struct url_place *only = conn->url->place_count == 1 && !conn->url->master ? conn->url->places : NULL;
+    bool is_elsewhere = place && !(only && only->port == place->port && !strcmp(only->host, place->host));
+    if (is_elsewhere)
+        snprintf(conn->where, sizeof conn->where, "%.240s at %.120s:%u", conn->url->shown, place->host, place->port);
+    conn->shown = is_elsewhere ? conn->where : conn->url->shown;
+    return conn->reader ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for a connection");
+}
+
+int conn_reach(struct conn *conn, const struct conn_options *options, const struct url_place *place, enum conn_peer peer,
+               int64_t deadline_ns, quern_error *err)
+{
+    const struct url *url = options->url;
+    bool is_sentinel = peer == CONN_SENTINEL;
+    struct login server = {url->user, url->password, url->password_file, "redis_password_file"};
+    struct login sentinel = {url->sentinel_user, url->sentinel_password, url->sentinel_password_file, "sentinel_password_file"};
+    int code = begin(conn, options, place, err);
+    if (!code) code = dial(&conn->fd, &(struct dial_to){place ? NULL : url->host, place, conn->shown}, deadline_ns, err);
+    if (!code) code = secure(conn, place ? place->host : url->host, deadline_ns, err);
+    if (!code) code = log_in(conn, is_sentinel ? &sentinel : &server, deadline_ns, err);
+    if (!code && !is_sentinel) code = select_db(conn, deadline_ns, err);
+    if (!code && !is_sentinel) code = introduce(conn, options, deadline_ns, err);
     if (code == QUERN_E_TIMEOUT)
         return err_set(err, QUERN_E_CONNECT, "%s: connected, but no answer: is it Redis, or is it stopped?", conn->shown);
     return code;
@@ -335,11 +428,10 @@ struct conn *conn_open(const struct conn_options *options, int64_t deadline_ns, 
     struct conn *conn = calloc(1, sizeof *conn);
     if (!conn) goto no_memory;
     conn->fd = -1;
-    conn->shown = options->url->shown;
+    conn->url = options->url;
     conn->answer_ms = options->answer_ms;
     if (!options->pool && !(conn->own_pool = chunk_pool_open(2))) goto no_memory;
-    if (!(conn->reader = reader_open(options->pool ? options->pool : conn->own_pool))) goto no_memory;
-    if (!conn_start(conn, options, deadline_ns, err)) {
+    if (!route_connect(conn, options, deadline_ns, err)) {
         conn->opened_ns = clock_now_ns();
         return conn;
     }
@@ -354,11 +446,25 @@ no_memory:
 void conn_close(struct conn *conn)
 {
     if (!conn) return;
-    if (conn->fd >= 0) close(conn->fd);
-    reader_close(conn->reader);
+    hang_up(conn);
     chunk_pool_close(conn->own_pool);
     free(conn->out.bytes);
     free(conn);
+}
+
+const char *conn_shown(const struct conn *conn)
+{
+    return conn->shown;
+}
+
+const struct url *conn_url(const struct conn *conn)
+{
+    return conn->url;
+}
+
+bool conn_is_broken(const struct conn *conn)
+{
+    return conn->is_broken;
 }
 
 int conn_fd(const struct conn *conn)

@@ -68,6 +68,15 @@ int64_t conn_answer_deadline(const struct conn *conn);
 /* Turns an error reply into err; what says what was asked, such as "XGROUP CREATE". Returns its code. */
 int conn_refused(const struct reply *reply, const char *what, quern_error *err);
 
+/* For wire/route only. Begins anew, with the server or sentinel at place (NULL: the URL's socket): reaches it, logs in, and
+ * introduces itself to a server. */
+enum conn_peer { CONN_SERVER, CONN_SENTINEL };
+int conn_reach(struct conn *conn, const struct conn_options *options, const struct url_place *place, enum conn_peer peer,
+               int64_t deadline_ns, quern_error *err) QUERN_MUST_USE;
+const char *conn_shown(const struct conn *conn);
+const struct url *conn_url(const struct conn *conn);
+bool conn_is_broken(const struct conn *conn);
+
 /* For wire/script only: the bytes that wait to be sent; behind a conn_send() they stay until the next conn_begin(). */
 struct conn_buffer {
     char *bytes;

@@ -33,10 +33,10 @@ static int connect_to(int fd, const struct sockaddr *to, socklen_t len, int64_t 
     }
 }
 
-static int open_unix(int *fd, const struct url *url, int64_t deadline_ns)
+static int open_unix(int *fd, const char *path, int64_t deadline_ns)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", url->host);
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (*fd < 0) return errno;
     return connect_to(*fd, (struct sockaddr *)&to, sizeof to, deadline_ns);
@@ -53,12 +53,12 @@ static void set_tcp_options(int fd)
 }
 
 /* Tries each address of the host in turn. *why holds the resolver's text if it fails. */
-static int open_tcp(int *fd, const struct url *url, int64_t deadline_ns, const char **why)
+static int open_tcp(int *fd, const struct url_place *place, int64_t deadline_ns, const char **why)
 {
     char port[8];
-    snprintf(port, sizeof port, "%u", url->port);
+    snprintf(port, sizeof port, "%u", place->port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
-    int failed = getaddrinfo(url->host, port, &hints, &found);
+    int failed = getaddrinfo(place->host, port, &hints, &found);
     if (failed) {
         *why = gai_strerror(failed);
         return EHOSTUNREACH;
@@ -74,10 +74,10 @@ static int open_tcp(int *fd, const struct url *url, int64_t deadline_ns, const c
     return failed;
 }
 
-int dial(int *fd, const struct url *url, int64_t deadline_ns, quern_error *err)
+int dial(int *fd, const struct dial_to *to, int64_t deadline_ns, quern_error *err)
 {
     const char *why = NULL;
-    int failed = url->is_unix ? open_unix(fd, url, deadline_ns) : open_tcp(fd, url, deadline_ns, &why);
+    int failed = to->socket ? open_unix(fd, to->socket, deadline_ns) : open_tcp(fd, to->place, deadline_ns, &why);
     if (!failed) return QUERN_OK;
-    return err_set(err, QUERN_E_CONNECT, "no Redis at %s: %s", url->shown, why ? why : strerror(failed));
+    return err_set(err, QUERN_E_CONNECT, "no Redis at %s: %s", to->shown, why ? why : strerror(failed));
 }

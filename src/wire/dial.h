@@ -9,7 +9,13 @@
 
 #include "wire/url.h"
 
-/* QUERN_E_CONNECT: nobody there before the deadline. *fd is -1 before; it may be open behind a failure too: the caller closes it. */
-int dial(int *fd, const struct url *url, int64_t deadline_ns, quern_error *err) QUERN_MUST_USE;
+struct dial_to {
+    const char *socket; /* a path; NULL: a host */
+    const struct url_place *place;
+    const char *shown; /* for texts */
+};
+
+/* QUERN_E_CONNECT: nobody there before the deadline. *fd is -1 before; it may be open behind a failure: the caller closes it. */
+int dial(int *fd, const struct dial_to *to, int64_t deadline_ns, quern_error *err) QUERN_MUST_USE;
 
 #endif

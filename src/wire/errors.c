@@ -16,7 +16,8 @@ static const struct row codes[] = {
     {"CLUSTERDOWN", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"MASTERDOWN", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"TRYAGAIN", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
-    {"ASK", {ERROR_TRANSIENT, QUERN_E_CONNECT}}, /* the slot is on its way: once it is away, MOVED says so */
+    {"ASK", {ERROR_TRANSIENT, QUERN_E_CONNECT}},   /* the slot is on its way: once it is away, MOVED says so */
+    {"MOVED", {ERROR_TRANSIENT, QUERN_E_CONNECT}}, /* whoever connects anew finds where (wire/route) */
     {"BUSY", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"UNKILLABLE", {ERROR_TRANSIENT, QUERN_E_CONNECT}},
     {"MISCONF", {ERROR_TRANSIENT, QUERN_E_SERVER}},
@@ -30,7 +31,6 @@ static const struct row codes[] = {
     {"WRONGPASS", {ERROR_FATAL, QUERN_E_AUTH}},
     {"NOPERM", {ERROR_FATAL, QUERN_E_AUTH}},
     {"WRONGTYPE", {ERROR_FATAL, QUERN_E_SERVER}},
-    {"MOVED", {ERROR_FATAL, QUERN_E_SERVER}},
     {"CROSSSLOT", {ERROR_FATAL, QUERN_E_SERVER}},
 };
 

@@ -55,7 +55,7 @@ what_repeats_is_counted_and_does_not_flood() {
 }
 
 levels_are_kept() {
-    redis_start
+    redis_start --appendonly yes
     run_quern 0 publish --redis "$url" event
     run_quern 0 run --redis "$url" --until-empty --log_level warning event -- true
     [[ ! -s err ]] || fail "it said: $(<err)"

@@ -153,7 +153,7 @@ fake_start() {
 }
 
 an_older_redis_is_refused_with_one_line() {
-    fake_start '+OK\r\n:7\r\n$24\r\nredis_version:6.2.14\r\n\r\n\r\n'
+    fake_start '+OK\r\n:7\r\n$22\r\nredis_version:6.2.14\r\n\r\n'
     refused_with "7.0 is the least" run --redis "$url" event -- true
     has err "version 6"
     refused_with "7.0 is the least" publish --redis "$url" event

@@ -9,7 +9,7 @@
 
 #include "config/value.h"
 
-enum { ROWS_MAX = 64, CELL_MAX = 300 };
+enum { ROWS_MAX = 128, CELL_MAX = 300 };
 
 struct cells {
     char key[CELL_MAX], fallback[CELL_MAX], sentence[CELL_MAX];

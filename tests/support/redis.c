@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/acl.h"
 #include "support/wait.h"
 
 enum { ID_SIZE = 24, ARGS_MAX = 40 };
@@ -50,11 +51,21 @@ void redis_step(struct redis *redis, long long ms)
     atomic_fetch_add(redis->clock_ns, ms * 1000000);
 }
 
+/* A sentinel writes what it learns into its own file: it is made once. */
+static void write_sentinel(const struct redis *redis, char path[96])
+{
+    snprintf(path, 96, "%s/sentinel.conf", redis->dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return;
+    dprintf(fd, "port 0\nbind 127.0.0.1\nunixsocket %s\ndir %s\n%s", redis->socket, redis->dir, redis->options.sentinel);
+    close(fd);
+}
+
 void redis_launch(struct redis *redis)
 {
     const struct redis_options *options = &redis->options;
     const char *program = options->program ? options->program : getenv("REDIS_SERVER");
-    char log[80], clock[96], preload[512];
+    char log[80], clock[96], preload[512], conf[96], acl[96];
     char *const stepped[] = {clock, preload, NULL};
     const char *argv[ARGS_MAX] = {"redis-server",
                                   "--port",
@@ -73,6 +84,14 @@ void redis_launch(struct redis *redis)
                                   options->password ? options->password : ""};
     size_t count = 0;
     while (argv[count]) count++;
+    const char *const sentinel[] = {"redis-server", conf, "--sentinel", NULL};
+    if (options->sentinel) write_sentinel(redis, conf);
+    if (acl_wanted() && !options->sentinel) {
+        snprintf(acl, sizeof acl, "%s/users.acl", redis->dir);
+        acl_write(acl_wanted(), acl, "~*", options->password);
+        argv[count++] = "--aclfile";
+        argv[count++] = acl;
+    }
     for (const char *const *more = options->more; more && *more && count < ARGS_MAX - 1; more++) argv[count++] = *more;
     snprintf(log, sizeof log, "%s/log", redis->dir);
     snprintf(clock, sizeof clock, "QUERN_CLOCK=%s/clock", redis->dir);
@@ -80,7 +99,9 @@ void redis_launch(struct redis *redis)
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(log_fd >= 0);
     redis->pid = fork();
-    if (redis->pid == 0) become_server(program, (char *const *)argv, options->clockstep ? stepped : environ, log_fd);
+    if (redis->pid == 0)
+        become_server(program, (char *const *)(options->sentinel ? sentinel : argv), options->clockstep ? stepped : environ,
+                      log_fd);
     close(log_fd);
     assert_true(redis->pid > 1);
     redis->pidfd = pidfd_open(redis->pid, 0);
@@ -123,6 +144,13 @@ void redis_kill(struct redis *redis)
 void redis_again(struct redis *redis)
 {
     redis_launch(redis);
+    wait_for(answers(redis));
+}
+
+void redis_rejoin(struct redis *redis)
+{
+    resp_close(redis->client);
+    redis->client = NULL;
     wait_for(answers(redis));
 }
 

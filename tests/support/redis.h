@@ -19,7 +19,9 @@ struct redis_options {
     const char *password;
     const char *program;     /* its path; NULL: as above */
     const char *const *more; /* arguments up to NULL, lent; NULL: none */
-    const char *clockstep;   /* the library tests/support/clockstep: its wall clock can be stepped; NULL: it cannot */
+    const char
+        *sentinel; /* the lines of a sentinel's configuration, lent: it is one, and takes none of the above; NULL: a server */
+    const char *clockstep; /* the library tests/support/clockstep: its wall clock can be stepped; NULL: it cannot */
 };
 
 struct redis {
@@ -38,6 +40,9 @@ void redis_start(struct redis *redis, const struct redis_options *options);
 void redis_kill(struct redis *redis);
 void redis_again(struct redis *redis);
 void redis_launch(struct redis *redis);
+
+/* A connection of the test's own anew: the old one was closed, as those to a server that changes its role are. */
+void redis_rejoin(struct redis *redis);
 
 /* Steps its wall clock; negative: back. */
 void redis_step(struct redis *redis, long long ms);

@@ -47,7 +47,7 @@ static const struct {
     {"EXECABORT Transaction discarded because of previous errors.", ERROR_TRANSIENT, QUERN_E_SERVER},
     {"NOSCRIPT No matching script. Please use EVAL.", ERROR_NOSCRIPT, QUERN_E_SERVER},
     {"NOSCRIPT No matching script.", ERROR_NOSCRIPT, QUERN_E_SERVER},
-    {"MOVED 3999 127.0.0.1:6381", ERROR_FATAL, QUERN_E_SERVER},
+    {"MOVED 3999 127.0.0.1:6381", ERROR_TRANSIENT, QUERN_E_CONNECT},
     {"CROSSSLOT Keys in request don't hash to the same slot", ERROR_FATAL, QUERN_E_SERVER},
     {"NOAUTH Authentication required.", ERROR_FATAL, QUERN_E_AUTH},
     {"WRONGPASS invalid username-password pair or user is disabled.", ERROR_FATAL, QUERN_E_AUTH},

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+
+/* tests/support/acl: any test of promises with least rights.
+ * Idea       with QUERN_TEST_ACL set to config/quern.acl each private server takes its users from it, with keys of any name, and every
+ *            connection of the library that names nobody logs in as the one that it is meant for: a pool's as quern-worker, a publisher's as
+ *            quern-producer, a look's as quern-monitor, others' as quern-operator. Without the variable nothing of this happens.
+ * Threads    any. */
+#ifndef QUERN_TESTS_SUPPORT_ACL_H
+#define QUERN_TESTS_SUPPORT_ACL_H
+
+#include <stdbool.h>
+
+#define ACL_PASSWORD "pike"
+
+/* Writes what a server is to load: the users of the file named so, each with the password above; keys: their patterns, or NULL, as they are
+ * there; password: the default user's, or NULL. */
+void acl_write(const char *from, const char *to, const char *keys, const char *password);
+
+/* The file that all tests are to be run with; NULL: none. */
+const char *acl_wanted(void);
+
+#endif
