@@ -84,9 +84,15 @@ static bool read_letters(struct asker *asker, struct ending *endings, uint32_t j
 /* When all pools have stopped, what they needed for themselves is gone. */
 static void check_keys(struct asker *asker, struct findings *findings)
 {
-    /* settles: of consumers that have died within the last ten leases */
-    static const char *const may_stay[] = {"jobs:mill:settles",   "jobs",           "jobs:failed",
-                                           "jobs:mill:completed", "jobs:scheduled", "jobs:scheduled:jobs"};
+    /* of the group's own: as long as it knows consumers that have died within the last ten leases */
+    static const char *const may_stay[] = {"jobs",
+                                           "jobs:failed",
+                                           "jobs:mill:completed",
+                                           "jobs:mill:settles",
+                                           "jobs:mill:retry",
+                                           "jobs:mill:reaper",
+                                           "jobs:scheduled",
+                                           "jobs:scheduled:jobs"};
     const struct said *keys = ask(asker, "KEYS", "*", (char *)NULL);
     for (size_t i = 0; keys && i < keys->count; i++) {
         const char *key = keys->items[i].text;
