@@ -459,7 +459,7 @@ static void measure_recovery(struct life *life, unsigned at)
     const struct lease *lease = &life->leases[at], *next = lease + 1;
     struct findings *findings = life->findings;
     uint64_t died_ns = lease->process->died_ns;
-    if (at + 1 >= life->lease_count || lease->answer || !load_has_crashed(lease->process)) return;
+    if (life->is_disturbed || at + 1 >= life->lease_count || lease->answer || !load_has_crashed(lease->process)) return;
     if (lease->taken->at_ns > died_ns || next->taken->at_ns < died_ns) return;
     uint64_t took_ns = next->taken->at_ns - died_ns, second = 1000 * ms;
     keep(&findings->recoveries_ns, &findings->recovery_count, &findings->recovery_size, took_ns);

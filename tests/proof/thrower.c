@@ -158,12 +158,12 @@ static enum fault choose_fault(void)
         enum fault fault;
         unsigned weight;
         bool deletes;
-    } table[] = {{FAULT_KILL, 110, false},        {FAULT_STOP, 60, false},        {FAULT_TERM, 20, false},
-                 {FAULT_KILL_FEEDER, 25, false},  {FAULT_KILL_SERVER, 12, false}, {FAULT_KILL_CLIENT, 250, false},
-                 {FAULT_KILL_CLIENTS, 25, false}, {FAULT_PAUSE, 30, false},       {FAULT_PAUSE_WRITE, 30, false},
-                 {FAULT_FORGET, 130, false},      {FAULT_UNBLOCK, 130, false},    {FAULT_MEMORY, 8, false},
-                 {FAULT_SLEEP, 20, false},        {FAULT_DELETE, 100, true},      {FAULT_UNGROUP, 6, true},
-                 {FAULT_UNGROUP_RETRY, 6, true},  {FAULT_RAZE, 2, true}};
+    } table[] = {{FAULT_KILL, 110, false},        {FAULT_STOP, 60, false},       {FAULT_TERM, 20, false},
+                 {FAULT_KILL_FEEDER, 25, false},  {FAULT_KILL_SERVER, 8, false}, {FAULT_KILL_CLIENT, 250, false},
+                 {FAULT_KILL_CLIENTS, 25, false}, {FAULT_PAUSE, 30, false},      {FAULT_PAUSE_WRITE, 30, false},
+                 {FAULT_FORGET, 130, false},      {FAULT_UNBLOCK, 130, false},   {FAULT_MEMORY, 8, false},
+                 {FAULT_SLEEP, 20, false},        {FAULT_DELETE, 100, true},     {FAULT_UNGROUP, 2, true},
+                 {FAULT_UNGROUP_RETRY, 3, true},  {FAULT_RAZE, 1, true}};
     unsigned all = 0, chosen = FAULTS;
     for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
         bool is_wanted = settings.only ? strstr(settings.only, fault_names[table[i].fault]) != NULL : true;
