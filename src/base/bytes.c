@@ -20,6 +20,15 @@ size_t bytes_put_number(char *text, uint64_t number)
 {
     char digits[BYTES_NUMBER_SIZE];
     size_t n = 0, len = 0;
+    if (number < 10) { /* most numbers are lengths of texts */
+        text[0] = (char)('0' + number);
+        return 1;
+    }
+    if (number < 100) {
+        text[0] = (char)('0' + number / 10);
+        text[1] = (char)('0' + number % 10);
+        return 2;
+    }
     do digits[n++] = (char)('0' + number % 10);
     while (number /= 10);
     while (n) text[len++] = digits[--n];

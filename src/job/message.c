@@ -19,6 +19,11 @@ static quern_bytes text_at(const struct message *message, uint32_t i)
     return reply_bytes(&message->fields[i]);
 }
 
+quern_bytes message_entry(const struct message *message)
+{
+    return (quern_bytes){message->entry_text, message->entry_len};
+}
+
 quern_bytes message_field(const struct message *message, const char *name)
 {
     for (uint32_t i = 0; i + 1 < message->fields_count; i += 2)
@@ -184,7 +189,7 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
     if (message->event.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field event is empty");
     if (message->id.at && message->id.len == 0) return err_set(err, QUERN_E_ARGUMENT, "the field id is empty");
     /* Of the entry it came in first: a retry is the same job. */
-    if (!message->id.at) message->id = message->first_entry.len ? message->first_entry : bytes_of(message->entry_text);
+    if (!message->id.at) message->id = message->first_entry.len ? message->first_entry : message_entry(message);
     int64_t created_ms;
     if (message->timestamps.at && !is_plain_stamps(message->timestamps) && codec_read_stamps(message->timestamps, &created_ms))
         return err_set(err, QUERN_E_ARGUMENT,
@@ -196,10 +201,8 @@ static int check(struct message *message, uint32_t fields_max, quern_error *err)
 static void write_entry(struct message *message, const struct entry *entry)
 {
     bool has_text = entry->id_text.len && entry->id_text.len < sizeof message->entry_text;
-    if (has_text)
-        memcpy(message->entry_text, entry->id_text.at, entry->id_text.len + 1);
-    else
-        entry_id_text(entry->id, message->entry_text);
+    if (has_text) memcpy(message->entry_text, entry->id_text.at, entry->id_text.len + 1);
+    message->entry_len = (uint8_t)(has_text ? entry->id_text.len : entry_id_text(entry->id, message->entry_text));
 }
 
 int message_read(struct message *message, const struct entry *entry, bool is_private, uint32_t fields_max, quern_error *err)

@@ -22,6 +22,7 @@ struct message {
     uint32_t fields_count;                   /* names and values together */
     size_t bytes;                            /* of all of them */
     uint32_t retries;
+    uint8_t entry_len; /* of its text */
     char entry_text[ENTRY_ID_SIZE];
     int64_t expire_at_ms; /* Unix; 0: never */
     uint64_t key;         /* a hash of the field key, whose jobs run one after the other; 0: it has none */
@@ -50,6 +51,9 @@ void message_free(struct message *message);
 
 /* Are the names and values from the i-th on ours, not the job's? Only in private streams. */
 bool message_is_note(const struct message *message, uint32_t i);
+
+/* The id of the entry it is in, as text; a NUL stands behind it. */
+quern_bytes message_entry(const struct message *message);
 
 /* The value of a field as read; at NULL: no such field. */
 quern_bytes message_field(const struct message *message, const char *name);

@@ -348,11 +348,11 @@ void slots_free(struct slots *slots, struct quern_job *job)
     }
     span_release(&job->span);
     message_free(&job->message);
-    codec_drop(job->json);
-    free(job->error);
-    free(job->said.error);
-    free(job->how);
-    free(job->result);
+    if (job->json) codec_drop(job->json);
+    if (job->error) free(job->error);
+    if (job->said.error) free(job->said.error);
+    if (job->how) free(job->how);
+    if (job->result) free(job->result);
     job->json = NULL;
     job->error = job->said.error = job->how = job->result = NULL;
     job->result_len = 0;

@@ -85,7 +85,8 @@ void batch_add(struct batch *batch, struct quern_job *job)
 
 static void put_ids(const struct batch *batch, struct conn *conn)
 {
-    for (uint32_t i = 0; i < batch->count; i++) conn_arg_text(conn, batch->jobs[i]->message.entry_text);
+    for (uint32_t i = 0; i < batch->count; i++)
+        conn_arg(conn, batch->jobs[i]->message.entry_text, batch->jobs[i]->message.entry_len);
 }
 
 /* How many of a plain XACK were not ours any more: not which, so the last ones are taken for it. What has lost its lease meanwhile to
