@@ -31,7 +31,7 @@ struct line {
     enum seam_role role;
     long asked, answered; /* questions of which an answer is to come, and answers */
     long struck;          /* the question that meets the fault; NOT_YET: none does */
-    bool is_mute;
+    bool is_mute, is_in_multi;
     size_t len, told; /* of in: how much has come, how much was handed on */
     char in[IN_BYTES];
 };
@@ -166,7 +166,7 @@ static void introduce(int fd, const char *bytes, size_t len)
         line->role = (enum seam_role)role;
         line->asked = line->answered = 0;
         line->struck = NOT_YET;
-        line->is_mute = false;
+        line->is_mute = line->is_in_multi = false;
         line->len = line->told = 0;
     }
 }
@@ -211,10 +211,24 @@ static void strike_unasked(int fd, struct line *line)
     seam_jump(PAST_DEADLINE_MS);
 }
 
+#define MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC  "*1\r\n$4\r\nEXEC\r\n"
+
+static bool starts_with(const char *bytes, size_t len, const char *words)
+{
+    return len >= strlen(words) && !memcmp(bytes, words, strlen(words));
+}
+
+/* What is asked in place of a question that Redis is to have refused: in a transaction that is over then, as it would be. */
+static const char *refusal(const struct line *line, const char *question)
+{
+    if (!line->is_in_multi) return "*1\r\n$4\r\nPING\r\n";
+    return starts_with(question, strlen(EXEC), EXEC) ? "*1\r\n$7\r\nDISCARD\r\n" : "*1\r\n$7\r\nREFUSED\r\n";
+}
+
 /* One question goes on, or, if the fault is to be in its place, a harmless one, or none. */
 static bool ask(int fd, struct line *line, const char *bytes, size_t len)
 {
-    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
     bool is_struck =
         atomic_fetch_add(&seam.asked[line->role], 1) == seam.nth && seam.kind && line->role == seam.role && !line->is_mute;
     bool is_silent = line->struck != NOT_YET && (seam.kind->how == SEAM_END_BEFORE || seam.kind->how == SEAM_MUTE_BEFORE);
@@ -227,8 +241,10 @@ static bool ask(int fd, struct line *line, const char *bytes, size_t len)
     }
     line->asked++;
     count_in_flight(line, 1);
-    bool is_said = is_struck && seam.kind->how == SEAM_SAY_BEFORE;
-    return send_all(fd, is_said ? ping : bytes, is_said ? sizeof ping - 1 : len);
+    const char *instead = is_struck && seam.kind->how == SEAM_SAY_BEFORE ? refusal(line, bytes) : NULL;
+    if (starts_with(bytes, len, MULTI)) line->is_in_multi = !instead;
+    if (starts_with(bytes, len, EXEC)) line->is_in_multi = false;
+    return send_all(fd, instead ? instead : bytes, instead ? strlen(instead) : len);
 }
 
 ssize_t __wrap_send(int fd, const void *given, size_t len, int flags)
