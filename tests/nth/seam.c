@@ -23,13 +23,14 @@ int __wrap_poll(struct pollfd *at, nfds_t count, int timeout_ms);
 int __wrap_close(int fd);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
-enum { FDS = 1024, IN_BYTES = 16 * 1024, NOT_YET = -1 };
+enum { FDS = 1024, IN_BYTES = 16 * 1024, NOT_YET = -1, READ_AT = 40 };
 enum { SLICE_MS = 2, LEAP_MS = 40, LEAPS_MS = 6000, PAST_DEADLINE_MS = 5300, SLOW_MS = 300 };
 
 /* A connection of the library's. */
 struct line {
     enum seam_role role;
     long asked, answered; /* questions of which an answer is to come, and answers */
+    long in_flight;       /* of these, those that Redis is at: reads may wait */
     long struck;          /* the question that meets the fault; NOT_YET: none does */
     bool is_mute, is_in_multi;
     size_t len, told; /* of in: how much has come, how much was handed on */
@@ -164,7 +165,7 @@ static void introduce(int fd, const char *bytes, size_t len)
         if (memcmp(stop - size, seam_roles[role], size)) continue;
         struct line *line = seam.lines[fd] = &seam.places[fd];
         line->role = (enum seam_role)role;
-        line->asked = line->answered = 0;
+        line->asked = line->answered = line->in_flight = 0;
         line->struck = NOT_YET;
         line->is_mute = line->is_in_multi = false;
         line->len = line->told = 0;
@@ -183,15 +184,16 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return true;
 }
 
-static void count_in_flight(const struct line *line, long more)
+static void count_in_flight(struct line *line, long more)
 {
-    if (line->role != SEAM_DISPATCHER) atomic_fetch_add(&seam.in_flight, more);
+    line->in_flight += more;
+    atomic_fetch_add(&seam.in_flight, more);
 }
 
 /* Nothing more is carried. */
 static void mute(struct line *line)
 {
-    if (!line->is_mute) count_in_flight(line, line->answered - line->asked);
+    count_in_flight(line, -line->in_flight);
     line->is_mute = true;
 }
 
@@ -240,7 +242,7 @@ static bool ask(int fd, struct line *line, const char *bytes, size_t len)
         if (seam.kind->how == SEAM_END_BEFORE || seam.kind->how == SEAM_MUTE_BEFORE) return true;
     }
     line->asked++;
-    count_in_flight(line, 1);
+    if (!memmem(bytes, len < READ_AT ? len : READ_AT, "XREADGROUP", 10)) count_in_flight(line, 1);
     const char *instead = is_struck && seam.kind->how == SEAM_SAY_BEFORE ? refusal(line, bytes) : NULL;
     if (starts_with(bytes, len, MULTI)) line->is_in_multi = !instead;
     if (starts_with(bytes, len, EXEC)) line->is_in_multi = false;
@@ -314,7 +316,7 @@ static size_t take(int fd, struct line *line, char *to, size_t size)
         size_t len = (size_t)(next - answer);
         if (taken + len + 1024 > size) abort();
         line->answered++;
-        count_in_flight(line, -1);
+        if (line->in_flight) count_in_flight(line, -1);
         if (line->answered - 1 == line->struck) {
             taken += strike(fd, line, to + taken, answer, len);
         } else {
