@@ -109,7 +109,7 @@ static char *letter_text(const struct sheet *sheet, quern_error *err)
     json_t *object = summary_of(sheet);
     json_t *fields = fields_of(sheet->entry.fields, sheet->record ? data.at : NULL);
     bool is_whole = object && !json_object_set_new(object, "fields", fields);
-    char *text = is_whole ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = is_whole ? codec_text(object, JSON_COMPACT) : NULL;
     if (!object) json_decref(fields);
     json_decref(object);
     if (text) text = show_spliced(text, "data", data);

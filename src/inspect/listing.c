@@ -45,7 +45,7 @@ static bool put_text(struct listing *listing, char *text)
 
 bool listing_add(struct listing *listing, json_t *row)
 {
-    char *text = row ? json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    char *text = row ? codec_text(row, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(row);
     return put_text(listing, text);
 }
@@ -79,7 +79,7 @@ static bool add_message(struct listing *listing, json_t *row, const struct messa
 {
     if (!show_message(row, message, is_job, now_ms)) return false;
     if (!is_json(message)) return show_hex(row, message->data) && listing_add(listing, json_incref(row));
-    char *text = json_dumps(row, JSON_COMPACT);
+    char *text = codec_text(row, JSON_COMPACT);
     return put_text(listing, text ? show_spliced(text, "data", message->data) : NULL);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "job/codec.h"
 
 bool show_null(json_t *object, const char *name)
 {
@@ -49,7 +50,7 @@ int64_t show_age_ms(int64_t now_ms, struct entry_id id)
 
 char *show_text(json_t *value, quern_error *err)
 {
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    char *text = value ? codec_text(value, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(value);
     if (!text) err_set(err, QUERN_E_MEMORY, "no memory for what was seen");
     return text;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "inspect/running.h"
 #include "job/bill.h"
+#include "job/codec.h"
 #include "job/slot.h"
 
 enum { REAL_DIGITS = 12 }; /* else 0.1 is told as 0.10000000000000001 */
@@ -150,7 +151,7 @@ char *stats_text(const struct stats *stats)
                                                         {NULL, 0}}) &&
                     put_jobs(root, stats) && put_leases(root, stats) && put_upkeep(root, stats) && put_redis(root, stats) &&
                     put_queues(root, stats) && put_events(root, stats) && put_running(root, stats);
-    char *text = is_whole ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
+    char *text = is_whole ? codec_text(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
     json_decref(root);
     return text;
 }

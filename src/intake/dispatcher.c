@@ -237,6 +237,7 @@ void dispatcher_run(void *given)
     dispatcher.high = calloc(LANES * needs->source_count, sizeof *dispatcher.high);
     if (!has_taps) conn_close(start->conn);
     bool is_whole = has_taps && has_slots && dispatcher.high;
+    start->begun(start->pool, is_whole);
     dispatcher.unsifted = UINT32_MAX;
     if (is_whole) turn_stir(&dispatcher, NO_QUEUE); /* what is there already comes in order */
     while (is_whole && needs->reads_nothing && !atomic_load(needs->is_stopping)) stand_by(&dispatcher);

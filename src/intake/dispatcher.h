@@ -79,6 +79,8 @@ struct dispatcher_needs {
 struct dispatcher_start {
     const struct dispatcher_needs *needs;
     struct conn *conn;
+    void (*begun)(void *pool, bool is_whole); /* told once: is there memory for what it needs? else it ends at once */
+    void *pool;
 };
 void dispatcher_run(void *start);
 

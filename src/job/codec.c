@@ -97,7 +97,7 @@ struct parts {
 
 static char *dump(const json_t *value)
 {
-    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    return codec_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 /* A whole number from 0 to max, or a text of its digits. */
@@ -181,4 +181,38 @@ int codec_read_object(struct message *message, quern_bytes text, quern_error *er
     free(parts.timestamps);
     json_decref(object);
     return code;
+}
+
+/* ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+struct sink {
+    char *bytes;
+    size_t len, room;
+    bool has_failed;
+};
+
+static int put(const char *bytes, size_t len, void *given)
+{
+    enum { FIRST_ROOM = 256 };
+    struct sink *sink = given;
+    size_t room = sink->room ? sink->room : FIRST_ROOM;
+    if (sink->has_failed) return -1;
+    while (room - sink->len <= len) room *= 2; /* and a NUL */
+    char *at = room > sink->room ? realloc(sink->bytes, room) : sink->bytes;
+    if (!at) return sink->has_failed = true, -1;
+    sink->bytes = at;
+    sink->room = room;
+    memcpy(at + sink->len, bytes, len);
+    at[sink->len += len] = 0;
+    return 0;
+}
+
+char *codec_text(const json_t *value, size_t flags)
+{
+    struct sink sink = {0};
+    if (json_dump_callback(value, put, &sink, flags) || sink.has_failed) {
+        free(sink.bytes);
+        return NULL;
+    }
+    return sink.bytes;
 }

@@ -35,4 +35,7 @@ bool codec_is_json(quern_bytes text);
 struct json_t *codec_parse(quern_bytes text, quern_error *err);
 void codec_drop(struct json_t *value);
 
+/* json_dumps(), which where memory runs out may go on without a name that it could not write: here that is NULL, too. Gives. */
+char *codec_text(const struct json_t *value, size_t flags);
+
 #endif

@@ -114,7 +114,7 @@ static bool put_facts(json_t *record, const struct quern_job *job, const struct 
 static json_t *member_of(const char *name, json_t *value)
 {
     if (json_is_string(value)) return json_pack("{s:s, s:O}", "name", name, "value", value);
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = codec_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
     json_t *member = text ? json_pack("{s:s, s:s}", "name", name, "value", text) : NULL;
     free(text);
     return member;
@@ -175,7 +175,7 @@ static char *record_text(const struct quern_job *job, const struct letter_facts 
     if (is_whole && shows_data && job->is_unreadable)
         is_whole = !json_object_set_new(record, "original_fields", fields_of(message, false));
     if (is_whole && !splices) is_whole = put_bytes(record, "original_data", has_data ? message->data : (quern_bytes){0});
-    char *text = is_whole ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    char *text = is_whole ? codec_text(record, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(record);
     if (!text || !splices) return text;
     char *whole = spliced(text, "original_data", message->data);

@@ -163,6 +163,7 @@ void heartbeat_run(void *given)
     if (heartbeat.link.backoff.max_ms > tick_ms)
         heartbeat.link.backoff.max_ms = tick_ms > heartbeat.link.backoff.first_ms ? tick_ms : heartbeat.link.backoff.first_ms;
     heartbeat.due = malloc(slots_count(start->needs->slots) * sizeof *heartbeat.due);
+    start->begun(start->pool, heartbeat.due != NULL);
     while (heartbeat.due && !atomic_load(start->needs->is_stopping))
         waker_wait(start->needs->waker, -1, heartbeat_step(&heartbeat, clock_now_ns()));
     free(heartbeat.due);

@@ -43,6 +43,8 @@ struct heartbeat_needs {
 struct heartbeat_start {
     const struct heartbeat_needs *needs;
     struct conn *conn;
+    void (*begun)(void *pool, bool is_whole); /* told once: is there memory for what it needs? else it ends at once */
+    void *pool;
 };
 void heartbeat_run(void *start);
 

@@ -100,6 +100,7 @@ struct quern_pool {
     struct conn *conns[CONNS]; /* made before the threads; each is taken by its own */
     pthread_t dispatcher, settler, heartbeat, reaper;
     bool has_dispatcher, has_settler, has_heartbeat, has_reaper;
+    _Atomic uint32_t begun; /* enum begun: of the thread that is being started */
     pthread_mutex_t join_lock;
     bool is_joined;              /* under join_lock */
     pthread_mutex_t reload_lock; /* one reload at a time; the crew's lock is taken under it, nothing else */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/futex.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "pool/pool.h"
@@ -8,22 +9,31 @@
 #include "run/overdue.h"
 #include "upkeep/trim.h"
 
+enum begun { BEGINS, BEGUN, BROKEN };
+
+static void has_begun(void *given, bool is_whole)
+{
+    quern_pool *pool = given;
+    atomic_store(&pool->begun, is_whole ? BEGUN : BROKEN);
+    futex_wake(&pool->begun, 1);
+}
+
 static void run_dispatcher(void *given)
 {
     quern_pool *pool = given;
-    dispatcher_run(&(struct dispatcher_start){&pool->dispatcher_needs, pool->conns[CONN_DISPATCHER]});
+    dispatcher_run(&(struct dispatcher_start){&pool->dispatcher_needs, pool->conns[CONN_DISPATCHER], has_begun, pool});
 }
 
 static void run_reaper(void *given)
 {
     quern_pool *pool = given;
-    reaper_run(&(struct reaper_start){&pool->reaper_needs, pool->conns[CONN_REAPER]});
+    reaper_run(&(struct reaper_start){&pool->reaper_needs, pool->conns[CONN_REAPER], has_begun, pool});
 }
 
 static void run_settler(void *given)
 {
     quern_pool *pool = given;
-    settler_run(&(struct settler_start){&pool->settler_needs, pool->conns[CONN_SETTLER]});
+    settler_run(&(struct settler_start){&pool->settler_needs, pool->conns[CONN_SETTLER], has_begun, pool});
     atomic_store(&pool->has_settled, true);
     waker_wake(&pool->reaper_waker);
     waker_wake(&pool->heartbeat_waker);
@@ -50,7 +60,7 @@ static bool say_bill(void *given, const struct bill_sums *sums)
 static void run_heartbeat(void *given)
 {
     quern_pool *pool = given;
-    heartbeat_run(&(struct heartbeat_start){&pool->heartbeat_needs, pool->conns[CONN_HEARTBEAT]});
+    heartbeat_run(&(struct heartbeat_start){&pool->heartbeat_needs, pool->conns[CONN_HEARTBEAT], has_begun, pool});
     const struct settle_counters *counters = &pool->settle_counters;
     bill_each(pool->bill, say_bill, pool);
     log_event(pool->log, LOG_INFO, "stopped", LOG_INT("done", counter_read(&counters->done)),
@@ -222,11 +232,14 @@ void threads_fill(quern_pool *pool)
 
 /* ── starting, ending ────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Waits until it has what it cannot do without: a pool whose leases nobody renews, for want of memory, is none. */
 static bool start_one(pthread_t *thread, bool *has, enum thread_role role, const char *name, void (*run)(void *),
                       quern_pool *pool)
 {
+    atomic_store(&pool->begun, BEGINS);
     *has = !thread_start(thread, role, name, run, pool);
-    return *has;
+    while (*has && atomic_load(&pool->begun) == BEGINS) futex_wait(&pool->begun, BEGINS, CLOCK_NEVER);
+    return *has && atomic_load(&pool->begun) == BEGUN;
 }
 
 /* From the drain to the tap. On failure the threads that run see a stop, and each ends by the queue before it. */
@@ -244,6 +257,7 @@ int threads_start(quern_pool *pool, quern_error *err)
         goto failed;
     return QUERN_OK;
 failed:
+    if (atomic_load(&pool->begun) == BROKEN) return err_set(err, QUERN_E_MEMORY, "no memory for the threads of a pool");
     return err_set(err, QUERN_E_MEMORY, "the threads of the pool could not be started: is there a limit on threads?");
 }
 
@@ -261,6 +275,7 @@ void threads_abandon(quern_pool *pool)
     struct crew_sums sums = {0};
     if (pool->crew) crew_read(pool->crew, &sums);
     if (pool->done && sums.threads == 0) done_close(pool->done);
+    if (pool->has_dispatcher) pthread_join(pool->dispatcher, NULL);
     if (pool->has_reaper) pthread_join(pool->reaper, NULL);
     if (pool->crew) crew_join(pool->crew);
     if (pool->has_settler) pthread_join(pool->settler, NULL);

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/uuid.h"
+#include "job/codec.h"
 #include "publish/fields.h"
 #include "publish/receipts.h"
 #include "wire/script.h"
@@ -26,7 +27,7 @@ struct letter_parts {
 static char *quoted(const char *text)
 {
     json_t *value = json_string(text);
-    char *json = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    char *json = value ? codec_text(value, JSON_ENCODE_ANY) : NULL;
     json_decref(value);
     return json;
 }

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "job/codec.h"
 #include "publish/check.h"
 
 static void put(struct fields *fields, const char *name, quern_bytes value)
@@ -35,7 +36,7 @@ static bool write_object(struct fields *fields, const quern_message *message, co
     json_t *object = json_pack("{s:s, s:s, s:i, s:s*, s:s*, s:o*}", "id", more->id, "event", message->event, "retries", 0,
                                "key", message->key, "batch", more->batch, "expire_at",
                                message->expire_at_ms ? json_integer(message->expire_at_ms) : NULL);
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = object ? codec_text(object, JSON_COMPACT) : NULL;
     json_decref(object);
     int n = text ? asprintf(&fields->object, "%.*s,\"timestamps\":%s,\"data\":%.*s}", (int)strlen(text) - 1, text, more->stamps,
                             (int)data.len, data.at)

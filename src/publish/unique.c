@@ -63,7 +63,7 @@ static int name_of_content(const quern_config *config, const quern_message *mess
     char text[DIGEST_TEXT];
     quern_bytes data = check_data(message);
     json_t *value = message->is_raw ? NULL : codec_parse(data, err);
-    char *canonical = value ? json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *canonical = value ? codec_text(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     codec_drop(value);
     if (!message->is_raw && !canonical) return err_set(err, QUERN_E_MEMORY, "no memory to compare the data");
     SHA256Init(&hash);

@@ -322,7 +322,9 @@ void settler_run(void *given)
     link_adopt(&settler.link, start->conn);
     uint32_t most = 2 * slots_count(start->needs->slots);
     settler.jobs = malloc(most * sizeof *settler.jobs);
-    if (settler.jobs && batch_open(&settler.open, most)) {
+    bool is_whole = settler.jobs && batch_open(&settler.open, most);
+    start->begun(start->pool, is_whole);
+    if (is_whole) {
         while (!is_over(&settler)) settler_step(&settler);
         farewell(start->needs, &settler.link, &settler.open);
     }

@@ -74,6 +74,8 @@ struct settler_needs {
 struct settler_start {
     const struct settler_needs *needs;
     struct conn *conn;
+    void (*begun)(void *pool, bool is_whole); /* told once: is there memory for what it needs? else it ends at once */
+    void *pool;
 };
 void settler_run(void *start);
 

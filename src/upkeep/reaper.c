@@ -324,6 +324,7 @@ void reaper_run(void *given)
     link_open(&reaper.link, &needs->link);
     link_adopt(&reaper.link, start->conn);
     bool is_open = chores_open(&reaper);
+    start->begun(start->pool, is_open);
     for (bool has_unblocked = false; !atomic_load(needs->has_settled);) {
         int64_t next_ns = work(&reaper);
         if (atomic_load(needs->is_stopping) && !has_unblocked) {

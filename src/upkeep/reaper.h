@@ -81,6 +81,8 @@ struct reaper_needs {
 struct reaper_start {
     const struct reaper_needs *needs;
     struct conn *conn;
+    void (*begun)(void *pool, bool is_whole); /* told once: is there memory for what it needs? else it ends at once */
+    void *pool;
 };
 void reaper_run(void *start);
 

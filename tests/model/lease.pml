@@ -162,6 +162,17 @@ inline ack(p, k, number)
     fi
 }
 
+/* With its record, which comes right before it: of what is in no doubt, and so whoever's it is. A late one may leave a second record in
+ * the log, of what it has done; it ends nothing twice. */
+inline logged(p, k, number)
+{
+    ack(p, k, number);
+    if
+    :: s[p].was_taken -> settles[p] = TAKEN
+    :: else -> settles[p] = LOST
+    fi
+}
+
 #ifdef UNFENCED_DONE
 #define may_end(p, k, number, times) true
 #else
@@ -365,6 +376,7 @@ proctype pool(byte p)
     :: atomic { may_alone(p, 0) -> alone(p, 0) }
     :: atomic { may_alone(p, 1) -> alone(p, 1) }
     :: atomic { s[p].state == RUNS && !s[p].is_alone -> ack(p, s[p].job, s[p].id); hear_ack(p) }
+    :: atomic { s[p].state == RUNS && !s[p].is_alone -> logged(p, s[p].job, s[p].id); hear(p, TO_DONE) }
     :: atomic { may_ask(p, TO_DONE) -> done(p, s[p].job, s[p].id, s[p].count); hear(p, TO_DONE) }
     :: atomic { may_ask(p, TO_DEAD) -> dead(p, s[p].job, s[p].id, s[p].count); hear(p, TO_DEAD) }
     :: atomic {

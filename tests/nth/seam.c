@@ -23,15 +23,16 @@ int __wrap_poll(struct pollfd *at, nfds_t count, int timeout_ms);
 int __wrap_close(int fd);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
-enum { FDS = 1024, IN_BYTES = 16 * 1024, NOT_YET = -1 };
+enum { FDS = 1024, IN_BYTES = 16 * 1024, NOT_YET = -1, READ_AT = 40 };
 enum { SLICE_MS = 2, LEAP_MS = 40, LEAPS_MS = 6000, PAST_DEADLINE_MS = 5300, SLOW_MS = 300 };
 
 /* A connection of the library's. */
 struct line {
     enum seam_role role;
     long asked, answered; /* questions of which an answer is to come, and answers */
+    long in_flight;       /* of these, those that Redis is at: reads may wait */
     long struck;          /* the question that meets the fault; NOT_YET: none does */
-    bool is_mute;
+    bool is_mute, is_in_multi;
     size_t len, told; /* of in: how much has come, how much was handed on */
     char in[IN_BYTES];
 };
@@ -164,9 +165,9 @@ static void introduce(int fd, const char *bytes, size_t len)
         if (memcmp(stop - size, seam_roles[role], size)) continue;
         struct line *line = seam.lines[fd] = &seam.places[fd];
         line->role = (enum seam_role)role;
-        line->asked = line->answered = 0;
+        line->asked = line->answered = line->in_flight = 0;
         line->struck = NOT_YET;
-        line->is_mute = false;
+        line->is_mute = line->is_in_multi = false;
         line->len = line->told = 0;
     }
 }
@@ -183,15 +184,16 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return true;
 }
 
-static void count_in_flight(const struct line *line, long more)
+static void count_in_flight(struct line *line, long more)
 {
-    if (line->role != SEAM_DISPATCHER) atomic_fetch_add(&seam.in_flight, more);
+    line->in_flight += more;
+    atomic_fetch_add(&seam.in_flight, more);
 }
 
 /* Nothing more is carried. */
 static void mute(struct line *line)
 {
-    if (!line->is_mute) count_in_flight(line, line->answered - line->asked);
+    count_in_flight(line, -line->in_flight);
     line->is_mute = true;
 }
 
@@ -211,10 +213,24 @@ static void strike_unasked(int fd, struct line *line)
     seam_jump(PAST_DEADLINE_MS);
 }
 
+#define MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC  "*1\r\n$4\r\nEXEC\r\n"
+
+static bool starts_with(const char *bytes, size_t len, const char *words)
+{
+    return len >= strlen(words) && !memcmp(bytes, words, strlen(words));
+}
+
+/* What is asked in place of a question that Redis is to have refused: in a transaction that is over then, as it would be. */
+static const char *refusal(const struct line *line, const char *question)
+{
+    if (!line->is_in_multi) return "*1\r\n$4\r\nPING\r\n";
+    return starts_with(question, strlen(EXEC), EXEC) ? "*1\r\n$7\r\nDISCARD\r\n" : "*1\r\n$7\r\nREFUSED\r\n";
+}
+
 /* One question goes on, or, if the fault is to be in its place, a harmless one, or none. */
 static bool ask(int fd, struct line *line, const char *bytes, size_t len)
 {
-    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
     bool is_struck =
         atomic_fetch_add(&seam.asked[line->role], 1) == seam.nth && seam.kind && line->role == seam.role && !line->is_mute;
     bool is_silent = line->struck != NOT_YET && (seam.kind->how == SEAM_END_BEFORE || seam.kind->how == SEAM_MUTE_BEFORE);
@@ -226,9 +242,11 @@ static bool ask(int fd, struct line *line, const char *bytes, size_t len)
         if (seam.kind->how == SEAM_END_BEFORE || seam.kind->how == SEAM_MUTE_BEFORE) return true;
     }
     line->asked++;
-    count_in_flight(line, 1);
-    bool is_said = is_struck && seam.kind->how == SEAM_SAY_BEFORE;
-    return send_all(fd, is_said ? ping : bytes, is_said ? sizeof ping - 1 : len);
+    if (!memmem(bytes, len < READ_AT ? len : READ_AT, "XREADGROUP", 10)) count_in_flight(line, 1);
+    const char *instead = is_struck && seam.kind->how == SEAM_SAY_BEFORE ? refusal(line, bytes) : NULL;
+    if (starts_with(bytes, len, MULTI)) line->is_in_multi = !instead;
+    if (starts_with(bytes, len, EXEC)) line->is_in_multi = false;
+    return send_all(fd, instead ? instead : bytes, instead ? strlen(instead) : len);
 }
 
 ssize_t __wrap_send(int fd, const void *given, size_t len, int flags)
@@ -298,7 +316,7 @@ static size_t take(int fd, struct line *line, char *to, size_t size)
         size_t len = (size_t)(next - answer);
         if (taken + len + 1024 > size) abort();
         line->answered++;
-        count_in_flight(line, -1);
+        if (line->in_flight) count_in_flight(line, -1);
         if (line->answered - 1 == line->struck) {
             taken += strike(fd, line, to + taken, answer, len);
         } else {
