@@ -28,7 +28,8 @@ void finding_add(struct findings *findings, enum finding_level level, const char
     json_t *finding = json_pack("{s:s, s:s, s:s?, s:s, s:s}", "level", levels[level], "check", check, "stream",
                                 findings->stream, "found", text, "what_to_do", what_to_do);
     if (!findings->list) findings->list = json_array();
-    if (!finding || !findings->list || json_array_append_new(findings->list, finding)) findings->has_failed = true;
+    /* also where there is no list, it drops what it was given */
+    if (!finding || json_array_append_new(findings->list, finding)) findings->has_failed = true;
 }
 
 json_t *findings_sorted(const struct findings *findings)
