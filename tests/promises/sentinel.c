@@ -176,7 +176,7 @@ static void sentinels_that_are_gone_are_passed_over(void **state)
 
 static void refuses(struct scene *scene, const char *at, int code, const char *said)
 {
-    struct mill *mill = mill_new(scene, "redis", at, "connect_ms", "600", NULL);
+    struct mill *mill = mill_new(scene, "redis", at, "connect_ms", "3000", NULL);
     mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind});
     assert_null(quern_pool_start(mill->config, &mill->error));
     if (mill->error.code != code || !strstr(mill->error.text, said))
