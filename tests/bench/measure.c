@@ -2,7 +2,7 @@
 
 /* bench/measure: one figure of quern's, in a process of its own, as a line of JSON. tests/bench/run calls it in turn with the yardstick.
  *
- *     measure publish URL STREAM JOBS BYTES plain|marked|unique|later    messages per second, through quern_publish() in batches
+ *     measure publish URL STREAM JOBS BYTES plain|marked|unique|later [AT_ONCE]    messages per second, 1024 in a quern_publish()
  *     measure drain URL STREAM JOBS THREADS [KEY VALUE …]           jobs per second, from the first handler to the last acknowledgement
  *     measure work URL STREAM JOBS THREADS MICROSECONDS             the share of THREADS × time that is spent in the handler
  *     measure latency URL STREAM JOBS EVERY_US                      from quern_publish()'s call to the handler's first line
@@ -124,10 +124,11 @@ static void stop(quern_pool *pool)
 
 /* ── publishing ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void publish(char **argv)
+static void publish(int argc, char **argv)
 {
-    int64_t jobs = atoll(argv[0]);
+    int64_t jobs = atoll(argv[0]), at_once = argc > 3 ? atoll(argv[3]) : BATCH;
     size_t bytes = (size_t)atol(argv[1]);
+    if (at_once < 1 || at_once > BATCH) die("AT_ONCE is a number from 1 to 1024");
     quern_config *config = configure(argv[-2], argv[-1]);
     set(config, "publish_marked", strcmp(argv[2], "plain") == 0 ? "false" : "true");
     set(config, "batch_size", "128");
@@ -141,7 +142,7 @@ static void publish(char **argv)
     double cpu = cpu_us();
     int64_t from_ns = now_ns();
     for (int64_t done = 0; done < jobs;) {
-        size_t n = jobs - done < BATCH ? (size_t)(jobs - done) : BATCH;
+        size_t n = (size_t)(jobs - done < at_once ? jobs - done : at_once);
         for (size_t i = 0; i < n; i++) {
             messages[i] = (quern_message){.size = sizeof *messages, .event = "bench.noop", .data = {data, bytes}};
             if (strcmp(argv[2], "later") == 0) messages[i].delay_ms = 3600000;
@@ -315,7 +316,7 @@ int main(int argc, char **argv)
     while (kind < 6 && (argc < 2 || strcmp(argv[1], words[kind]) != 0)) kind++;
     if (kind == 6 || argc < least[kind]) die("see the first comment of tests/bench/measure.c");
     char **rest = argv + 4;
-    if (kind == 0) publish(rest);
+    if (kind == 0) publish(argc - 4, rest);
     if (kind == 1) drain(argc - 4, rest);
     if (kind == 2) work(rest);
     if (kind == 3) latency(rest);
