@@ -36,6 +36,7 @@ peer_row() {
         printf '{"figure":"%s_%s","median":%s,"lowest":%s,"highest":%s,"rounds":%d,"target":""}\n' "$1" "$figure" "$median" "$lowest" \
             "$highest" "$(wc -l <"$folder/numbers")" >>"$folder/json"
     done
+    echo
 }
 
 compare_peers() {
