@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// bench/peers/bullmq_jobs: BullMQ, which is found by NODE_PATH; jobs leave Redis when they are done. See jobs.h for the words and marks.
+// bench/peers/bullmq_jobs: BullMQ, which is found by NODE_PATH; jobs leave Redis when they are done. See jobs.h for
+// words and marks.
 'use strict';
 const fs = require('fs');
 const { Queue, Worker } = require('bullmq');
@@ -25,13 +26,15 @@ async function run(job) {
 }
 
 const put = (queue, at) => queue.add('noop', { at: String(at) }, options);
+const putMany = (queue, at, length) =>
+    queue.addBulk(Array.from({ length }, () => ({ name: 'noop', data: { at: String(at) }, opts: options })));
 
 async function enqueue(queue, count, at, atOnce) {
     await put(queue, now());
     const from = now();
     for (let left = count; left > 0; left -= atOnce) {
         if (atOnce === 1) await put(queue, at);
-        else await queue.addBulk(Array.from({ length: Math.min(left, atOnce) }, () => ({ name: 'noop', data: { at: String(at) }, opts: options })));
+        else await putMany(queue, at, Math.min(left, atOnce));
     }
     const seconds = Number(now() - from) / 1e9;
     await put(queue, now());

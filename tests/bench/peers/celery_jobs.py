@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""bench/peers/celery_jobs: Celery on Redis with its defaults (prefork), and no results kept. It has no call that enqueues in bulk."""
+"""bench/peers/celery_jobs: Celery on Redis with its defaults (prefork), no results kept. It has no call that enqueues in bulk."""
 import sys
 
 import celery

@@ -7,9 +7,9 @@
  *     PROGRAM SERVER MARKS pace N EVERY_US    enqueues N jobs, one each EVERY_US
  *     PROGRAM SERVER MARKS serve THREADS      works until it is ended
  *
- * Idea       a job is a number, AT. 0: it does nothing. -1: it burns a millisecond of CPU. Otherwise it is when the job was enqueued
- *            (CLOCK_MONOTONIC, ns), and the job adds the line "NOW AT" to the file MARKS: a mark. So the time from the first job to
- *            the last one, and each latency, come from the handler itself, whatever the peer, its language and its processes.
+ * Idea       a job is a number, AT. 0: it does nothing. -1: it burns a millisecond of CPU. Otherwise it is when the job was
+ *            enqueued (CLOCK_MONOTONIC, ns), and the job adds the line "NOW AT" to the file MARKS: a mark. So the time from
+ *            the first job to the last one, and each latency, come from the handler, whatever the peer and its language.
  * Never      prints anything but a line of JSON; whatever fails ends the program. */
 #pragma once
 #include <stdint.h>

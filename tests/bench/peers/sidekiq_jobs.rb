@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# bench/peers/sidekiq_jobs: Sidekiq, as its own command line starts it, with a log of warnings only; see jobs.h for the words and marks.
+# bench/peers/sidekiq_jobs: Sidekiq, as its own command line starts it, with a log of warnings only. See jobs.h for
+# words and marks.
 return if defined?(Noop) # the worker requires its application, which is this file
 
 require "json"
