@@ -18,6 +18,7 @@
 #include "embed/embed.h"
 #include "pool/leave.h"
 #include "supervise/child.h"
+#include "supervise/notify.h"
 #include "supervise/supervise.h"
 
 enum { LOOK_MS = 1000, BROKEN_LOOK_MS = 10 };
@@ -34,9 +35,11 @@ struct run {
     struct embed *embed;
     int witness; /* and what it is: the three are ours as long as it is */
     struct stat witnessed;
-    int signals, ended;           /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
-    bool is_broken;               /* a handler has closed descriptors of ours: whoever starts us is to begin anew */
-    bool is_paused, wants_reload; /* wants_reload: as soon as there is a pool */
+    int signals, ended;               /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
+    bool is_broken;                   /* a handler has closed descriptors of ours: whoever starts us is to begin anew */
+    bool is_paused, wants_reload;     /* wants_reload: as soon as there is a pool */
+    quern_pool *pool;                 /* NULL: none has started */
+    int64_t alive_every_ms, alive_ms; /* how often a watchdog is told, 0: none asks; when next */
 };
 
 /* ── running ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -100,17 +103,40 @@ static bool is_intact(const struct run *run)
     return !fstat(run->witness, &now) && now.st_dev == run->witnessed.st_dev && now.st_ino == run->witnessed.st_ino;
 }
 
+/* Does it get on? A server that is away is waited for; an answer that is overdue while nothing is known to be wrong means that one of our
+ * threads stands still. */
+static bool is_alive(quern_pool *pool)
+{
+    char *text = quern_pool_stats(pool);
+    json_t *stats = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *up = json_object_get(json_object_get(stats, "redis"), "up");
+    bool gets_on = json_is_true(json_object_get(stats, "healthy")) || (json_is_integer(up) && !json_integer_value(up));
+    json_decref(stats);
+    quern_free(text);
+    return gets_on;
+}
+
+static void tell_alive(struct run *run)
+{
+    if (!run->alive_every_ms || now_ms() < run->alive_ms || (run->pool && !is_alive(run->pool))) return;
+    run->alive_ms = now_ms() + run->alive_every_ms;
+    notify_alive();
+    child_say("alive");
+}
+
 /* Waits for a signal or the pool's own end. Which signal? 0: none. */
 static int wait_signal(struct run *run, int timeout_ms)
 {
     struct pollfd at[] = {{.fd = run->signals, .events = POLLIN}, {.fd = run->ended, .events = POLLIN}};
     struct signalfd_siginfo which;
     int64_t end_ms = now_ms() + timeout_ms, left_ms = timeout_ms;
+    int64_t look_ms = run->alive_every_ms && run->alive_every_ms < LOOK_MS ? run->alive_every_ms : LOOK_MS;
     int n = 0;
     do {
+        tell_alive(run);
         if (timeout_ms >= 0) left_ms = end_ms - now_ms();
-        bool is_short = left_ms >= 0 && left_ms < LOOK_MS;
-        n = poll(at, 2, is_short ? (int)left_ms : LOOK_MS);
+        bool is_short = left_ms >= 0 && left_ms < look_ms;
+        n = poll(at, 2, (int)(is_short ? left_ms : look_ms));
     } while (n <= 0 && is_intact(run) && (timeout_ms < 0 || now_ms() < end_ms));
     if (!is_intact(run)) {
         run->is_broken = true;
@@ -267,6 +293,7 @@ static int drain(struct run *run, quern_pool *pool, bool is_asked)
 {
     quern_error err;
     int64_t end_ms = now_ms() + run->config->drain_ms + BEYOND_DRAIN_MS;
+    notify_say("STOPPING=1");
     quern_pool_stop(pool);
     forget_echo(run);
     if (is_asked && quern_pool_join(pool, 0, &err) == QUERN_E_BUSY)
@@ -283,6 +310,7 @@ static int drain(struct run *run, quern_pool *pool, bool is_asked)
     int64_t unsettled = unsettled_jobs(pool);
     if (unsettled) say("Redis was away: %lld jobs could not be acknowledged and stay pending", (long long)unsettled);
     quern_pool_free(pool);
+    run->pool = NULL;
     return unsettled || run->is_broken ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -294,7 +322,9 @@ static int serve(struct run *run)
     if (run->config->journal_dir) run->config->journal_path = child_journal(run->config->journal_dir);
     quern_pool *pool = start(run, &status);
     if (!pool) return status;
+    run->pool = pool;
     child_say("ready");
+    notify_say("READY=1");
     if (run->wants_reload) reload(run, pool);
     int signal;
     while ((signal = wait_signal(run, -1)) && !is_stop(signal)) hear(run, pool, signal);
@@ -317,6 +347,8 @@ static int run_all(struct run *run)
 {
     int rest, code = read_options(run, run->config, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
+    notify_open();
+    run->alive_every_ms = notify_every_ms();
     if (run->config->supervise && !run->goes_unsupervised && !run->is_child) return watch_over(run, run->argv + rest);
     add_ours(run, run->config);
     if (guests_open(&run->modules, run->config, run->argv + rest)) return EXIT_USAGE;

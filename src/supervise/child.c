@@ -75,6 +75,7 @@ int child_spawn(struct child *child, const char *kind, char *const *arguments, q
 static void take_line(struct child *child, const char *line)
 {
     if (strcmp(line, "ready") == 0) child->is_ready = true;
+    if (strcmp(line, "alive") == 0) child->is_alive = true;
     if (strcmp(line, "leaving") == 0) child->is_leaving = true;
     if (strcmp(line, "alone") == 0) child->wants_alone = true;
     if (strncmp(line, "journal ", 8) != 0) return;

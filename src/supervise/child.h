@@ -2,8 +2,8 @@
 
 /* supervise/child: a process of ours that works, and what it says of itself.
  * Idea       this program again, started with a word before its verb that says what it is, and with a pipe on which it tells, in
- *            lines: "journal PATH", "ready", "alone" (jobs wait that are to run alone), "leaving" (its end is no crash). It is in a
- *            process group of its own: who signals ours reaches the parent alone.
+ *            lines: "journal PATH", "ready", "alive" (it gets on; where a watchdog asks), "alone" (jobs wait that are to run alone),
+ *            "leaving" (its end is no crash). It is in a process group of its own: who signals ours reaches the parent alone.
  * Threads    main, on both sides; child_say("alone") any. */
 #ifndef QUERN_SUPERVISE_CHILD_H
 #define QUERN_SUPERVISE_CHILD_H
@@ -20,10 +20,10 @@
 enum { CHILD_FD = 3, CHILD_LINE = 4096 };
 
 struct child {
-    pid_t pid; /* 0: none */
-    int fd;    /* the pipe; -1: none */
-    bool is_ready, is_leaving, wants_alone;
-    char *journal; /* malloc'd; NULL: none was told */
+    pid_t pid;                                        /* 0: none */
+    int fd;                                           /* the pipe; -1: none */
+    bool is_ready, is_alive, is_leaving, wants_alone; /* is_alive: it has said so; whoever passes that on forgets it */
+    char *journal;                                    /* malloc'd; NULL: none was told */
     int64_t started_ns;
     char line[CHILD_LINE]; /* what has come of the next one */
     size_t line_len;

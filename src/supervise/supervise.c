@@ -15,6 +15,7 @@
 #include "config/queues.h"
 #include "job/server.h"
 #include "supervise/child.h"
+#include "supervise/notify.h"
 #include "supervise/orphans.h"
 #include "wire/conn.h"
 #include "wire/url.h"
@@ -82,6 +83,7 @@ static void start_pool(struct supervisor *supervisor)
 {
     quern_error why;
     supervisor->restart_ns = CLOCK_NEVER;
+    notify_alive(); /* while there was no child, it was for us to go on */
     if (!child_spawn(&supervisor->pool, "shared", supervisor->options->arguments, &why)) {
         if (supervisor->is_paused) kill(supervisor->pool.pid, SIGTSTP);
         return;
@@ -186,6 +188,7 @@ static void forward(struct supervisor *supervisor, int signal)
     bool is_stop = signal == SIGINT || signal == SIGTERM;
     supervisor->is_stopping |= is_stop;
     if (is_stop) supervisor->restart_ns = CLOCK_NEVER;
+    if (is_stop) notify_say("STOPPING=1");
     if (signal == SIGTSTP || signal == SIGCONT) supervisor->is_paused = signal == SIGTSTP;
     if (supervisor->pool.pid) kill(supervisor->pool.pid, signal);
     if (supervisor->alone.pid && signal != SIGHUP) kill(supervisor->alone.pid, signal);
@@ -207,7 +210,12 @@ static void hear_children(struct supervisor *supervisor)
     bool was_ready = supervisor->pool.is_ready;
     child_hear(&supervisor->pool);
     child_hear(&supervisor->alone);
-    if (!was_ready && supervisor->pool.is_ready) connect_redis(supervisor);
+    if (supervisor->pool.is_alive) notify_alive();
+    supervisor->pool.is_alive = false;
+    if (!was_ready && supervisor->pool.is_ready) {
+        notify_say("READY=1");
+        connect_redis(supervisor);
+    }
     if (supervisor->pool.wants_alone) start_alone(supervisor);
     supervisor->pool.wants_alone = false;
 }

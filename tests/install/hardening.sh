@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/install/hardening.sh BUILD: the built files have the walls that compiler and linker were asked for, and export no more than they
-# say. A flag that a later change of CMakeLists.txt loses is missed here, not by an attacker.
+# tests/install/hardening.sh BUILD: the built files have the walls that compiler and linker were asked for, and export no
+# more than they say. A flag that a later change of CMakeLists.txt loses is missed here, not by an attacker.
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 
-# Debian's own C library has no CET notes, so what is linked with it has none, either: those of our own object files are looked at.
-objects() { find "$build/CMakeFiles/quern_objects.dir" "$build"/CMakeFiles/worker_*.dir "$build/CMakeFiles/quern_program.dir" -name '*.o'; }
+# Debian's own C library has no CET notes, so what is linked with it has none, either: our own object files are looked at.
+objects() { find "$build"/CMakeFiles/{quern_objects,worker_*,quern_program}.dir -name '*.o'; }
 files() { printf '%s\n' "$quern" "$build/libquern.so" "$build"/workers/*.so; }
 is_optimized() { ! grep -q '^CMAKE_BUILD_TYPE:[A-Z]*=Debug' "$build/CMakeCache.txt"; }
 
