@@ -153,6 +153,16 @@ static void put_row(char *const *cells, const struct column *columns, const int 
     putchar('\n');
 }
 
+/* A value in a table, or as much of it as leaves the others their place: one job's endless name would be as much padding in every row. */
+static char *cell_value(const json_t *row, const struct column *column)
+{
+    enum { CELL_MAX = 256 };
+    static const char more[] = "\xe2\x80\xa6";
+    char *text = print_value(row, column);
+    if (text && strlen(text) > CELL_MAX) memcpy(text + bytes_cut(bytes_of(text), CELL_MAX - sizeof more), more, sizeof more);
+    return text;
+}
+
 void print_table(const json_t *rows, const struct column *columns)
 {
     size_t width = count_of(columns), height = json_array_size(rows) + 1;
@@ -160,7 +170,7 @@ void print_table(const json_t *rows, const struct column *columns)
     int *widths = calloc(width, sizeof *widths);
     for (size_t i = 0; cells && widths && i < width * height; i++) {
         const struct column *column = &columns[i % width];
-        cells[i] = i < width ? strdup(column->title) : print_value(json_array_get(rows, i / width - 1), column);
+        cells[i] = i < width ? strdup(column->title) : cell_value(json_array_get(rows, i / width - 1), column);
         int wide = cells[i] ? width_of(cells[i]) : 1;
         if (wide > widths[i % width]) widths[i % width] = wide;
     }

@@ -17,7 +17,7 @@ struct column {
     enum cell cell;
 };
 
-/* A list of objects as a table, a line each, below the titles. */
+/* A list of objects as a table, a line each, below the titles. Of a value the first 256 bytes, at most. */
 void print_table(const json_t *rows, const struct column *columns);
 
 /* One object, a line per member. */
