@@ -205,6 +205,27 @@ static void what_is_not_whole_is_not_believed(void **state)
     free(path);
 }
 
+/* Somebody who may write to the folder could have us give back, or bury, whatever he likes. */
+static void what_another_user_or_a_link_has_put_there_is_no_journal(void **state)
+{
+    (void)state;
+    char *path = left_behind(), link[600];
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    snprintf(link, sizeof link, "%s/1-1-0123abcd.journal", dir);
+    assert_int_equal(symlink(path, link), 0);
+    assert_null(journal_read(link, true));
+    unlink(link);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 12345, 0), 0);
+        assert_null(journal_read(path, true));
+        assert_false(journal_is_outdated(path));
+    }
+    unlink(path);
+    free(path);
+}
+
 static void other_names_are_no_journals(void **state)
 {
     (void)state;
@@ -231,6 +252,7 @@ int main(void)
         cmocka_unit_test(what_is_not_whole_is_not_shown),
         cmocka_unit_test(one_that_was_closed_leaves_no_file),
         cmocka_unit_test(what_is_not_whole_is_not_believed),
+        cmocka_unit_test(what_another_user_or_a_link_has_put_there_is_no_journal),
         cmocka_unit_test(other_names_are_no_journals),
         cmocka_unit_test(a_folder_that_is_not_there_is_said),
     };

@@ -250,6 +250,37 @@ static void answer_half(struct peer *at)
     if (peer_greet(at) && peer_hear(at)) peer_say(at, "*2\r\n$3\r\none\r\n$5\r\ntw");
 }
 
+/* What harm() says, over and over, to the first question. */
+static const char *harmful;
+
+static void harm(struct peer *at)
+{
+    if (!peer_greet(at) || !peer_hear(at)) return;
+    while (peer_say(at, harmful)) continue;
+}
+
+static void a_hostile_answer_ends_its_connection_and_nothing_else(void **state)
+{
+    static const char *const answers[] = {
+        "+without end",   "-ERR without end",      "*1\r\n", "*2147483648\r\n",      "*1000000\r\n", "$9223372036854775807\r\n",
+        "$536870913\r\n", ":99999999999999999999", "$-1",    "*-1\r\n$1\r\nabc\r\n", "\r\n\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        const struct reply *reply;
+        int code = QUERN_OK;
+        harmful = answers[i];
+        struct conn *conn = open_to(harm, "");
+        int64_t deadline_ns = unit_deadline_ns();
+        conn_command(conn, "GET", "x", NULL);
+        assert_int_equal(QUERN_OK, conn_send(conn, deadline_ns, &err));
+        for (int n = 0; n < 3 && code == QUERN_OK; n++) code = conn_reply(conn, deadline_ns, &reply, &err);
+        if (code != QUERN_E_CONNECT && code != QUERN_E_SERVER) fail_msg("%s: %s", answers[i], err.text);
+        assert_true(strlen(err.text) < sizeof err.text);
+        end(conn);
+    }
+}
+
 static void a_server_that_goes_in_the_middle_of_an_answer_is_gone(void **state)
 {
     (void)state;
@@ -376,6 +407,7 @@ int main(void)
         cmocka_unit_test(what_is_no_redis_is_recognised),
         cmocka_unit_test(nobody_there_is_told_with_the_address),
         cmocka_unit_test(a_deadline_is_kept_however_the_bytes_come),
+        cmocka_unit_test(a_hostile_answer_ends_its_connection_and_nothing_else),
         cmocka_unit_test(a_server_that_goes_in_the_middle_of_an_answer_is_gone),
         cmocka_unit_test(sending_to_who_has_gone_is_an_error_and_no_signal),
         cmocka_unit_test(a_server_that_does_not_read_holds_nobody_past_the_deadline),
