@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# tests/cli/hostile.sh BUILD: whoever may write to the stream, and other users of the machine. Each job here is made to do harm; the program
-# goes on, and the honest job behind it is done. The README's "Threat model" names these tests and others.
+# tests/cli/hostile.sh BUILD: whoever may write to the stream, and other users of the machine. Each job here is made to do harm;
+# the program goes on, and the honest job behind it is done. The README's "Threat model" names these tests and others.
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 
@@ -10,6 +10,7 @@
 entry() { redis XADD app.events '*' "$@" >>entries; }
 # A value that is too long for an argument: the last one, from standard input.
 long_entry() { redis -x XADD app.events '*' "$@" >>entries; }
+object_of() { printf '%s' "$@" '}' | tr -d '\n'; }
 repeat() { head -c "$2" /dev/zero | tr '\0' "$1"; }
 
 honest_job_is_done() {
@@ -28,16 +29,19 @@ a_job_chooses_nothing_but_its_handlers_input() {
     {"event": "words", "module": "exec", "options": {"command": ["echo", "id={id}", "event={event}"]}}]}
 END
     started_quern run run -c quern.json --redis "$url"
-    for word in "\$($evil)" "\`$evil\`" ";$evil;" "|$evil" "../../../bin/sh" "/bin/sh" "$build/workers/burn.so" burn exec quern_module_entry \
-        '%s%s%n%n' '{id}' '{event}' -rf "--option=$evil" $'x\n'"$evil" 'echo echo'; do
+    for word in "\$($evil)" "\`$evil\`" ";$evil;" "|$evil" "../../../bin/sh" "/bin/sh" "$build/workers/burn.so" \
+        burn exec quern_module_entry '%s%s%n%n' '{id}' '{event}' -rf "--option=$evil" $'x\n'"$evil" 'echo echo'; do
         entry id "$word" event echo data "$word"
         entry id "$word" event words data "$word"
         entry id a event "$word" data '{}'
-        entry id b event echo data '{}' module "$build/workers/burn.so" command "[\"sh\", \"-c\", \"$evil\"]" shell true options "$word"
+        entry id b event echo data '{}' module "$build/workers/burn.so" command "[\"sh\", \"-c\", \"$evil\"]" \
+            shell true options "$word"
     done
-    entry message "{\"id\": \"c\", \"event\": \"echo\", \"module\": \"burn\", \"options\": {\"command\": [\"sh\", \"-c\", \"$evil\"]}, \"data\":
-        {\"crash\": \"segv\", \"command\": [\"sh\", \"-c\", \"$evil\"], \"shell\": true}, \"timestamps\": {\"created_at\": \"2026-01-02T03:04:05Z\",
-        \"updated_at\": \"2026-01-02T03:04:05Z\"}}"
+    long_entry message <<END
+{"id": "c", "event": "echo", "module": "burn", "options": {"command": ["sh", "-c", "$evil"]},
+ "data": {"crash": "segv", "command": ["sh", "-c", "$evil"], "shell": true},
+ "timestamps": {"created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05Z"}}
+END
     honest_job_is_done
     wait_for 10 pending_is 0
     stop_quern "$pid"
@@ -48,20 +52,22 @@ END
 
 json_bombs_end_neither_process_nor_queue() {
     redis_start
-    printf '{"completed_max": 1000, "retry_limit": 0, "workers": [{"event": "echo", "module": "exec", "options": {"command": ["cat"], "input": "message"}},
-        {"event": "*", "module": "digest"}]}' >quern.json
+    cat >quern.json <<'END'
+{"completed_max": 1000, "retry_limit": 0, "workers": [
+    {"event": "echo", "module": "exec", "options": {"command": ["cat"], "input": "message"}}, {"event": "*", "module": "digest"}]}
+END
     started_quern run run -c quern.json --redis "$url"
     for event in echo sum; do
         repeat '[' 1000000 | long_entry id deep event $event data
         { repeat '[' 1000000 && repeat ']' 1000000; } | long_entry id closed event $event data
         { printf '{"a":'; yes '{"a":' | head -n 100000 | tr -d '\n'; } | long_entry id objects event $event data
-        { printf '{"text": "x"' && seq -f ', "k%.0f": 0' 100000 | tr -d '\n' && printf '}'; } | long_entry id wide event $event data
-        { printf '{"text": "x"' && yes ', "text": "y"' | head -n 100000 | tr -d '\n' && printf '}'; } | long_entry id twice event $event data
+        object_of '{"text": "x"' "$(seq -f ', "k%.0f": 0' 100000)" | long_entry id wide event $event data
+        object_of '{"text": "x"' "$(yes ', "text": "y"' | head -n 100000)" | long_entry id twice event $event data
         entry id number event $event data "$(repeat 9 100000)"
         entry id exponent event $event data '{"text": 1e999999999}'
     done
     { printf '{"id": "m", "event": "echo", "data": ' && repeat '[' 1000000; } | long_entry message
-    { printf '{"id": "m", "event": "echo", "timestamps": ' && repeat '[' 1000000 && repeat ']' 1000000 && printf '}'; } | long_entry message
+    object_of '{"id": "m", "event": "echo", "timestamps": ' "$(repeat '[' 1000000 && repeat ']' 1000000)" | long_entry message
     ! grep -v -- '-0$\|-[0-9]*$' entries || fail "an entry is not there"
     honest_job_is_done
     wait_for 20 pending_is 0
@@ -75,7 +81,10 @@ json_bombs_end_neither_process_nor_queue() {
 # Each is settled, and no line of the log is longer than its bound.
 huge_ids_and_names_are_settled_and_cut() {
     redis_start
-    printf '{"completed_max": 1000, "retry_limit": 0, "unhandled": "dead", "workers": [{"event": "echo", "module": "exec", "options": {"command": ["cat"]}}]}' >quern.json
+    cat >quern.json <<'END'
+{"completed_max": 1000, "retry_limit": 0, "unhandled": "dead", "workers": [
+    {"event": "echo", "module": "exec", "options": {"command": ["cat"]}}]}
+END
     started_quern run run -c quern.json --redis "$url" --log_level debug
     repeat i 1000000 | long_entry event echo data '{}' id
     repeat e 1000000 | long_entry id long-event data '{}' event
@@ -95,7 +104,7 @@ huge_ids_and_names_are_settled_and_cut() {
 
 # as_stranger COMMAND…: must fail for another user. Needs root.
 as_stranger() {
-    ! setpriv --reuid 12345 --regid 12345 --clear-groups -- "$@" >stranger.out 2>&1 || fail "another user could: $*: $(head -n 1 stranger.out)"
+    ! setpriv --reuid 12345 --regid 12345 --clear-groups -- "$@" >stranger.out 2>&1 || fail "another user could: $*"
 }
 
 # What lies above is open to all here, so that it is our own modes that keep them out, whatever the umask is.
