@@ -109,13 +109,17 @@ as_stranger() {
 
 # What lies above is open to all here, so that it is our own modes that keep them out, whatever the umask is.
 another_user_sees_and_changes_nothing_of_ours() {
-    local state=$here/state/quern file journal
+    local state=$here/state/quern file journal above=$here
     if ((EUID != 0)) || ! command -v setpriv >/dev/null; then
         echo "# not root: another user cannot be tried"
         return
     fi
     export XDG_STATE_HOME=$here/state
-    chmod 755 "$scratch" "$here"
+    # What lies above, as far as the tests made it, keeps strangers out already: not here.
+    while [[ ${above##*/} == @(quern-*|tmp|cli-*|[0-9]*) ]]; do
+        chmod o+rx "$above"
+        above=${above%/*}
+    done
     umask 0
     started_quern run run --completed_max 10 show -- sleep 0.1
     run_quern 0 publish show
