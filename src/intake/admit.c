@@ -94,8 +94,9 @@ void admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve
     struct entry entry;
     for (uint32_t i = 0; entries->type == REPLY_ARRAY && i < entries->count; i++) {
         const struct reply *reply = reply_item(entries, i);
+        bool is_asked = !arrival->deliveries || i < arrival->deliveries_count;
         if (reply->type == REPLY_NIL) continue;
-        if (!entry_read(reply, &entry) || reserve->count == 0) {
+        if (!is_asked || !entry_read(reply, &entry) || reserve->count == 0) {
             log_event(needs->log, LOG_ERROR, "entry_refused",
                       LOG_TEXT("why", "Redis sent what was not asked for: it stays pending"));
             continue;

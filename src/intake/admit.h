@@ -30,8 +30,9 @@ struct arrival {
     uint32_t origin;
     int64_t granted_ns;
     bool is_stopping;           /* it is released instead of run */
-    const uint32_t *deliveries; /* one per entry; NULL: each its first */
-    struct high *high;          /* raised to the newest id that came */
+    const uint32_t *deliveries; /* one per entry asked for; NULL: each its first */
+    uint32_t deliveries_count;
+    struct high *high; /* raised to the newest id that came */
 };
 
 /* Admits each entry of a list ([[id, fields], …]; nil entries are passed over). */

@@ -68,7 +68,7 @@ static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *rese
     int code = claim(needs, conn, origin, rows, count, &entries, err);
     if (code) return code;
     count_deliveries(entries, rows, count, deliveries);
-    struct arrival arrival = {origin, asked_ns, atomic_load(needs->is_stopping), deliveries, high};
+    struct arrival arrival = {origin, asked_ns, atomic_load(needs->is_stopping), deliveries, (uint32_t)count, high};
     admit_entries(needs, reserve, entries, &arrival);
     counter_add(&needs->counters->adopted, entries->count);
     log_event(needs->log, LOG_INFO, "adopted", LOG_INT("entries", entries->count),

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "intake/tap.h"
+#include "queue/done.h"
 
 enum { MEAN_WEIGHT = 4 };
 
@@ -69,16 +70,6 @@ uint32_t demand_room(const struct demand *demand, struct in_flight in_flight)
     return room < demand->needs->batch_size ? room : demand->needs->batch_size;
 }
 
-/* What is held and neither waits nor runs. */
-static uint32_t settling(const struct demand *demand, uint32_t threads)
-{
-    const struct dispatcher_needs *needs = demand->needs;
-    uint32_t held = slots_count(needs->slots) - slots_free_count(needs->slots) - demand->reserve.count;
-    uint32_t busy = threads > ready_sleepers(needs->ready) ? threads - ready_sleepers(needs->ready) : 0;
-    uint32_t elsewhere = ready_length(needs->ready) + busy;
-    return held > elsewhere ? held - elsewhere : 0;
-}
-
 struct plan demand_plan(struct demand *demand, struct in_flight in_flight)
 {
     const struct dispatcher_needs *needs = demand->needs;
@@ -89,7 +80,7 @@ struct plan demand_plan(struct demand *demand, struct in_flight in_flight)
         .waiting = ready_length(needs->ready) + demand->admitting,
         .asked = in_flight.jobs,
         .free = free_slots(demand, in_flight),
-        .settling = settling(demand, threads),
+        .settling = (uint32_t)done_unfreed(needs->done),
         .mean_ns = expected_ns(demand),
         .prefetch_ns = needs->is_unpended ? 0 : needs->prefetch_ns,
         .prefetch_max = needs->prefetch_max,

@@ -123,6 +123,7 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     if (dispatcher->order.count > 1) turn_stir(dispatcher, NO_QUEUE); /* when somebody has time again, this was some time ago */
     ready_arm_refill(needs->ready, made->refill_at);
     atomic_store(needs->wants_slots, true);
+    atomic_thread_fence(memory_order_seq_cst); /* said before it looks for free slots; pairs with the settler's wake_others() */
     /* Armed first, then looked once more: what happened in between has found nobody to wake. */
     struct plan again = turn_plan(dispatcher);
     for (uint32_t i = 0; i < dispatcher->tap_count; i++)

@@ -14,7 +14,7 @@ struct plan_facts {
     uint32_t waiting;  /* admitted and not started */
     uint32_t asked;    /* by reads in flight */
     uint32_t free;     /* slots that could be reserved */
-    uint32_t settling; /* slots of jobs that have ended, about */
+    uint32_t settling; /* slots of jobs that have ended and are on their way to Redis */
     int64_t mean_ns;   /* of a job of late; 0: unknown */
     int64_t prefetch_ns;
     uint32_t prefetch_max, batch_size;

@@ -20,6 +20,7 @@ struct done {
     _Atomic uint32_t signal;  /* the word it sleeps on */
     _Atomic bool is_closed;
     _Alignas(64) uint64_t taken; /* settler's */
+    _Atomic uint64_t freed;      /* written by the settler */
 };
 
 struct done *done_open(void)
@@ -32,6 +33,7 @@ struct done *done_open(void)
     atomic_init(&done->signal, 0);
     atomic_init(&done->is_closed, false);
     done->taken = 0;
+    atomic_init(&done->freed, 0);
     return done;
 }
 
@@ -66,6 +68,18 @@ struct quern_job *done_take(struct done *done)
     TSAN_SEES(node);
     done->taken++;
     return (struct quern_job *)(void *)((char *)node - offsetof(struct quern_job, link));
+}
+
+void done_note_freed(struct done *done)
+{
+    uint64_t freed = atomic_load_explicit(&done->freed, memory_order_relaxed);
+    atomic_store_explicit(&done->freed, freed + 1, memory_order_relaxed);
+}
+
+uint64_t done_unfreed(const struct done *done)
+{
+    uint64_t freed = atomic_load_explicit(&done->freed, memory_order_relaxed); /* first: it never passes what was pushed */
+    return atomic_load(&done->pushed) - freed;
 }
 
 uint64_t done_length(const struct done *done)

@@ -31,6 +31,10 @@ void done_wait(struct done *done, uint64_t at_least, int64_t deadline_ns);
 /* The same, but goes on waiting when it is closed: for what only tickets can still push. */
 void done_rest(struct done *done, uint64_t at_least, int64_t deadline_ns);
 void done_wake(struct done *done);
+/* The slot of one that was taken is free. Settler. */
+void done_note_freed(struct done *done);
+/* How many were pushed whose slots are not free yet. Any thread. */
+uint64_t done_unfreed(const struct done *done);
 /* How many are inside. Settler. */
 uint64_t done_length(const struct done *done);
 

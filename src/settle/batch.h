@@ -32,6 +32,7 @@ struct batch {
     bool sends_fields;    /* its entries are gone: the fields travel */
     struct quern_job **jobs;
     char *answers;         /* enum answer, one per job */
+    int64_t tried_on_ns;   /* likewise of one on which transactions may be used */
     int64_t refused_on_ns; /* since when the connection is open on which a transaction was refused (settle/logged) */
 };
 

@@ -39,6 +39,12 @@ static bool is_cancelled(const struct quern_job *job)
     return would_come_again && slot_is_cancelled(job);
 }
 
+static void free_slot(struct settler *settler, struct quern_job *job)
+{
+    slots_free(settler->needs->slots, job);
+    done_note_freed(settler->needs->done);
+}
+
 /* True: slots became free by that alone. */
 static bool take_all(struct settler *settler)
 {
@@ -50,7 +56,7 @@ static bool take_all(struct settler *settler)
             settler->jobs[settler->count++] = job;
             continue;
         }
-        slots_free(settler->needs->slots, job); /* its ghost was settled, or is in here too */
+        free_slot(settler, job); /* its ghost was settled, or is in here too */
         has_freed = true;
     }
     return has_freed;
@@ -60,6 +66,7 @@ static bool take_all(struct settler *settler)
 static void wake_others(struct settler *settler)
 {
     const struct settler_needs *needs = settler->needs;
+    atomic_thread_fence(memory_order_seq_cst); /* slots are free before it looks who wants some; pairs with wait_for_demand() */
     if (atomic_load(needs->wants_slots) && atomic_exchange(needs->wants_slots, false)) waker_wake(needs->refill);
 }
 
@@ -67,7 +74,7 @@ static void wake_others(struct settler *settler)
 static void let_go(struct settler *settler, struct quern_job *job)
 {
     bool was_alone = job_is_alone(job);
-    slots_free(settler->needs->slots, job);
+    free_slot(settler, job);
     if (!was_alone) return;
     gate_open(settler->needs->gate);
     waker_wake(settler->needs->upkeep);
@@ -208,7 +215,7 @@ static bool forget_some(struct settler *settler)
             continue;
         }
         account_settled(settler->needs, job, ANSWER_SETTLED);
-        slots_free(settler->needs->slots, job);
+        free_slot(settler, job);
     }
     uint32_t forgotten = settler->count - kept;
     count_settled(settler, forgotten);

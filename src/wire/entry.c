@@ -78,8 +78,9 @@ struct span entry_hold(const struct reply *reply)
     const struct reply *fields = &reply->items[1];
     const void *last = fields->type == REPLY_ARRAY ? (const void *)fields->items : reply->items[0].text;
     for (uint32_t i = fields->type == REPLY_ARRAY ? fields->count : 0; i > 0; i--) { /* usually the first look */
-        if (!reply_is_text(&fields->items[i - 1])) continue;
-        last = fields->items[i - 1].text;
+        const char *text = reply_bytes(&fields->items[i - 1]).at; /* of an error, too: a message may view it */
+        if (!text) continue;
+        last = text;
         break;
     }
     return span_hold(reply->items, last);

@@ -111,6 +111,7 @@ static void no_plan_asks_for_more_than_fits_or_leaves_a_thread_idle(void **state
             .prefetch_ns = (int64_t)(unit_random(&seed) % 1000) * NS_PER_MS,
             .prefetch_max = 1 + (uint32_t)unit_random(&seed) % 1024,
             .batch_size = 1 + (uint32_t)unit_random(&seed) % 256,
+            .settling = (uint32_t)unit_random(&seed) % 1200,
             .entry_bytes = (int64_t)(unit_random(&seed) % (2 * (uint64_t)MIB)),
             .used_bytes = (int64_t)(unit_random(&seed) % (65 * (uint64_t)MIB)),
             .max_bytes = 64 * MIB,

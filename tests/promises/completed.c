@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "support/mill.h"
+#include "wire/script.h"
 
 static const char log_key[] = "jobs:g:completed";
 
@@ -99,6 +100,44 @@ static void without_a_cap_there_is_no_log(void **state)
     assert_int_equal(redis_number(&scene->redis, "EXISTS", log_key), 0);
 }
 
+/* As a connection that was given up may deliver it at last: the batch was asked for again on another one, and a later one too. */
+static void a_transaction_that_comes_late_leaves_no_second_record(void **state)
+{
+    struct scene *scene = *state;
+    struct redis *redis = &scene->redis;
+    redis_ask(redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    redis_ask(redis, "XADD", "jobs", "7-1", "id", "i", "event", "e", "data", "0");
+    redis_ask(redis, "XREADGROUP", "GROUP", "g", "me", "COUNT", "1", "STREAMS", "jobs", ">");
+    redis_ask(redis, "HSET", "jobs:g:settles", "me", "8:d");
+    redis_ask(redis, "XADD", log_key, "*", "id", "before", "event", "e");
+    redis_ask(redis, "MULTI");
+    redis_ask(redis, "XADD", log_key, "*", "id", "i", "event", "e");
+    redis_ask(redis, "EVAL", script_logged.text, "3", "jobs", "jobs:g:settles", log_key, "g", "me", "7", "1000", "i", "0",
+              "7-1");
+    redis_ask(redis, "EXEC");
+    assert_int_equal(redis_number(redis, "XLEN", log_key), 1);
+    assert_int_equal(redis_pending(redis, "jobs", "g"), 1);
+    assert_true(answer_is(redis_ask(redis, "HGET", "jobs:g:settles", "me"), "8:d"));
+}
+
+static void a_record_goes_again_where_its_job_cannot_be_acknowledged(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "completed_max", "1000", NULL);
+    mill->is_shut = true;
+    mill_started(mill);
+    scene_publish(scene, 0, 1);
+    wait_for(mill->started == 1);
+    redis_ask(&scene->redis, "SET", "jobs:g:settles", "planted");
+    atomic_store(&mill->is_shut, false);
+    wait_for(mill_lines(mill, "WRONGTYPE"));
+    assert_int_equal(redis_number(&scene->redis, "XLEN", log_key), 0);
+    redis_ask(&scene->redis, "DEL", "jobs:g:settles");
+    wait_for(mill_stat(mill, "jobs", "done") == 1);
+    assert_int_equal(redis_number(&scene->redis, "XLEN", log_key), 1);
+    mill_stop(mill);
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -107,6 +146,8 @@ int main(void)
         SCENE(the_log_is_capped),
         SCENE(what_is_not_done_is_not_in_the_log),
         SCENE(without_a_cap_there_is_no_log),
+        SCENE(a_transaction_that_comes_late_leaves_no_second_record),
+        SCENE(a_record_goes_again_where_its_job_cannot_be_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,10 +170,26 @@ static void a_pool_waits_for_its_pending_jobs(void **state)
     assert_int_equal(redis_number(&scene->redis, "XLEN", "jobs:g:retry"), 0);
 }
 
+/* What is held is not about to be free: the last slots are for others. */
+static void many_pending_jobs_leave_the_free_slots_to_others(void **state)
+{
+    enum { HELD = 140 };
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "threads", "2", "prefetch_max", "64", NULL); /* 192 slots */
+    mill->verdict = QUERN_PENDING;
+    mill_started(mill);
+    uint64_t tickets[HELD];
+    for (int i = 0; i < HELD; i++) tickets[i] = ticket_of(scene, mill, i);
+    assert_int_equal(mill_stat(mill, "jobs", "held"), HELD);
+    for (int i = 0; i < HELD; i++) assert_int_equal(quern_pool_finish(mill->pool, tickets[i], QUERN_DONE, NULL), QUERN_OK);
+    mill_stop(mill);
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
     const struct CMUnitTest tests[] = {
+        SCENE(many_pending_jobs_leave_the_free_slots_to_others),
         SCENE(a_pending_job_is_finished_by_its_ticket_from_another_thread),
         SCENE(pending_jobs_do_not_hold_their_threads),
         SCENE(a_second_finish_is_refused),

@@ -98,6 +98,39 @@ static void entries_of_another_shape_are_refused(void **state)
     chunk_pool_close(pool);
 }
 
+/* A value that is an error may be viewed too, however far behind the others it came. */
+static void an_error_among_the_values_is_held_too(void **state)
+{
+    enum { LARGE = 30000 };
+    (void)state;
+    struct chunk_pool *pool = chunk_pool_open(0);
+    struct reader *reader = reader_open(pool);
+    struct resp resp = {0};
+    char *large = malloc(LARGE + 1);
+    const struct reply *reply;
+    struct entry entry;
+    assert_non_null(large);
+    memset(large, 'e', LARGE);
+    large[LARGE] = 0;
+    resp_head(&resp, '*', 2);
+    resp_bulk(&resp, bytes_of("1-1"));
+    resp_head(&resp, '*', 6);
+    for (int i = 0; i < 3; i++) {
+        resp_bulk(&resp, bytes_of("name"));
+        resp_line(&resp, '-', large);
+    }
+    assert_int_equal(1, resp_read(reader, resp.bytes, resp.len, &reply));
+    assert_true(entry_read(reply, &entry));
+    struct span span = entry_hold(reply);
+    reader_close(reader);
+    for (uint32_t i = 1; i < 6; i += 2) assert_true(bytes_is(reply_bytes(&entry.fields->items[i]), large));
+    span_release(&span);
+    assert_int_equal(0, chunk_pool_used_bytes(pool));
+    chunk_pool_close(pool);
+    resp_free(&resp);
+    free(large);
+}
+
 /* Fields that fill several chunks, the last of them of each kind: the reply goes, what the entry says stays. */
 static void what_is_held_of_an_entry_stays(void **state)
 {
@@ -138,6 +171,7 @@ int main(void)
         cmocka_unit_test(ids_are_ordered_by_time_then_number),
         cmocka_unit_test(what_is_no_id_is_refused_and_changes_nothing),
         cmocka_unit_test(entries_of_another_shape_are_refused),
+        cmocka_unit_test(an_error_among_the_values_is_held_too),
         cmocka_unit_test(what_is_held_of_an_entry_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

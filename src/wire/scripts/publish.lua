@@ -11,7 +11,7 @@
 -- Locals: each of them is looked up a hundred times.
 local KEYS, ARGV, call = KEYS, ARGV, redis.call
 local stream, marker, number, stamps, windows = KEYS[1], KEYS[2], ARGV[1], ARGV[3], #KEYS - 2
-local wrong = must_be(stream, 'stream', 'the stream')
+local wrong = must_be(stream, 'stream', 'the stream') or must_be(marker, 'string', 'the marker')
 if wrong then return wrong end
 local last = redis.call('GET', marker)
 if last and string.sub(last, 1, #number + 1) == number .. ':' then return string.sub(last, #number + 2) end
@@ -22,7 +22,11 @@ if last and tonumber(string.match(last, '^%d+')) > tonumber(number) then return 
 local function openers()
   local first, unseen = redis.call('MGET', unpack(KEYS, 3)), {}
   for i, opener in ipairs(first) do
-    if not opener then unseen[#unseen + 1] = KEYS[i + 2] end
+    if not opener then
+      unseen[#unseen + 1] = KEYS[i + 2]
+    elseif not string.find(opener, '^[^ ]+,[%d-]*$') then
+      wrong = redis.error_reply('ERR the key of a dedup window holds what no publisher has written')
+    end
   end
   if #unseen > 0 and redis.call('EXISTS', unpack(unseen)) > 0 then
     for _, key in ipairs(unseen) do wrong = wrong or must_be(key, 'string', 'a dedup window') end
