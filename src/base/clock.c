@@ -141,6 +141,7 @@ bool clock_is_plain_iso(const char *text)
 
 int clock_parse_iso(const char *text, uint64_t len, int64_t *unix_ms)
 {
+    if (!len) return -1;
     const char *at = text, *end = text + len;
     int year, month, day, hour, minute, second, ms, offset;
     if (digits(&at, end, 4, 0, 9999, &year) || literal(&at, end, "-") || digits(&at, end, 2, 1, 12, &month) ||

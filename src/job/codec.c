@@ -15,6 +15,10 @@
 struct json_t *codec_parse(quern_bytes text, quern_error *err)
 {
     json_error_t where;
+    if (text.len && memchr(text.at, 0, text.len)) { /* jansson passes over one behind a number */
+        err_set(err, QUERN_E_ARGUMENT, "not JSON: there is a NUL in it");
+        return NULL;
+    }
     json_t *value = json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
     if (value) return value;
     char *quote = strstr(where.text, " near "); /* what follows is the payload's: it would end in logs */
@@ -64,7 +68,7 @@ int codec_check_json(quern_bytes text, quern_error *err)
 
 bool codec_is_json(quern_bytes text)
 {
-    if (text.len && memchr(text.at, 0, text.len)) return false; /* jansson passes over one behind a number */
+    if (text.len && memchr(text.at, 0, text.len)) return false;
     json_t *value =
         json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     json_decref(value);

@@ -41,9 +41,10 @@ static bool read_digits(const char *at, const char *end, uint64_t *number, const
 
 bool entry_id_read(quern_bytes text, struct entry_id *id)
 {
-    const char *at = text.at, *end = text.at + text.len;
     struct entry_id got;
-    if (!text.len || !read_digits(at, end, &got.ms, &at) || at == end || *at != '-') return false;
+    if (!text.len) return false;
+    const char *at = text.at, *end = text.at + text.len;
+    if (!read_digits(at, end, &got.ms, &at) || at == end || *at != '-') return false;
     if (!read_digits(at + 1, end, &got.seq, &at) || at != end) return false;
     *id = got;
     return true;

@@ -29,6 +29,8 @@ static void any_whole_json_value_is_json_and_nothing_else(void **state)
         {{"{} {}", 5}, false},
         {{"{}x", 3}, false},
         {{"{}\0", 3}, false},
+        {{"1\0", 2}, false},
+        {{"1\0002", 3}, false},
         {{"nul", 3}, false},
         {{"NaN", 3}, false},
         {{"'a'", 3}, false},
@@ -141,6 +143,23 @@ static void the_depth_is_that_of_lists_and_objects_outside_texts(void **state)
     assert_string_equal("nested 3 deep; json_depth_max is 2", err.text);
 }
 
+static void what_is_written_is_what_jansson_would_write(void **state)
+{
+    static const char *const texts[] = {"{}", "7", "\"a\"", "[1,[2,{\"b\":null}],\"\u00e4\"]",
+                                        "{\"a\":{\"b\":[true,false]},\"c\":1.5}"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        json_t *value = codec_parse(bytes_of(texts[i]), NULL);
+        char *text = codec_text(value, JSON_COMPACT | JSON_ENCODE_ANY),
+             *other = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        assert_string_equal(other, text);
+        free(other);
+        free(text);
+        codec_drop(value);
+    }
+    assert_null(codec_text(NULL, JSON_COMPACT));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +168,7 @@ int main(void)
         cmocka_unit_test(whole_numbers_of_any_size_are_json_where_only_that_is_asked),
         cmocka_unit_test(nesting_without_end_is_an_error_and_no_crash),
         cmocka_unit_test(the_depth_is_that_of_lists_and_objects_outside_texts),
+        cmocka_unit_test(what_is_written_is_what_jansson_would_write),
         cmocka_unit_test(what_is_parsed_is_what_was_said),
         cmocka_unit_test(the_data_of_an_object_is_handed_on_as_it_was_meant),
     };
