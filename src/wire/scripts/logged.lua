@@ -5,6 +5,7 @@
 -- KEYS  the entries' stream, settles, completed
 -- ARGV  group, consumer, batch number, completed_max, the last record's job id, is the stream private, then ids
 -- Returns one letter per entry: d done, l lost: which of them were not pending any more is not known, the last ones are taken for it.
+-- Model  logged
 local stream, settles, completed, group, consumer, number = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3]
 local count = #ARGV - 6
 local is_log, kind, of_stream = redis.call('TYPE', completed).ok == 'stream', redis.call('TYPE', settles).ok, redis.call('TYPE', stream).ok
