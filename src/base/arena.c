@@ -208,8 +208,10 @@ char *arena_room(struct arena *arena, size_t least, size_t *len)
     bool goes_on = room > 0 && room >= least && (room >= ROOM_LEAST || is_fresh(arena));
     if (least > SIZE_MAX / 4 || (!goes_on && !turn(arena, least ? least : 1))) return NULL;
     room = room_of(arena);
-    /* About half of it is for what will be laid out. */
-    *len = arena->last->size > CHUNK_BYTES || room / 2 < least ? room : room / 2;
+    /* Some of it is for what will be laid out: of small texts nearly as much as they are, of large ones hardly any. Of a whole chunk its
+     * first half is received, which leaves enough for either; what is wrong about the rest is mended by turning. */
+    size_t most = room > CHUNK_BYTES / 2 ? CHUNK_BYTES / 2 : room / 4 * 3;
+    *len = arena->last->size > CHUNK_BYTES || most < least ? room : most;
     return arena->end;
 }
 

@@ -11,7 +11,7 @@
 #include "job/server.h"
 #include "pool/pool.h"
 
-enum { CHUNKS_KEPT = 32, SLOTS_BESIDE_PREFETCH = 128 };
+enum { CHUNKS_KEPT = 128 /* 8 MiB: what a thousand jobs of 1 KiB lie in */, SLOTS_BESIDE_PREFETCH = 128 };
 static const char *const roles[CONNS] = {"dispatcher", "settler", "heartbeat", "reaper"};
 
 /* Names, unique per run: two pools of one machine, or one pool twice, are two consumers. */
