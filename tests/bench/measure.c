@@ -15,6 +15,7 @@
 
 #include <poll.h>
 #include <quern.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ enum { BATCH = 1024, LATENCIES_MAX = 1000000 };
 static _Atomic int64_t handled, first_ns, last_ns;
 static int64_t work_ns;
 static int64_t *latencies_ns;
+static sem_t has_come;
 
 static void die(const char *what)
 {
@@ -102,6 +104,7 @@ static quern_verdict time_it(quern_job *job, void *thread, void *user)
     int64_t at_ns = now_ns(), place = atomic_fetch_add(&handled, 1);
     (void)thread, (void)user;
     if (place < LATENCIES_MAX) latencies_ns[place] = at_ns - strtoll(quern_job_data(job).at, NULL, 10);
+    sem_post(&has_come);
     return QUERN_DONE;
 }
 
@@ -248,6 +251,7 @@ static void latency(char **argv)
     quern_config *config = configure(argv[-2], argv[-1]);
     set(config, "publish_marked", "false"); /* a plain XADD, as what it is compared with sends */
     quern_publisher *publisher = quern_publisher_open(config, &error);
+    sem_init(&has_come, 0, 0);
     latencies_ns = calloc(LATENCIES_MAX, sizeof *latencies_ns);
     if (!publisher || !latencies_ns || jobs > LATENCIES_MAX) die("too many jobs, or no publisher");
     quern_pool *pool = start(config, time_it);
@@ -261,7 +265,7 @@ static void latency(char **argv)
         int n = snprintf(data, sizeof data, "%lld", (long long)now_ns());
         const quern_message message = {.size = sizeof message, .event = "bench.noop", .data = {data, (size_t)n}};
         if (quern_publish(publisher, &message, 1, NULL, &error)) die(error.text);
-        while (!every_ns && atomic_load(&handled) <= i) continue;
+        if (!every_ns) sem_wait(&has_come); /* who spun for it would take the time of who brings it */
     }
     wait_until_done(pool, jobs);
     stop(pool);
