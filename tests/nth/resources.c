@@ -2,7 +2,7 @@
 
 /* tests/nth/resources: every allocation fails once, and from then on; likewise every thread, eventfd and socket that is asked for.
  *
- *     test_nth_resources                                         every fourth allocation, and all of the others (in ctest)
+ *     test_nth_resources                                         every eighth allocation, and all of the others (in ctest)
  *     test_nth_resources --every 1                               all of them (a minute)
  *     test_nth_resources --scene done --what memory --nth 120 [--times N]     one again, as a failure says it
  *
@@ -28,7 +28,7 @@ enum what { MEMORY, MEMORY_ON, THREAD, DESCRIPTOR, SOCKET, WHATS };
 static const char *const whats[WHATS] = {"memory", "memory_on", "thread", "descriptor", "socket"};
 static const char *const played[] = {"done",  "outcomes", "later",     "left",     "strays", "stopped",
                                      "batch", "healed",   "published", "unmarked", "special"};
-enum { PLAYED = sizeof played / sizeof *played, EVERY = 4, PARTS_MAX = 16, SHOWN_MAX = 5 };
+enum { PLAYED = sizeof played / sizeof *played, EVERY = 8, PARTS_MAX = 16, SHOWN_MAX = 5 };
 
 static struct {
     _Atomic long count, nth; /* how many were asked for; which one fails, from 0; -1: none */
