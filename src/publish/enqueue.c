@@ -54,17 +54,10 @@ static bool letter_parts(struct letter_parts *letter, const quern_config *config
 
 /* ── asking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static uint32_t count_windows(const struct outgoing *batch)
-{
-    uint32_t count = 0;
-    for (size_t i = 0; i < batch->count; i++) count += batch->windows[i] != NULL;
-    return count;
-}
-
 static void put_head(struct conn *conn, const struct outgoing *batch, const struct letter_parts *letter, size_t args)
 {
     const quern_config *config = batch->config;
-    script_begin(conn, &script_enqueue, KEYS + count_windows(batch), HEAD_ARGS + args);
+    script_begin(conn, &script_enqueue, KEYS + outgoing_windows(batch), HEAD_ARGS + args);
     conn_arg_text(conn, config->stream);
     conn_arg_text(conn, batch->marker);
     conn_arg_text(conn, batch->keys->scheduled);

@@ -29,7 +29,7 @@ static bool set_entry(quern_receipt *receipt, const char *at, size_t len)
 
 /* ── marked ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static size_t count_windows(const struct outgoing *batch)
+size_t outgoing_windows(const struct outgoing *batch)
 {
     size_t count = 0;
     for (size_t i = 0; i < batch->count; i++) count += batch->windows[i] != NULL;
@@ -47,7 +47,7 @@ static void put_window_ms(struct conn *conn, const struct outgoing *batch, size_
 
 static void put_call(struct conn *conn, const struct outgoing *batch)
 {
-    size_t windows = count_windows(batch), args = windows ? 5 : 4;
+    size_t windows = outgoing_windows(batch), args = windows ? 5 : 4;
     script_begin(conn, &script_publish, 2 + windows, 3 + args * batch->count);
     conn_arg_text(conn, batch->config->stream);
     conn_arg_text(conn, batch->marker);

@@ -42,6 +42,9 @@ struct outgoing {
     size_t count;
 };
 
+/* How many of its messages have a dedup window. */
+size_t outgoing_windows(const struct outgoing *batch);
+
 /* What is known of a batch that was not answered as it should be. */
 enum sent { SENT_NOTHING, SENT_UNANSWERED, SENT_HALF /* its script has failed in the middle: what it had written is there */ };
 

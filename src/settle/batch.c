@@ -83,7 +83,7 @@ void batch_add(struct batch *batch, struct quern_job *job)
 
 /* ── plain acknowledgement ───────────────────────────────────────────────────────────────────────────────────────── */
 
-static void put_ids(const struct batch *batch, struct conn *conn)
+void batch_put_ids(const struct batch *batch, struct conn *conn)
 {
     for (uint32_t i = 0; i < batch->count; i++)
         conn_arg(conn, batch->jobs[i]->message.entry_text, batch->jobs[i]->message.entry_len);
@@ -106,7 +106,7 @@ static int ask_deleting(struct batch *batch, const struct source *source, struct
     script_begin(conn, &script_ack, 1, 1 + batch->count);
     conn_arg_text(conn, source->stream);
     conn_arg_text(conn, source->group);
-    put_ids(batch, conn);
+    batch_put_ids(batch, conn);
     int code = script_ask(conn, &script_ack, conn_answer_deadline(conn), &reply, NULL, err);
     if (!code) answer_plain(batch, reply_number(reply, 0));
     return code;
@@ -121,12 +121,12 @@ static int ask_plain(struct batch *batch, const struct source *source, struct co
     conn_arg_text(conn, "XACK");
     conn_arg_text(conn, key);
     conn_arg_text(conn, source->group);
-    put_ids(batch, conn);
+    batch_put_ids(batch, conn);
     if (is_private) {
         conn_begin(conn, 2 + batch->count);
         conn_arg_text(conn, "XDEL");
         conn_arg_text(conn, key);
-        put_ids(batch, conn);
+        batch_put_ids(batch, conn);
     }
     int code = conn_ask(conn, &reply, err);
     if (code) return code;

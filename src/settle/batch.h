@@ -46,6 +46,9 @@ bool batch_is_full(const struct batch *batch);
 bool batch_takes(const struct batch *batch, const struct quern_job *job);
 void batch_add(struct batch *batch, struct quern_job *job);
 
+/* The entries of its jobs, as the last arguments of a command. */
+void batch_put_ids(const struct batch *batch, struct conn *conn);
+
 /* Sends and waits. QUERN_OK: answers[] is filled; else the connection is to be closed, and a script batch asked again on the next.
  * A plain one is not: its jobs are marked ambiguous and go by the owner-checked script. */
 int batch_ask(struct batch *batch, const struct settler_needs *needs, struct conn *conn, quern_error *err) QUERN_MUST_USE;

@@ -29,7 +29,7 @@ static void put_acknowledgement(const struct batch *batch, const struct settler_
     quern_bytes last = batch->jobs[batch->count - 1]->message.id;
     conn_arg(conn, last.at, last.len);
     conn_arg_number(conn, origin_is_private(batch->origin));
-    for (uint32_t i = 0; i < batch->count; i++) conn_arg_text(conn, batch->jobs[i]->message.entry_text);
+    batch_put_ids(batch, conn);
 }
 
 static void put_transaction(const struct batch *batch, const struct settler_needs *needs, struct conn *conn)
