@@ -112,7 +112,7 @@ void admit_entries(const struct dispatcher_needs *needs, struct reserve *reserve
         if (!admit_one(needs, job, reply, &entry, &admission, arrival)) reserve->jobs[reserve->count++] = job;
         raise(&arrival->high->newest, entry.id);
         raise(&arrival->high->seen, entry.id);
-        if (i == 0) ready_wake(needs->ready); /* the first one need not wait for the rest */
+        if (i == 0) ready_call(needs->ready, now_ns); /* the first one need not wait for the rest */
     }
-    ready_wake(needs->ready);
+    ready_call(needs->ready, now_ns);
 }

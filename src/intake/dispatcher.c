@@ -92,15 +92,25 @@ static int64_t tap_due_ns(const struct dispatcher *dispatcher, const struct tap 
     return tap->adopted_on == tap->link.conn ? CLOCK_NEVER : tap->next_adopt_ns;
 }
 
-/* How long to wait at most, because of jobs that wait too: for a worker that sleeps although (the backlog was not thought worth a
- * wake), or until they may have become stale. */
-static int64_t patience_ns(const struct dispatcher *dispatcher, bool has_demand, bool *is_nudging)
+/* A worker sleeps although a job waits: the backlog was not thought worth a wake, or another worker was thought to be on its way. When
+ * that is too long; CLOCK_NEVER: it is not so. */
+static int64_t late_ns(const struct dispatcher_needs *needs)
+{
+    uint32_t index;
+    if (!ready_sleepers(needs->ready) || !ready_peek(needs->ready, &index)) return CLOCK_NEVER;
+    return slots_at(needs->slots, index)->admitted_ns + NUDGE_MS * NS_PER_MS;
+}
+
+/* How long to wait at most, because of jobs that wait too: until they have waited too long beside a worker that sleeps, or until they
+ * may have become stale. */
+static int64_t patience_ns(const struct dispatcher *dispatcher, bool has_demand)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
-    bool is_waiting = ready_length(needs->ready), is_asleep = ready_sleepers(needs->ready);
-    *is_nudging = is_waiting && is_asleep;
-    if (*is_nudging || dispatcher->lacks_slots) return NUDGE_MS * NS_PER_MS;
-    return is_waiting ? GIVEBACK_LOOK_MS * NS_PER_MS : has_demand ? CLOCK_NEVER : NS_PER_S;
+    int64_t now_ns = clock_now_ns(), at_ns = late_ns(needs);
+    if (at_ns != CLOCK_NEVER && at_ns > now_ns) return at_ns - now_ns;
+    if (at_ns != CLOCK_NEVER) ready_nudge(needs->ready, now_ns);
+    if (at_ns != CLOCK_NEVER || dispatcher->lacks_slots) return NUDGE_MS * NS_PER_MS;
+    return ready_length(needs->ready) ? GIVEBACK_LOOK_MS * NS_PER_MS : has_demand ? CLOCK_NEVER : NS_PER_S;
 }
 
 /* For a reply on any tap, or to be woken. */
@@ -128,10 +138,9 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     struct plan again = turn_plan(dispatcher);
     for (uint32_t i = 0; i < dispatcher->tap_count; i++)
         if (turn_is_open(dispatcher, &dispatcher->taps[i])) link_rest(&dispatcher->taps[i].link);
-    bool is_nudging, is_idle = !again.count || dispatcher->lacks_slots || dispatcher->is_held || ready_is_paused(needs->ready);
-    int64_t wait_ns = patience_ns(dispatcher, false, &is_nudging);
+    bool is_idle = !again.count || dispatcher->lacks_slots || dispatcher->is_held || ready_is_paused(needs->ready);
+    int64_t wait_ns = patience_ns(dispatcher, false);
     if (is_idle && !atomic_load(needs->is_stopping)) wait_until(dispatcher, clock_now_ns() + wait_ns);
-    if (is_nudging) ready_wake(needs->ready);
     ready_disarm_refill(needs->ready);
     atomic_store(needs->wants_slots, false);
 }
@@ -139,10 +148,8 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
 /* Replies are on their way, or there is no connection to ask on. */
 static void wait_for_reply(struct dispatcher *dispatcher)
 {
-    bool is_nudging;
-    int64_t wait_ns = patience_ns(dispatcher, true, &is_nudging);
+    int64_t wait_ns = patience_ns(dispatcher, true);
     wait_until(dispatcher, wait_ns == CLOCK_NEVER ? CLOCK_NEVER : clock_now_ns() + wait_ns);
-    if (is_nudging) ready_wake(dispatcher->needs->ready);
 }
 
 /* ── the thread ──────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "intake/plan.h"
 
-enum { STREAMS = 2, READ_BYTES = 256 * 1024, WORTH_NS = 30000 };
+enum { STREAMS = 2, READ_BYTES = 256 * 1024, WORTH_NS = 100000 };
 
 static int64_t least(int64_t a, int64_t b)
 {

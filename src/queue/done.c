@@ -54,11 +54,12 @@ void done_wake(struct done *done)
 void done_push(struct done *done, struct quern_job *job)
 {
     struct cds_wfcq_node *node = (struct cds_wfcq_node *)(void *)&job->link;
+    bool is_waited_for = job_is_alone(job); /* all others stand still until it is settled */
     cds_wfcq_node_init(node);
     TSAN_PUBLISHES(node); /* all that was written into the job before the settler takes it; pairs with done_take() */
     cds_wfcq_enqueue(&done->head, &done->tail, node);
     uint64_t pushed = atomic_fetch_add(&done->pushed, 1) + 1;
-    if (pushed >= atomic_load(&done->wake_at)) done_wake(done);
+    if (is_waited_for || pushed >= atomic_load(&done->wake_at)) done_wake(done);
 }
 
 struct quern_job *done_take(struct done *done)

@@ -16,9 +16,11 @@ struct ready {
     _Alignas(64) _Atomic uint32_t signal; /* the word workers sleep on; moves with every wake */
     _Atomic uint32_t sleepers;
     _Atomic uint32_t is_waking; /* a wake is on its way */
+    _Atomic uint32_t attentive; /* workers that look here again within microseconds */
     _Atomic uint32_t worth;
     _Atomic bool is_closed, is_paused;
     _Alignas(64) _Atomic int64_t refill_at; /* -1: not armed */
+    int64_t distrust_until_ns;              /* the dispatcher's: attention has proved to be none */
 };
 
 struct ready *ready_open(uint32_t slots, struct waker *refill)
@@ -52,6 +54,32 @@ void ready_wake(struct ready *ready)
     if (atomic_load(&ready->sleepers) == 0 || atomic_exchange(&ready->is_waking, 1)) return;
     atomic_fetch_add(&ready->signal, 1);
     futex_wake(&ready->signal, 1);
+}
+
+void ready_call(struct ready *ready, int64_t now_ns)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* the push before the look; pairs with ready_sleep() and ready_turn_away() */
+    bool is_attended = atomic_load(&ready->attentive) > 0 && now_ns >= ready->distrust_until_ns;
+    if (!is_attended || ring_length(ready->ring) >= atomic_load_explicit(&ready->worth, memory_order_relaxed))
+        ready_wake(ready);
+}
+
+void ready_nudge(struct ready *ready, int64_t now_ns)
+{
+    ready->distrust_until_ns = now_ns + NS_PER_S;
+    ready_wake(ready);
+}
+
+void ready_attend(struct ready *ready)
+{
+    atomic_fetch_add(&ready->attentive, 1);
+}
+
+void ready_turn_away(struct ready *ready)
+{
+    atomic_fetch_sub(&ready->attentive, 1);
+    atomic_thread_fence(memory_order_seq_cst); /* no longer counted before it looks; pairs with ready_call() */
+    if (ring_length(ready->ring)) ready_wake(ready);
 }
 
 static void refill_if_low(struct ready *ready)
@@ -94,11 +122,13 @@ void ready_sleep(struct ready *ready, bool (*is_leaving)(void *user), void *user
 {
     uint32_t seen = atomic_load(&ready->signal);
     atomic_fetch_add(&ready->sleepers, 1);
+    atomic_fetch_sub(&ready->attentive, 1);
     refill_if_low(ready); /* counted first: a dispatcher that runs at once must see that somebody is idle */
     atomic_store(&ready->is_waking, 0);
-    atomic_thread_fence(memory_order_seq_cst); /* counted before it looks; pairs with ready_wake() */
+    atomic_thread_fence(memory_order_seq_cst); /* counted before it looks; pairs with ready_wake() and ready_call() */
     bool is_idle = ring_length(ready->ring) == 0 || atomic_load(&ready->is_paused);
     if (is_idle && !atomic_load(&ready->is_closed) && !is_leaving(user)) futex_wait(&ready->signal, seen, CLOCK_NEVER);
+    atomic_fetch_add(&ready->attentive, 1);
     atomic_fetch_sub(&ready->sleepers, 1);
     atomic_store(&ready->is_waking, 0); /* it is here: the next push wakes the next one */
 }

@@ -2,7 +2,8 @@
 
 /* queue/ready: where admitted jobs wait for a worker.
  * Idea       a lock-free ring of slot numbers; an idle worker sleeps on a futex. A push wakes one worker unless a wake is on its
- *            way; a woken worker wakes the next one if what is left is worth it. Nobody is woken per job when busy.
+ *            way; a woken worker wakes the next one if what is left is worth it. Nobody is woken per job when busy, nor for a
+ *            batch of brief jobs while another worker is awake and at brief jobs: it pays attention.
  *
  *                dispatcher ──push──▶ [7 3 9 4 ····] ──pop──▶ worker 1 … N
  *                     ▲                     └─ runs low: the dispatcher is woken to refill
@@ -14,8 +15,9 @@
  *                      push               pop                sleep
  *            push      ring's CAS         ring's CAS         A
  *            sleep     A                  –                  –
+ *            turn away A                  –                  –
  *            A: sleeper counts itself, then looks; pusher pushes, then looks for sleepers. Both looks lie behind a full fence, so
- *               at least one sees the other. A resume needs no such look: it wakes all, and moves the word they sleep on only
+ *               at least one sees the other. Who turns away does as a sleeper does. A resume needs no such look: it wakes all, and moves the word they sleep on only
  *               after the pause is over; whoever saw the pause has read the word before that, and does not fall asleep on it.
  *
  * What can   a pusher skips its wake because another one is on its way, and the woken worker has looked already: it cannot,
@@ -38,6 +40,13 @@ void ready_free(struct ready *ready);
 void ready_push(struct ready *ready, uint32_t index);
 /* After one or more pushes: sees to it that a worker comes, if one sleeps. */
 void ready_wake(struct ready *ready);
+/* The same, but one that pays attention will do, unless the backlog is worth another one. Dispatcher. */
+void ready_call(struct ready *ready, int64_t now_ns);
+/* They have not come for milliseconds: one more is woken, and attention is not relied on for a second. Dispatcher. */
+void ready_nudge(struct ready *ready, int64_t now_ns);
+/* A worker begins to pay attention, or has something else to do for longer than microseconds. In its sleep it pays none. */
+void ready_attend(struct ready *ready);
+void ready_turn_away(struct ready *ready);
 /* false: nothing there, or paused. */
 bool ready_pop(struct ready *ready, uint32_t *index);
 /* The same, but what a pause holds back comes out too. */

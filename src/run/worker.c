@@ -22,6 +22,8 @@
 
 /* A job of an event that takes longer than this leaves the reply it lies in: else it would pin 64 KiB for as long as it runs. */
 static const int64_t long_job_ns = NS_PER_MS;
+/* And while one runs that takes longer than this, others are woken for what comes. */
+static const int64_t brief_job_ns = 30000;
 
 struct context {
     void *thread;
@@ -107,10 +109,32 @@ static bool is_long(const struct handler *handler)
     return mean_ns == 0 || mean_ns > long_job_ns || atomic_load_explicit(&handler->is_deferring, memory_order_relaxed);
 }
 
+/* What comes meanwhile can wait for it. */
+static bool is_brief(const struct handler *handler)
+{
+    int64_t mean_ns = atomic_load_explicit(&handler->mean_ns, memory_order_relaxed);
+    return mean_ns && mean_ns < brief_job_ns;
+}
+
+static void turn_away(struct worker *worker)
+{
+    if (worker->is_away) return;
+    worker->is_away = true;
+    ready_turn_away(worker->needs->ready);
+}
+
+static void attend(struct worker *worker)
+{
+    if (!worker->is_away) return;
+    worker->is_away = false;
+    ready_attend(worker->needs->ready);
+}
+
 static quern_verdict call_handler(struct worker *worker, struct handler *handler, quern_job *job)
 {
     void *thread = NULL;
     bool has_thrown;
+    if (!is_brief(handler)) turn_away(worker);
     if (!context_open(worker, handler, job, &thread)) return QUERN_RETRY;
     atomic_store_explicit(&worker->is_running, true, memory_order_relaxed);
     worker->handler = handler;
@@ -293,6 +317,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
     worker->job = job;
     job->started_ns = now_ns;
     meter_close(&worker->meter);
+    turn_away(worker);
     bool is_promised = pull_promise(worker->needs->pull, leaves_pull, worker);
     worker->job = NULL;
     worker->started_ns = now_ns; /* how long somebody had to be waited for is what a job takes here */
@@ -389,6 +414,7 @@ static bool may_leave(struct worker *worker)
 
 static void leave(struct worker *worker)
 {
+    turn_away(worker);
     meter_close(&worker->meter);
     if (worker->table) contexts_close(worker, worker->table);
     registry_drop(worker->table);
@@ -417,6 +443,7 @@ static void take_jobs(struct worker *worker)
 {
     struct ready *ready = worker->needs->ready;
     for (int64_t at_ns = 0;;) {
+        attend(worker);
         if (is_extra(worker) && may_leave(worker)) break;
         if ((at_ns = worker_step(worker, at_ns))) continue;
         if (ready_is_closed(ready) && ready_length(ready) == 0 && may_leave(worker)) break;
@@ -433,6 +460,7 @@ void worker_run(void *given)
     registry_thread_begin();
     if (worker->needs->hooks_crashes) worker->signal_stack = hook_thread_begin();
     board_here(&worker->self);
+    worker->is_away = true;
     pthread_cleanup_push(was_ended, worker);
     take_jobs(worker);
     pthread_cleanup_pop(0);

@@ -57,6 +57,7 @@ struct worker {
     struct handler *handler;   /* that runs now, and the job it runs; NULL: none */
     quern_job *job;
     int64_t started_ns;
+    bool is_away; /* pays no attention to what is ready */
     void *signal_stack;
     struct meter meter;
     struct board_thread self; /* as it was at self_ns */

@@ -17,7 +17,7 @@
 #include "settle/farewell.h"
 #include "settle/verdict.h"
 
-enum { FULL = 128, LINGER_MS = 3 };
+enum { FULL = 128, LINGER_MS = 20 };
 
 struct settler {
     const struct settler_needs *needs;

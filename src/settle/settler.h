@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /* settle/settler: the thread that tells Redis what became of jobs.
- * Idea       group commit. The first ended job wakes it at once; after a round trip it lingers a few milliseconds unless a batch
- *            is full, and what ended meanwhile goes together: one XACK, or one script call per 256.
+ * Idea       group commit. The first ended job wakes it at once; after a round trip it lingers up to 20 ms unless a batch
+ *            is full or a job that ran alone has ended, and what ended meanwhile goes together: one XACK, or one script call per 256.
  *
  *                done ──take──▶ [verdict] ──▶ XACK of the fresh        ─┐
  *                                        ──▶ done script of the others ─┤

@@ -5,6 +5,7 @@
  *     measure publish URL STREAM JOBS BYTES plain|marked|unique|later [AT_ONCE]    messages per second, 1024 in a quern_publish()
  *     measure drain URL STREAM JOBS THREADS [KEY VALUE …]           jobs per second, from the first handler to the last acknowledgement
  *     measure work URL STREAM JOBS THREADS MICROSECONDS             the share of THREADS × time that is spent in the handler
+ *     measure burn JOBS THREADS MICROSECONDS                        the same of bare threads, without jobs: what the machine gives
  *     measure latency URL STREAM JOBS EVERY_US                      from quern_publish()'s call to the handler's first line
  *     measure idle URL STREAM MILLISECONDS                          CPU of a pool with nothing to do
  *     measure start URL STREAM TIMES                                from quern_pool_start() to the first job; and a stop with nothing running
@@ -14,6 +15,7 @@
 #include "allocations.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <quern.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -24,7 +26,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { BATCH = 1024, LATENCIES_MAX = 1000000 };
+enum { BATCH = 1024, LATENCIES_MAX = 1000000, THREADS_MAX = 64 };
 
 static _Atomic int64_t handled, first_ns, last_ns;
 static int64_t work_ns;
@@ -87,15 +89,6 @@ static quern_verdict count_it(quern_job *job, void *thread, void *user)
     (void)job, (void)thread, (void)user;
     if (atomic_fetch_add_explicit(&handled, 1, memory_order_relaxed) == 0) atomic_store(&first_ns, now_ns());
     return QUERN_DONE;
-}
-
-static quern_verdict burn_it(quern_job *job, void *thread, void *user)
-{
-    int64_t end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + work_ns;
-    quern_verdict verdict = count_it(job, thread, user);
-    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < end_ns) continue;
-    atomic_store(&last_ns, now_ns());
-    return verdict;
 }
 
 /* Its data is when it was published. */
@@ -174,7 +167,7 @@ static int64_t stat_of(quern_pool *pool, const char *name)
 
 static void wait_until_done(quern_pool *pool, int64_t jobs)
 {
-    while (atomic_load_explicit(&handled, memory_order_relaxed) < jobs) poll(NULL, 0, 2); /* cheaper than to ask the pool */
+    while (atomic_load_explicit(&handled, memory_order_relaxed) < jobs) poll(NULL, 0, 5); /* cheaper than to ask the pool */
     while (stat_of(pool, "done") < jobs) poll(NULL, 0, 2);
 }
 
@@ -200,7 +193,7 @@ static double server_us(void)
 
 static struct usage usage_once(int64_t jobs)
 {
-    while (atomic_load(&handled) < jobs) poll(NULL, 0, 1);
+    while (atomic_load(&handled) < jobs) poll(NULL, 0, 5);
     return (struct usage){atomic_load(&handled), allocations_count(), cpu_us(), server_us()};
 }
 
@@ -222,6 +215,41 @@ static void drain(int argc, char **argv)
            (to.cpu_us - from.cpu_us + to.server_us - from.server_us) / ran);
 }
 
+static void burn_once(void)
+{
+    int64_t end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + work_ns;
+    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < end_ns) continue;
+}
+
+static quern_verdict burn_it(quern_job *job, void *thread, void *user)
+{
+    quern_verdict verdict = count_it(job, thread, user);
+    burn_once();
+    atomic_store(&last_ns, now_ns());
+    return verdict;
+}
+
+static void *burn_all(void *jobs)
+{
+    while (atomic_fetch_sub((_Atomic int64_t *)jobs, 1) > 0) burn_once();
+    return NULL;
+}
+
+static void burn(char **argv)
+{
+    _Atomic int64_t left = atoll(argv[0]);
+    double jobs = atof(argv[0]);
+    int threads = atoi(argv[1]);
+    pthread_t at[THREADS_MAX];
+    work_ns = atoll(argv[2]) * 1000;
+    if (threads < 1 || threads > THREADS_MAX) die("THREADS is a number from 1 to 64");
+    int64_t from_ns = now_ns();
+    for (int i = 0; i < threads; i++)
+        if (pthread_create(&at[i], NULL, burn_all, &left)) die("no thread");
+    for (int i = 0; i < threads; i++) pthread_join(at[i], NULL);
+    printf("{\"share\":%.4f}\n", jobs * (double)work_ns / ((double)(now_ns() - from_ns) * threads));
+}
+
 static void work(char **argv)
 {
     int64_t jobs = atoll(argv[0]);
@@ -229,6 +257,7 @@ static void work(char **argv)
     set(config, "threads", argv[1]);
     work_ns = atoll(argv[2]) * 1000;
     quern_pool *pool = start(config, burn_it);
+    while (atomic_load(&handled) < jobs) poll(NULL, 0, 100); /* takes none of the time that is measured */
     wait_until_done(pool, jobs);
     double wall_ns = (double)(atomic_load(&last_ns) - atomic_load(&first_ns));
     stop(pool);
@@ -314,11 +343,12 @@ static void starts(char **argv)
 
 int main(int argc, char **argv)
 {
-    static const char *const words[] = {"publish", "drain", "work", "latency", "idle", "start"};
-    static const int least[] = {7, 6, 7, 6, 5, 5};
+    static const char *const words[] = {"publish", "drain", "work", "latency", "idle", "start", "burn"};
+    static const int least[] = {7, 6, 7, 6, 5, 5, 5};
+    enum { KINDS = sizeof least / sizeof *least };
     int kind = 0;
-    while (kind < 6 && (argc < 2 || strcmp(argv[1], words[kind]) != 0)) kind++;
-    if (kind == 6 || argc < least[kind]) die("see the first comment of tests/bench/measure.c");
+    while (kind < KINDS && (argc < 2 || strcmp(argv[1], words[kind]) != 0)) kind++;
+    if (kind == KINDS || argc < least[kind]) die("see the first comment of tests/bench/measure.c");
     char **rest = argv + 4;
     if (kind == 0) publish(argc - 4, rest);
     if (kind == 1) drain(argc - 4, rest);
@@ -326,5 +356,6 @@ int main(int argc, char **argv)
     if (kind == 3) latency(rest);
     if (kind == 4) idle(rest);
     if (kind == 5) starts(rest);
+    if (kind == 6) burn(argv + 2);
     return 0;
 }

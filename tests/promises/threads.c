@@ -54,6 +54,24 @@ static void as_many_jobs_run_at_once_as_there_are_threads(void **state)
     mill_stop(mill);
 }
 
+/* A thread at brief jobs is thought to take the next one soon, so that nobody need be woken for it. This one does not. */
+static void a_job_that_is_long_for_its_kind_keeps_no_other_waiting(void **state)
+{
+    enum { BRIEF = 3000 };
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, "threads", "2", NULL);
+    scene_publish(scene, 0, BRIEF);
+    wait_for(mill_stat(mill, "jobs", "done") == BRIEF);
+    mill->is_shut = true;
+    scene_publish(scene, BRIEF, 1);
+    wait_for(mill->inside == 1);
+    scene_publish(scene, BRIEF + 1, 1);
+    wait_for(mill->inside == 2);
+    atomic_store(&mill->is_shut, false);
+    wait_for(mill_stat(mill, "jobs", "done") == BRIEF + 2);
+    mill_stop(mill);
+}
+
 static void a_number_of_threads_out_of_bounds_is_refused(void **state)
 {
     struct scene *scene = *state;
@@ -184,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCENE(threads_come_and_go_without_losing_or_doubling_a_job),
         SCENE(as_many_jobs_run_at_once_as_there_are_threads),
+        SCENE(a_job_that_is_long_for_its_kind_keeps_no_other_waiting),
         SCENE(a_number_of_threads_out_of_bounds_is_refused),
         SCENE(each_thread_opens_each_event_once_and_closes_it_itself),
         SCENE(a_thread_that_cannot_open_fails_the_job_and_not_the_pool_and_tries_again),

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include "base/clock.h"
 #include "base/waker.h"
 #include "support/unit.h"
 
@@ -130,15 +131,26 @@ struct mill {
     _Atomic uint32_t popped, twice, running;
     _Atomic bool is_stuck;
     bool is_one_by_one; /* the producer waits until each is popped: every push meets sleepers */
+    bool is_attentive;  /* consumers say when they pay attention, and the producer relies on it */
     int64_t deadline_ns;
 };
+
+/* As for a job that takes long: what was pushed meanwhile is not kept waiting by it. */
+static void look_away(struct mill *mill, uint32_t index)
+{
+    ready_turn_away(mill->ready);
+    for (uint32_t i = 0; i < index % 3; i++) sched_yield();
+    ready_attend(mill->ready);
+}
 
 static void consume(struct mill *mill)
 {
     uint32_t index;
+    ready_attend(mill->ready);
     for (;;) {
         if (ready_pop(mill->ready, &index)) {
             atomic_fetch_add(&mill->twice, atomic_exchange(&mill->seen[index], 1));
+            if (mill->is_attentive && index % 8 == 0) look_away(mill, index);
             atomic_fetch_add(&mill->popped, 1);
         } else if (ready_is_closed(mill->ready) && ready_length(mill->ready) == 0) {
             return;
@@ -160,7 +172,7 @@ static void produce(struct mill *mill, uint32_t jobs)
     for (uint32_t i = 0; i < jobs && !is_stuck(mill);) {
         uint32_t batch = mill->is_one_by_one ? 1 : 1 + (uint32_t)unit_random(&seed) % 100;
         for (uint32_t n = 0; n < batch && i < jobs; n++) ready_push(mill->ready, i++);
-        ready_wake(mill->ready);
+        mill->is_attentive ? ready_call(mill->ready, 0) : ready_wake(mill->ready);
         uint32_t most = mill->is_one_by_one ? 0 : ROOM - 100; /* never more than slots; and somebody must come, unasked again */
         while (i - atomic_load(&mill->popped) > most && !is_stuck(mill)) sched_yield();
     }
@@ -180,16 +192,70 @@ static void all_of_them(void *given, unsigned number)
 static void a_million_jobs_each_once_and_nobody_sleeps_while_jobs_wait(void **state)
 {
     (void)state;
-    for (int one_by_one = 0; one_by_one < 2; one_by_one++) {
+    for (int way = 0; way < 4; way++) {
         struct mill mill = {.ready = make(),
                             .seen = calloc(JOBS, sizeof *mill.seen),
-                            .is_one_by_one = one_by_one,
+                            .is_one_by_one = way % 2,
+                            .is_attentive = way / 2,
                             .deadline_ns = unit_deadline_ns()};
-        ready_set_worth(mill.ready, 0); /* at least 1 */
+        ready_set_worth(mill.ready, mill.is_attentive ? UINT32_MAX : 0); /* at least 1 */
         unit_together(1 + CONSUMERS, all_of_them, &mill);
         assert_false(mill.is_stuck);
-        assert_int_equal(one_by_one ? JOBS / 10 : JOBS, mill.popped);
+        assert_int_equal(mill.is_one_by_one ? JOBS / 10 : JOBS, mill.popped);
         assert_int_equal(0, mill.twice);
+        drop(mill.ready);
+        free((void *)mill.seen);
+    }
+}
+
+static void wait_until_popped(struct mill *mill, uint32_t jobs)
+{
+    while ((atomic_load(&mill->popped) < jobs || !ready_sleepers(mill->ready)) && !is_stuck(mill)) sched_yield();
+}
+
+/* One pays attention, and comes not; the other one sleeps. */
+static void rely_on_it(struct mill *mill)
+{
+    struct ready *ready = mill->ready;
+    ready_attend(ready);
+    ready_set_worth(ready, 2);
+    wait_until_popped(mill, 0);
+    ready_push(ready, 0);
+    ready_call(ready, 0);
+    ready_turn_away(ready);
+    wait_until_popped(mill, 1);
+    ready_attend(ready);
+    ready_push(ready, 1);
+    ready_call(ready, 0);
+    ready_push(ready, 2);
+    ready_call(ready, 0); /* worth another one */
+    wait_until_popped(mill, 3);
+    ready_push(ready, 3);
+    ready_call(ready, 0);
+    ready_nudge(ready, 0);
+    wait_until_popped(mill, 4);
+    ready_push(ready, 4);
+    ready_call(ready, NS_PER_S / 2); /* not relied on any more */
+    wait_until_popped(mill, 5);
+    ready_close(ready);
+}
+
+static void rely_or_consume(void *given, unsigned number)
+{
+    if (number)
+        consume(given);
+    else
+        rely_on_it(given);
+}
+
+static void one_that_sleeps_comes_when_attention_is_over_or_proves_to_be_none_or_there_is_much(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct mill mill = {.ready = make(), .seen = calloc(JOBS, sizeof *mill.seen), .deadline_ns = unit_deadline_ns()};
+        unit_together(2, rely_or_consume, &mill);
+        assert_false(mill.is_stuck);
+        assert_int_equal(5, mill.popped);
         drop(mill.ready);
         free((void *)mill.seen);
     }
@@ -298,6 +364,7 @@ int main(void)
         cmocka_unit_test(the_dispatcher_is_woken_once_when_the_backlog_has_fallen),
         cmocka_unit_test(what_is_paused_comes_out_when_resumed_or_taken),
         cmocka_unit_test(a_million_jobs_each_once_and_nobody_sleeps_while_jobs_wait),
+        cmocka_unit_test(one_that_sleeps_comes_when_attention_is_over_or_proves_to_be_none_or_there_is_much),
         cmocka_unit_test(one_wake_brings_as_many_as_there_is_work_for),
         cmocka_unit_test(a_close_wakes_everybody),
         cmocka_unit_test(no_wake_is_lost_between_a_pause_and_its_end),
