@@ -7,6 +7,7 @@
  *     measure work URL STREAM JOBS THREADS MICROSECONDS             the share of THREADS × time that is spent in the handler
  *     measure burn JOBS THREADS MICROSECONDS                        the same of bare threads, without jobs: what the machine gives
  *     measure latency URL STREAM JOBS EVERY_US                      from quern_publish()'s call to the handler's first line
+ *     measure flat URL STREAM JOBS                                  memory at the end in relation to that after a fifth, both ends in one process
  *     measure idle URL STREAM MILLISECONDS                          CPU of a pool with nothing to do
  *     measure start URL STREAM TIMES                                from quern_pool_start() to the first job; and a stop with nothing running
  *
@@ -60,6 +61,17 @@ static double cpu_us(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
+/* Now, unlike rss_mb(). */
+static double rss_pages(void)
+{
+    long all, resident;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%ld %ld", &all, &resident) != 2) die("/proc/self/statm");
+    fclose(file);
+    return (double)resident;
+}
+
+/* The most that it ever was. */
 static double rss_mb(void)
 {
     struct rusage usage;
@@ -303,6 +315,36 @@ static void latency(char **argv)
            (double)latencies_ns[jobs * 99 / 100] / 1e3);
 }
 
+/* Jobs of 1 KiB are published as fast as they are worked off, so that the server's memory stays small, too. */
+static void flat(char **argv)
+{
+    enum { BYTES = 1024, AHEAD = 20 * BATCH };
+    int64_t jobs = atoll(argv[0]), published = 0;
+    static char data[BYTES];
+    static quern_message messages[BATCH];
+    quern_error error;
+    quern_config *config = configure(argv[-2], argv[-1]);
+    quern_publisher *publisher = quern_publisher_open(config, &error);
+    if (!publisher) die(error.text);
+    memset(data, 'x', sizeof data);
+    for (int i = 0; i < BATCH; i++)
+        messages[i] =
+            (quern_message){.size = sizeof *messages, .event = "bench.noop", .data = {data, sizeof data}, .is_raw = 1};
+    quern_pool *pool = start(config, count_it);
+    double early = 0, most = 0;
+    while (published < jobs) {
+        if (quern_publish(publisher, messages, BATCH, NULL, &error)) die(error.text);
+        published += BATCH;
+        while (published - atomic_load(&handled) > AHEAD) poll(NULL, 0, 1);
+        double pages = published % (100 * BATCH) == 0 ? rss_pages() : 0;
+        if (pages > most) most = pages;
+        if (published <= jobs / 5) early = most;
+    }
+    wait_until_done(pool, published);
+    stop(pool);
+    printf("{\"grown\":%.4f,\"rss_mb\":%.1f}\n", most / early, rss_mb());
+}
+
 static void idle(char **argv)
 {
     quern_pool *pool = start(configure(argv[-2], argv[-1]), count_it);
@@ -343,8 +385,8 @@ static void starts(char **argv)
 
 int main(int argc, char **argv)
 {
-    static const char *const words[] = {"publish", "drain", "work", "latency", "idle", "start", "burn"};
-    static const int least[] = {7, 6, 7, 6, 5, 5, 5};
+    static const char *const words[] = {"publish", "drain", "work", "latency", "idle", "start", "burn", "flat"};
+    static const int least[] = {7, 6, 7, 6, 5, 5, 5, 5};
     enum { KINDS = sizeof least / sizeof *least };
     int kind = 0;
     while (kind < KINDS && (argc < 2 || strcmp(argv[1], words[kind]) != 0)) kind++;
@@ -357,5 +399,6 @@ int main(int argc, char **argv)
     if (kind == 4) idle(rest);
     if (kind == 5) starts(rest);
     if (kind == 6) burn(argv + 2);
+    if (kind == 7) flat(rest);
     return 0;
 }
