@@ -35,9 +35,9 @@ struct plan plan(const struct plan_facts *facts)
     /* Many have ended and will be free in one go: worth waiting for, but not while a thread has nothing to do. */
     bool has_work = facts->idle_threads <= facts->waiting + facts->asked;
     bool will_be_more = has_work && facts->settling >= facts->batch_size && allowed < least(wanted, facts->batch_size / 2);
-    plan.is_short_of_slots = allowed <= 0 || will_be_more;
+    bool is_short_of_slots = allowed <= 0 || will_be_more;
     /* Small reads while plenty is waiting would cost Redis a command each. */
-    if (!plan.is_short_of_slots && (facts->waiting <= plan.refill_at || wanted >= facts->batch_size))
+    if (!is_short_of_slots && (facts->waiting <= plan.refill_at || wanted >= facts->batch_size))
         plan.count = (uint32_t)least(wanted, allowed);
     return plan;
 }

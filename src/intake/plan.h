@@ -27,7 +27,6 @@ struct plan {
     uint32_t count;     /* COUNT of the next read, per stream; 0: do not read now */
     uint32_t refill_at; /* when there is nothing to read now: read again when so few are waiting */
     uint32_t worth;     /* a backlog of so many is worth waking another worker for */
-    bool is_short_of_slots;
 };
 
 /* A read is of two streams: it may bring twice its count. */

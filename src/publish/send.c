@@ -104,11 +104,16 @@ static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
 static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
                          struct error_meaning *meaning, quern_error *err)
 {
+    enum { AT_ONCE = 32 }; /* Redis is at work on them while the next ones are laid out */
     const struct reply *reply;
-    for (size_t i = 0; i < batch->count; i++)
-        if (batch->receipts[i].code != QUERN_OK) put_xadd(conn, batch, i); /* what an earlier try has confirmed is there */
+    int failed = QUERN_OK, code = QUERN_OK;
     *sent = SENT_UNANSWERED;
-    int failed = QUERN_OK, code = conn_send(conn, deadline_ns, err);
+    for (size_t i = 0; i < batch->count && !code; i++) {
+        if (batch->receipts[i].code == QUERN_OK) continue; /* an earlier try has confirmed it */
+        put_xadd(conn, batch, i);
+        if (i % AT_ONCE == AT_ONCE - 1) code = conn_send(conn, deadline_ns, err);
+    }
+    if (!code) code = conn_send(conn, deadline_ns, err);
     for (size_t i = 0; i < batch->count && !code; i++) {
         if (batch->receipts[i].code == QUERN_OK) continue;
         code = conn_reply(conn, deadline_ns, &reply, err);

@@ -28,15 +28,36 @@ static void put_finished_at(struct conn *conn, const struct quern_job *job)
     conn_arg_text(conn, when);
 }
 
+static void put_name(struct conn *conn, bool is_named, const char *name)
+{
+    if (is_named) conn_arg_text(conn, name);
+}
+
+/* consumer NULL: the script that gets the values knows it, and the names. */
+static void put_fields(const struct quern_job *job, const char *consumer, struct conn *conn)
+{
+    bool is_named = consumer != NULL;
+    put_name(conn, is_named, "id");
+    put_bytes(conn, job->message.id);
+    put_name(conn, is_named, "event");
+    put_bytes(conn, job->message.event);
+    put_name(conn, is_named, "result");
+    conn_arg(conn, job->result, job->result_len);
+    put_name(conn, is_named, "retries");
+    conn_arg_number(conn, job->message.retries);
+    put_name(conn, is_named, "wait_ms");
+    put_ms(conn, job->started_ns - job->admitted_ns);
+    put_name(conn, is_named, "run_ms");
+    put_ms(conn, job->ended_ns - job->started_ns);
+    put_name(conn, is_named, "consumer");
+    if (is_named) conn_arg_text(conn, consumer);
+    put_name(conn, is_named, "finished_at");
+    put_finished_at(conn, job);
+}
+
 void record_put_values(const struct quern_job *job, struct conn *conn)
 {
-    put_bytes(conn, job->message.id);
-    put_bytes(conn, job->message.event);
-    conn_arg(conn, job->result, job->result_len);
-    conn_arg_number(conn, job->message.retries);
-    put_ms(conn, job->started_ns - job->admitted_ns);
-    put_ms(conn, job->ended_ns - job->started_ns);
-    put_finished_at(conn, job);
+    put_fields(job, NULL, conn);
 }
 
 void record_put_command(const struct quern_job *job, const char *key, const char *consumer, struct conn *conn)
@@ -46,20 +67,5 @@ void record_put_command(const struct quern_job *job, const char *key, const char
     conn_arg_text(conn, "XADD");
     conn_arg_text(conn, key);
     conn_arg_text(conn, "*");
-    conn_arg_text(conn, "id");
-    put_bytes(conn, job->message.id);
-    conn_arg_text(conn, "event");
-    put_bytes(conn, job->message.event);
-    conn_arg_text(conn, "result");
-    conn_arg(conn, job->result, job->result_len);
-    conn_arg_text(conn, "retries");
-    conn_arg_number(conn, job->message.retries);
-    conn_arg_text(conn, "wait_ms");
-    put_ms(conn, job->started_ns - job->admitted_ns);
-    conn_arg_text(conn, "run_ms");
-    put_ms(conn, job->ended_ns - job->started_ns);
-    conn_arg_text(conn, "consumer");
-    conn_arg_text(conn, consumer);
-    conn_arg_text(conn, "finished_at");
-    put_finished_at(conn, job);
+    put_fields(job, consumer, conn);
 }

@@ -2,7 +2,7 @@
 
 /* bench/measure: one figure of quern's, in a process of its own, as a line of JSON. tests/bench/run calls it in turn with the yardstick.
  *
- *     measure publish URL STREAM JOBS BYTES plain|marked|unique|later [AT_ONCE]    messages per second, 1024 in a quern_publish()
+ *     measure publish URL STREAM JOBS BYTES plain|raw|marked|unique|later [AT_ONCE]    messages per second, 1024 in a quern_publish()
  *     measure drain URL STREAM JOBS THREADS [KEY VALUE …]           jobs per second, from the first handler to the last acknowledgement
  *     measure work URL STREAM JOBS THREADS MICROSECONDS             the share of THREADS × time that is spent in the handler
  *     measure burn JOBS THREADS MICROSECONDS                        the same of bare threads, without jobs: what the machine gives
@@ -138,7 +138,7 @@ static void publish(int argc, char **argv)
     size_t bytes = (size_t)atol(argv[1]);
     if (at_once < 1 || at_once > BATCH) die("AT_ONCE is a number from 1 to 1024");
     quern_config *config = configure(argv[-2], argv[-1]);
-    set(config, "publish_marked", strcmp(argv[2], "plain") == 0 ? "false" : "true");
+    set(config, "publish_marked", strcmp(argv[2], "plain") && strcmp(argv[2], "raw") ? "true" : "false");
     set(config, "batch_size", "128");
     quern_error error;
     quern_publisher *publisher = quern_publisher_open(config, &error);
@@ -153,6 +153,7 @@ static void publish(int argc, char **argv)
         size_t n = (size_t)(jobs - done < at_once ? jobs - done : at_once);
         for (size_t i = 0; i < n; i++) {
             messages[i] = (quern_message){.size = sizeof *messages, .event = "bench.noop", .data = {data, bytes}};
+            messages[i].is_raw = strcmp(argv[2], "raw") == 0; /* nothing to be checked for JSON */
             if (strcmp(argv[2], "later") == 0) messages[i].delay_ms = 3600000;
             if (strcmp(argv[2], "unique") != 0) continue;
             snprintf(keys[i], sizeof keys[i], "%lld", (long long)(done + (int64_t)i));
