@@ -7,7 +7,7 @@
 
 struct cell {
     _Atomic uint32_t number;
-    uint32_t value;
+    _Atomic uint32_t value; /* who peeks may read while another thread pushes */
 };
 
 struct ring {
@@ -60,7 +60,7 @@ bool ring_push(struct ring *ring, uint32_t value)
             at = atomic_load_explicit(&ring->tail, memory_order_relaxed);
         } else if (atomic_compare_exchange_weak_explicit(&ring->tail, &at, at + 1, memory_order_relaxed,
                                                          memory_order_relaxed)) {
-            cell->value = value;
+            atomic_store_explicit(&cell->value, value, memory_order_relaxed);
             atomic_store_explicit(&cell->number, at + 1, memory_order_release); /* value before number; pairs with ring_pop() */
             return true;
         }
@@ -79,7 +79,7 @@ bool ring_pop(struct ring *ring, uint32_t *value)
             at = atomic_load_explicit(&ring->head, memory_order_relaxed);
         } else if (atomic_compare_exchange_weak_explicit(&ring->head, &at, at + 1, memory_order_relaxed,
                                                          memory_order_relaxed)) {
-            *value = cell->value;
+            *value = atomic_load_explicit(&cell->value, memory_order_relaxed);
             atomic_store_explicit(&cell->number, at + ring->mask + 1, memory_order_release); /* value read before it is free */
             return true;
         }
@@ -91,7 +91,7 @@ bool ring_peek(const struct ring *ring, uint32_t *value)
     uint32_t at = atomic_load_explicit(&ring->head, memory_order_relaxed);
     const struct cell *cell = &ring->cells[at & ring->mask];
     if (atomic_load_explicit(&cell->number, memory_order_acquire) != at + 1) return false;
-    *value = cell->value;
+    *value = atomic_load_explicit(&cell->value, memory_order_relaxed);
     return true;
 }
 

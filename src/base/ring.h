@@ -28,8 +28,7 @@ void ring_close(struct ring *ring);
 bool ring_push(struct ring *ring, uint32_t value);
 /* false: empty. */
 bool ring_pop(struct ring *ring, uint32_t *value);
-/* The oldest number inside, which may be gone by the time it is looked at. Only for a thread that is the only one to push: nobody
- * else then writes what it reads. */
+/* The oldest number inside, or one that was by the time it is looked at. */
 bool ring_peek(const struct ring *ring, uint32_t *value);
 /* How many are inside; exact only while nobody pushes or pops. */
 uint32_t ring_length(const struct ring *ring);

@@ -16,6 +16,7 @@
 #include "queue/keys.h"
 
 enum { NUDGE_MS = 5 };
+#define NOBODY UINT64_MAX
 
 /* ── looking after the connections ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -75,6 +76,9 @@ static void attend(struct dispatcher *dispatcher, struct tap *tap)
     else if (tap->trouble.code)
         lose(dispatcher, tap, &tap->trouble);
     tap->trouble.code = QUERN_OK;
+    /* What follows may take seconds, in which nobody would see that a worker does not come who was thought to. */
+    if (!tap->link.conn || tap->adopted_on != tap->link.conn || turn_wants_heal(dispatcher, tap))
+        ready_wake(dispatcher->needs->ready);
     if (!link_use(&tap->link, clock_now_ns())) return;
     if (turn_wants_heal(dispatcher, tap)) heal_tap(dispatcher, tap);
     if (tap->link.conn && !turn_wants_heal(dispatcher, tap)) adopt(dispatcher, tap);
@@ -94,19 +98,23 @@ static int64_t tap_due_ns(const struct dispatcher *dispatcher, const struct tap 
 
 /* A worker sleeps although a job waits: the backlog was not thought worth a wake, or another worker was thought to be on its way. When
  * that is too long; CLOCK_NEVER: it is not so. */
-static int64_t late_ns(const struct dispatcher_needs *needs)
+static int64_t late_ns(struct dispatcher *dispatcher, int64_t now_ns)
 {
+    const struct dispatcher_needs *needs = dispatcher->needs;
     uint32_t index;
-    if (!ready_sleepers(needs->ready) || !ready_peek(needs->ready, &index)) return CLOCK_NEVER;
-    return slots_at(needs->slots, index)->admitted_ns + NUDGE_MS * NS_PER_MS;
+    bool is_so = ready_sleepers(needs->ready) && ready_peek(needs->ready, &index);
+    uint64_t oldest = is_so ? (uint64_t)slot_generation(slots_at(needs->slots, index)) << 32 | index : NOBODY;
+    if (oldest != dispatcher->oldest) dispatcher->oldest_ns = now_ns;
+    dispatcher->oldest = oldest;
+    return is_so ? dispatcher->oldest_ns + NUDGE_MS * NS_PER_MS : CLOCK_NEVER;
 }
 
 /* How long to wait at most, because of jobs that wait too: until they have waited too long beside a worker that sleeps, or until they
  * may have become stale. */
-static int64_t patience_ns(const struct dispatcher *dispatcher, bool has_demand)
+static int64_t patience_ns(struct dispatcher *dispatcher, bool has_demand)
 {
     const struct dispatcher_needs *needs = dispatcher->needs;
-    int64_t now_ns = clock_now_ns(), at_ns = late_ns(needs);
+    int64_t now_ns = clock_now_ns(), at_ns = late_ns(dispatcher, now_ns);
     if (at_ns != CLOCK_NEVER && at_ns > now_ns) return at_ns - now_ns;
     if (at_ns != CLOCK_NEVER) ready_nudge(needs->ready, now_ns);
     if (at_ns != CLOCK_NEVER || dispatcher->lacks_slots) return NUDGE_MS * NS_PER_MS;
@@ -139,6 +147,9 @@ static void wait_for_demand(struct dispatcher *dispatcher, const struct plan *ma
     for (uint32_t i = 0; i < dispatcher->tap_count; i++)
         if (turn_is_open(dispatcher, &dispatcher->taps[i])) link_rest(&dispatcher->taps[i].link);
     bool is_idle = !again.count || dispatcher->lacks_slots || dispatcher->is_held || ready_is_paused(needs->ready);
+    /* Threads have nothing to do for want of room, and what has ended takes some: it is settled now. */
+    if (is_idle && ready_sleepers(needs->ready) && !ready_length(needs->ready) && done_unfreed(needs->done))
+        done_wake(needs->done);
     int64_t wait_ns = patience_ns(dispatcher, false);
     if (is_idle && !atomic_load(needs->is_stopping)) wait_until(dispatcher, clock_now_ns() + wait_ns);
     ready_disarm_refill(needs->ready);
@@ -247,6 +258,7 @@ void dispatcher_run(void *given)
     bool is_whole = has_taps && has_slots && dispatcher.high;
     start->begun(start->pool, is_whole);
     dispatcher.unsifted = UINT32_MAX;
+    dispatcher.oldest = NOBODY;
     if (is_whole) turn_stir(&dispatcher, NO_QUEUE); /* what is there already comes in order */
     while (is_whole && needs->reads_nothing && !atomic_load(needs->is_stopping)) stand_by(&dispatcher);
     while (is_whole && !atomic_load(needs->is_stopping)) dispatcher_step(&dispatcher);

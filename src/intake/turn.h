@@ -24,8 +24,10 @@ struct dispatcher {
     uint64_t admissions; /* so many entries have come */
     int64_t stirred_ns;
     int64_t paused_ns; /* when it was last seen that the pool was paused */
-    bool lacks_slots;  /* for a read that was wanted */
-    bool is_held;      /* jobs are wanted, and what could be read is paused by an operator */
+    uint64_t oldest;   /* the job that waits longest beside a worker that sleeps, and since when that was seen (dispatcher) */
+    int64_t oldest_ns;
+    bool lacks_slots; /* for a read that was wanted */
+    bool is_held;     /* jobs are wanted, and what could be read is paused by an operator */
 };
 
 struct in_flight turn_in_flight(const struct dispatcher *dispatcher);

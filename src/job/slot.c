@@ -129,7 +129,7 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     atomic_store_explicit(&job->granted_ns, admission->granted_ns, memory_order_relaxed);
     atomic_store_explicit(&job->deadline_ns, CLOCK_NEVER, memory_order_relaxed);
     atomic_store_explicit(&job->overdue_ns, CLOCK_NEVER, memory_order_relaxed);
-    job->admitted_ns = admission->now_ns;
+    atomic_store_explicit(&job->admitted_ns, admission->now_ns, memory_order_relaxed);
     job->started_ns = job->ended_ns = 0;
     job->outcome = OUTCOME_NONE;
     job->retry_after_ms = -1;

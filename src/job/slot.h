@@ -89,8 +89,9 @@ struct quern_job {
     /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
     uint32_t index;
     struct message message;
-    struct span span; /* keeps the reply's bytes */
-    int64_t admitted_ns, started_ns, ended_ns;
+    struct span span;            /* keeps the reply's bytes */
+    _Atomic int64_t admitted_ns; /* the dispatcher looks how long one has waited that is another's by then */
+    int64_t started_ns, ended_ns;
     enum slot_outcome outcome;
     struct policy policy;           /* of its event; set before it runs or ends unrun */
     int64_t retry_after_ms;         /* as its handler asked for; -1: it did not */

@@ -17,6 +17,7 @@ struct done {
     _Alignas(64) struct cds_wfcq_tail tail;
     _Alignas(64) _Atomic uint64_t pushed;
     _Atomic uint64_t wake_at; /* the settler sleeps until so many were pushed; UINT64_MAX: it is awake */
+    _Atomic uint64_t urgent;  /* so many were pushed when one came that is waited for */
     _Atomic uint32_t signal;  /* the word it sleeps on */
     _Atomic bool is_closed;
     _Alignas(64) uint64_t taken; /* settler's */
@@ -30,6 +31,7 @@ struct done *done_open(void)
     cds_wfcq_init(&done->head, &done->tail);
     atomic_init(&done->pushed, 0);
     atomic_init(&done->wake_at, UINT64_MAX);
+    atomic_init(&done->urgent, 0);
     atomic_init(&done->signal, 0);
     atomic_init(&done->is_closed, false);
     done->taken = 0;
@@ -59,6 +61,7 @@ void done_push(struct done *done, struct quern_job *job)
     TSAN_PUBLISHES(node); /* all that was written into the job before the settler takes it; pairs with done_take() */
     cds_wfcq_enqueue(&done->head, &done->tail, node);
     uint64_t pushed = atomic_fetch_add(&done->pushed, 1) + 1;
+    if (is_waited_for) atomic_store(&done->urgent, pushed);
     if (is_waited_for || pushed >= atomic_load(&done->wake_at)) done_wake(done);
 }
 
@@ -92,7 +95,8 @@ static void wait_for(struct done *done, uint64_t at_least, int64_t deadline_ns, 
 {
     uint32_t seen = atomic_load(&done->signal);
     atomic_store(&done->wake_at, done->taken + at_least);
-    if (done_length(done) < at_least && !(until_closed && atomic_load(&done->is_closed)))
+    bool is_urgent = atomic_load(&done->urgent) > done->taken;
+    if (done_length(done) < at_least && !is_urgent && !(until_closed && atomic_load(&done->is_closed)))
         futex_wait(&done->signal, seen, deadline_ns);
     atomic_store(&done->wake_at, UINT64_MAX);
 }

@@ -9,7 +9,7 @@
  *                     ▲                     └─ runs low: the dispatcher is woken to refill
  *
  * Invariant  what goes in comes out once. After close nothing enters; all that is in still comes out, paused or not.
- * Threads    push, wake, peek: dispatcher · pop, sleep: workers · take: the dispatcher, to release · pause, resume: any ·
+ * Threads    push, wake: any · call, nudge, peek: dispatcher · pop, sleep: workers · take: the dispatcher, to release · pause, resume: any ·
  *            open, close, free: owner
  *
  *                      push               pop                sleep
@@ -51,7 +51,7 @@ void ready_turn_away(struct ready *ready);
 bool ready_pop(struct ready *ready, uint32_t *index);
 /* The same, but what a pause holds back comes out too. */
 bool ready_take(struct ready *ready, uint32_t *index);
-/* The oldest one, which a worker may take meanwhile. Dispatcher, who alone pushes. */
+/* The oldest one, which a worker may take meanwhile. Dispatcher. */
 bool ready_peek(const struct ready *ready, uint32_t *index);
 uint32_t ready_length(const struct ready *ready);
 /* How many would take a job at once; while paused nobody would. */

@@ -38,7 +38,9 @@ static void contexts_close(struct worker *worker, struct table *table)
     for (uint32_t i = 0; i < table_count(table); i++) {
         struct handler *handler = table_at(table, i);
         struct context *context = &worker->contexts[i];
-        if (context->is_open && handler->is.thread_close) handler->is.thread_close(context->thread, handler->is.user);
+        bool was_open = context->is_open;
+        context->is_open = false; /* once, also if it ends the thread */
+        if (was_open && handler->is.thread_close) handler->is.thread_close(context->thread, handler->is.user);
     }
     free(worker->contexts);
     worker->contexts = NULL;
@@ -135,12 +137,14 @@ static quern_verdict call_handler(struct worker *worker, struct handler *handler
     void *thread = NULL;
     bool has_thrown;
     if (!is_brief(handler)) turn_away(worker);
-    if (!context_open(worker, handler, job, &thread)) return QUERN_RETRY;
-    atomic_store_explicit(&worker->is_running, true, memory_order_relaxed);
-    worker->handler = handler;
+    worker->handler = handler; /* from here on the host's code may end the thread */
     worker->job = job;
-    quern_verdict verdict = guard_call(&handler->is, job, thread, &has_thrown);
+    bool is_open = context_open(worker, handler, job, &thread);
+    atomic_store_explicit(&worker->is_running, is_open, memory_order_relaxed);
+    quern_verdict verdict = is_open ? guard_call(&handler->is, job, thread, &has_thrown) : QUERN_RETRY;
     worker->handler = NULL;
+    worker->job = NULL;
+    if (!is_open) return verdict;
     atomic_store_explicit(&worker->is_running, false, memory_order_relaxed);
     if (is_forked()) forked_end();
     if (has_thrown) quern_job_error(job, "its handler has thrown an exception");
@@ -375,7 +379,10 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
         started_ns = 0;
     }
     int64_t now_ns = started_ns ? started_ns : clock_now_ns();
-    if (!table_refresh(worker)) {
+    worker->job = job; /* what the old handlers' threads are closed by may end this one */
+    bool has_table = table_refresh(worker);
+    worker->job = NULL;
+    if (!has_table) {
         quern_job_error(job, "no memory for this thread's handlers");
         return end_unrun(worker, job, OUTCOME_RELEASED, now_ns); /* no attempt of the job's */
     }
@@ -434,7 +441,11 @@ static void was_ended(void *given)
         quern_job_error(worker->job, "its handler has ended the thread (pthread_exit)");
         atomic_store_explicit(&worker->is_running, false, memory_order_relaxed);
         end_job(worker, handler, worker->job, QUERN_RETRY);
+    } else if (worker->job) {
+        end_unrun(worker, worker->job, OUTCOME_RELEASED, clock_now_ns());
     }
+    worker->job = NULL;
+    worker->handler = NULL;
     worker->needs->was_lost(worker->needs->crew, worker);
     leave(worker);
 }

@@ -50,7 +50,8 @@ static bool is_copying(enum action action)
 
 static size_t bytes_of(enum action action, const struct quern_job *job)
 {
-    return is_copying(action) ? job->message.bytes : job->result_len;
+    const struct message *message = &job->message;
+    return is_copying(action) ? message->bytes : message->id.len + message->event.len + job->result_len;
 }
 
 static uint32_t most_of(enum action action)

@@ -31,9 +31,10 @@ struct batch {
     uint64_t last_number; /* given out so far */
     bool sends_fields;    /* its entries are gone: the fields travel */
     struct quern_job **jobs;
-    char *answers;         /* enum answer, one per job */
-    int64_t tried_on_ns;   /* likewise of one on which transactions may be used */
-    int64_t refused_on_ns; /* since when the connection is open on which a transaction was refused (settle/logged) */
+    char *answers;           /* enum answer, one per job */
+    int64_t refused_on_ns;   /* since when the connection is open on which a transaction was refused (settle/logged) */
+    int64_t tried_on_ns;     /* likewise of one on which transactions may be used */
+    bool lacks_transactions; /* our user may begin them, and not end them */
 };
 
 /* Room for max jobs. false: no memory. */

@@ -50,22 +50,27 @@ static int take_answer(const struct batch *batch, struct conn *conn, const struc
     return code;
 }
 
-/* May this connection open a transaction? Else what was meant for one would run command by command. Asked once. */
+/* May this connection begin a transaction, and end it? Else what was meant for one would run command by command, or not at all. Asked
+ * once, by an empty one. Who may not end what has begun needs another connection, and never asks again. */
 static bool may_use_transactions(struct batch *batch, struct conn *conn, int *code, quern_error *err)
 {
     const struct reply *reply;
     int64_t opened_ns = conn_opened_ns(conn);
     *code = QUERN_OK;
+    if (batch->lacks_transactions) return false;
     if (batch->tried_on_ns == opened_ns) return true;
     conn_command(conn, "MULTI", NULL);
-    conn_command(conn, "DISCARD", NULL);
+    conn_command(conn, "EXEC", NULL);
     int64_t deadline_ns = conn_answer_deadline(conn);
     *code = conn_send(conn, deadline_ns, err);
     if (!*code) *code = conn_reply(conn, deadline_ns, &reply, err);
-    bool is_open = !*code && reply->type == REPLY_STATUS;
+    bool has_begun = !*code && reply->type == REPLY_STATUS;
     if (!*code) *code = conn_reply(conn, deadline_ns, &reply, err);
-    batch->tried_on_ns = is_open ? opened_ns : 0;
-    return is_open;
+    bool has_ended = !*code && reply->type == REPLY_ARRAY;
+    batch->lacks_transactions = has_begun && !*code && !has_ended;
+    if (batch->lacks_transactions) *code = conn_refused(reply, "EXEC", err);
+    batch->tried_on_ns = has_begun && has_ended ? opened_ns : 0;
+    return has_begun && has_ended;
 }
 
 /* What was finished was finished, whoever has the lease by now: its record is written, and where its entry is gone there is nothing left to
@@ -136,6 +141,7 @@ static int ask(struct batch *batch, const struct settler_needs *needs, struct co
     if (may) {
         put_transaction(batch, needs, conn);
         if ((code = take_answer(batch, conn, &reply, err))) return code;
+        if (reply_is_error(reply, "NOPERM")) return conn_refused(reply, "EXEC", err); /* of late: it is still open */
     }
     if (!may || reply->type == REPLY_ERROR) { /* as from a full server, which takes the script: nothing was done */
         batch->refused_on_ns = conn_opened_ns(conn);

@@ -103,6 +103,7 @@ static void each_user_does_its_work(void **state)
     wait_for(redis_number(&scene->redis, "XLEN", "app.events") == 0); /* trimmed */
     monitor_looks(scene);
     mill_stop(worker);
+    assert_in_range(redis_calls(&scene->redis, "exec"), 2, 100); /* whether it may, and at least one batch with its records */
     if (mill_lines(worker, "NOPERM") || mill_lines(worker, "permission")) fail_msg("the worker lacks a right");
 }
 

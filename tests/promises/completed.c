@@ -138,6 +138,27 @@ static void a_record_goes_again_where_its_job_cannot_be_acknowledged(void **stat
     mill_stop(mill);
 }
 
+/* What was begun is not continued on the same connection: "QUEUED" would be taken for the outcome of six jobs. */
+static void who_may_begin_a_transaction_and_not_end_it_keeps_the_log_all_the_same(void **state)
+{
+    enum { ROUNDS = 60, TOGETHER = 7, JOBS = ROUNDS * TOGETHER };
+    struct scene *scene = *state;
+    struct redis *redis = &scene->redis;
+    struct mill *mill = mill_run(scene, "completed_max", "10000", "threads", "7", NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        redis_ask(redis, "ACL", "SETUSER", "default", round % 3 ? "-exec" : "+exec");
+        atomic_store(&mill->is_shut, true);
+        scene_publish(scene, round * TOGETHER, TOGETHER);
+        wait_for(mill->inside == TOGETHER);
+        atomic_store(&mill->is_shut, false);
+        wait_for(mill_stat(mill, "jobs", "done") == (round + 1) * TOGETHER);
+    }
+    assert_int_equal(redis_pending(redis, "jobs", "g"), 0);
+    assert_int_equal(redis_number(redis, "XLEN", log_key), JOBS);
+    assert_true(mill_has_seen_once(mill, 0, JOBS));
+    mill_stop(mill);
+}
+
 int main(void)
 {
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
@@ -148,6 +169,7 @@ int main(void)
         SCENE(without_a_cap_there_is_no_log),
         SCENE(a_transaction_that_comes_late_leaves_no_second_record),
         SCENE(a_record_goes_again_where_its_job_cannot_be_acknowledged),
+        SCENE(who_may_begin_a_transaction_and_not_end_it_keeps_the_log_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

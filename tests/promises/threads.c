@@ -164,6 +164,28 @@ static void each_thread_opens_each_event_once_and_closes_it_itself(void **state)
     }
 }
 
+static _Atomic int openings;
+
+static int open_or_end(void **thread, void *user)
+{
+    (void)thread, (void)user;
+    if (!atomic_fetch_add(&openings, 1)) pthread_exit(NULL);
+    return 0;
+}
+
+static void a_thread_that_ends_while_it_opens_fails_the_job_and_is_replaced(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "threads", "1", "retry_base_ms", "0", NULL);
+    atomic_store(&openings, 0);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind, .thread_open = open_or_end, .user = mill});
+    mill_start(mill);
+    put(scene, "job", 1);
+    wait_for(mill_stat(mill, "jobs", "done") == 1);
+    assert_int_equal(mill_stat(mill, "jobs", "retry"), 1);
+    mill_stop(mill);
+}
+
 static void a_thread_that_cannot_open_fails_the_job_and_not_the_pool_and_tries_again(void **state)
 {
     struct scene *scene = *state;
@@ -205,6 +227,7 @@ int main(void)
         SCENE(a_job_that_is_long_for_its_kind_keeps_no_other_waiting),
         SCENE(a_number_of_threads_out_of_bounds_is_refused),
         SCENE(each_thread_opens_each_event_once_and_closes_it_itself),
+        SCENE(a_thread_that_ends_while_it_opens_fails_the_job_and_is_replaced),
         SCENE(a_thread_that_cannot_open_fails_the_job_and_not_the_pool_and_tries_again),
         SCENE(auto_is_at_most_the_cores_of_this_machine),
     };

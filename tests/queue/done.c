@@ -39,6 +39,23 @@ static void who_has_enough_does_not_wait_and_who_has_not_waits_to_the_deadline(v
     done_free(done);
 }
 
+static void one_that_ran_alone_is_not_lingered_over(void **state)
+{
+    (void)state;
+    struct done *done = done_open();
+    struct quern_job jobs[2] = {0};
+    atomic_store(&jobs[1].origin, LANE_ALONE);
+    done_push(done, &jobs[0]);
+    done_push(done, &jobs[1]); /* while nobody sleeps: there is nobody to be woken */
+    done_wait(done, 100, CLOCK_NEVER);
+    done_rest(done, 100, CLOCK_NEVER);
+    while (done_take(done)) continue;
+    int64_t before_ns = clock_now_ns();
+    done_wait(done, 100, before_ns + 20 * NS_PER_MS);
+    assert_true(clock_now_ns() >= before_ns + 20 * NS_PER_MS);
+    done_free(done);
+}
+
 static void a_closed_queue_is_not_waited_for_but_rested_in(void **state)
 {
     (void)state;
@@ -195,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_come_out_in_the_order_of_their_pushes),
         cmocka_unit_test(who_has_enough_does_not_wait_and_who_has_not_waits_to_the_deadline),
+        cmocka_unit_test(one_that_ran_alone_is_not_lingered_over),
         cmocka_unit_test(a_closed_queue_is_not_waited_for_but_rested_in),
         cmocka_unit_test(four_pushers_and_one_settler_meet_each_job_once),
         cmocka_unit_test(the_last_of_a_batch_wakes_and_so_does_a_wake),
