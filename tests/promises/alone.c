@@ -117,6 +117,24 @@ static void one_that_was_counted_often_enough_is_buried_without_another_start(vo
     mill_stop(mill);
 }
 
+/* A group that was made again may hand out twice what is a suspect then. The first one's start was counted, and is no crash yet. */
+static void a_copy_that_is_under_way_is_not_counted_as_a_crash(void **state)
+{
+    struct scene *scene = *state;
+    struct sight sight = {.verdict = QUERN_DONE};
+    struct redis *redis = &scene->redis;
+    redis_ask(redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0", "MKSTREAM");
+    put_alone(scene, "1-0");
+    redis_ask(redis, "XREADGROUP", "GROUP", "g", "other", "STREAMS", "jobs:g:alone", ">");
+    redis_ask(redis, "HSET", "jobs:g:crashes", "1-0", "3"); /* blamed twice, and started by the other one */
+    put_alone(scene, "1-0");
+    struct mill *mill = looking(scene, &sight, "max_crashes", "3");
+    wait_for(mill_stat(mill, "jobs", "done") == 1);
+    assert_int_equal(sight.alone_runs, 1);
+    assert_int_equal(mill_stat(mill, "jobs", "poison"), 0);
+    mill_stop(mill);
+}
+
 /* Its start was counted before, so that its crash would be its own; the stop takes that back. */
 static void one_that_a_stop_gives_back_is_not_blamed_for_it(void **state)
 {
@@ -270,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCENE(a_suspect_runs_with_nothing_beside_it_while_others_wait),
         SCENE(any_outcome_clears_it),
+        SCENE(a_copy_that_is_under_way_is_not_counted_as_a_crash),
         SCENE(one_that_was_counted_often_enough_is_buried_without_another_start),
         SCENE(one_that_a_stop_gives_back_is_not_blamed_for_it),
         SCENE(a_job_that_was_handed_out_too_often_runs_alone),

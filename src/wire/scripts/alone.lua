@@ -5,8 +5,8 @@
 -- that was lost, and is counted already.
 -- KEYS  the stream of jobs that run alone, the crashes
 -- ARGV  group, consumer, lease in ms
--- Returns nothing, or: the entry, its deliveries, how often it has been started alone or blamed (this time included), how it
--- ended the process the last time.
+-- Returns nothing, or: the entry, its deliveries, how often it has been started alone or blamed (this time included, but not where
+-- another copy of it is under way: a group that was made again may have handed it out twice), how it ended the process the last time.
 -- Model  alone
 local stream, crashes, group, consumer, lease_ms = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
 local wrong = must_be(stream, 'stream', 'the jobs that run alone') or must_be(crashes, 'hash', 'the crashes')
@@ -26,11 +26,22 @@ local function read()
   return answer[1][2][1], 1, 1
 end
 
+local function root_of(found) return note_of(found[2], 'quern_entry') or found[1] end
+
+local function under_way(root, own)
+  local others = 0
+  for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', 64)) do
+    local found = row[1] ~= own and redis.call('XRANGE', stream, row[1], row[1])[1]
+    if found and root_of(found) == root then others = others + 1 end
+  end
+  return others
+end
+
 local entry, deliveries, more = claim(redis.call('XPENDING', stream, group, '-', '+', 1, consumer)[1], 0)
 if not entry then entry, deliveries, more = read() end
 -- somebody else's, who has let it go
 if not entry then entry, deliveries, more = claim(redis.call('XPENDING', stream, group, 'IDLE', lease_ms, '-', '+', 1)[1], 1) end
 if not entry then return {} end
-local root = note_of(entry[2], 'quern_entry') or entry[1]
-local count = redis.call('HINCRBY', crashes, root, more)
+local root = root_of(entry)
+local count = redis.call('HINCRBY', crashes, root, more) - under_way(root, entry[1])
 return {entry, deliveries, count, redis.call('HGET', crashes, root .. ':how') or ''}
