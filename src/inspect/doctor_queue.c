@@ -132,7 +132,7 @@ int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, 
     list_keys(&look->source, keys);
     for (size_t i = 0; i < KEYS && !code; i++) code = check_key(look, &keys[i], &is_right[i], &is_there[i], findings, err);
     if (code) return code;
-    *may_go_on = is_there[KEY_STREAM] && is_right[KEY_STREAM] && is_right[KEY_RETRY];
+    *may_go_on = is_there[KEY_STREAM] && is_right[KEY_STREAM] && is_right[KEY_RETRY] && is_right[KEY_ALONE];
     if (!is_there[KEY_STREAM])
         finding_add(findings, FINDING_WARNING, "stream",
                     "see that stream is the name that publishers use; a pool or a job makes it", "there is no stream %s",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* inspect/pending: what processes hold, job by job.
- * Idea       the pending lists of both streams are read first and merged by age; then each entry is read for what it says. An entry
+ * Idea       the pending lists of the stream and the group's own two are read first and merged by age; then each entry is read for what it says. An entry
  *            may go meanwhile, or be something else than a job: what is not known is null. */
 #include "wire/pending.h"
 #include "base/bytes.h"
@@ -55,12 +55,12 @@ static struct entry_id id_of(const json_t *row)
     return id;
 }
 
-/* Both lists as one, oldest first. */
-static int merge(const json_t *stream, const json_t *retry, size_t max, json_t *list, quern_error *err)
+/* Two lists as one, oldest first. */
+static int merge(const json_t *ones, const json_t *others, size_t max, json_t *list, quern_error *err)
 {
     size_t i = 0, j = 0;
     while (json_array_size(list) < max) {
-        json_t *one = json_array_get(stream, i), *other = json_array_get(retry, j);
+        json_t *one = json_array_get(ones, i), *other = json_array_get(others, j);
         if (!one && !other) break;
         bool takes_one = one && (!other || entry_id_compare(id_of(one), id_of(other)) <= 0);
         if (json_array_append(list, takes_one ? one : other)) return no_memory(err);
@@ -98,7 +98,7 @@ static int read_entries(struct look *look, const json_t *list, size_t from, size
     for (size_t i = from; !code && i < from + n; i++) {
         const struct reply *reply;
         json_t *row = json_array_get(list, i);
-        bool is_private = bytes_is(bytes_of(look->source.retry), json_string_value(json_object_get(row, "stream")));
+        bool is_private = !bytes_is(bytes_of(look->source.stream), json_string_value(json_object_get(row, "stream")));
         code = conn_reply(look->conn, deadline_ns, &reply, err);
         if (!code && reply->type == REPLY_ERROR) code = conn_refused(reply, look->url.shown, err);
         if (!code && !show_job(row, reply, is_private, look->now_ms)) code = no_memory(err);
@@ -125,17 +125,25 @@ static int read_stream(struct look *look, const char *stream, size_t max, json_t
     return has_some ? read_rows(look, stream, max, list, err) : code;
 }
 
-static int read_pending(struct look *look, size_t max, json_t *list, quern_error *err)
+/* What is in the list already, and what is pending in one more stream. */
+static int add_stream(struct look *look, const char *stream, size_t max, json_t **list, quern_error *err)
 {
-    json_t *stream = json_array(), *retry = json_array();
-    int code = list && stream && retry ? look_for_stream(look, look->source.retry, err) : no_memory(err);
-    if (!code) code = read_stream(look, look->source.stream, max, stream, err);
-    if (!code) code = read_stream(look, look->source.retry, max, retry, err);
-    if (!code) code = merge(stream, retry, max, list, err);
-    if (!code) code = read_jobs(look, list, err);
-    json_decref(stream);
-    json_decref(retry);
+    json_t *more = json_array(), *both = json_array();
+    int code = more && both ? read_stream(look, stream, max, more, err) : no_memory(err);
+    if (!code) code = merge(*list, more, max, both, err);
+    json_decref(more);
+    json_decref(*list);
+    *list = both;
     return code;
+}
+
+static int read_pending(struct look *look, size_t max, json_t **list, quern_error *err)
+{
+    int code = *list ? look_for_stream(look, look->source.retry, err) : no_memory(err);
+    if (!code) code = add_stream(look, look->source.stream, max, list, err);
+    if (!code) code = add_stream(look, look->source.retry, max, list, err);
+    if (!code) code = add_stream(look, look->source.alone, max, list, err);
+    return code ? code : read_jobs(look, *list, err);
 }
 
 char *quern_queue_pending(const quern_config *config, size_t max, quern_error *err)
@@ -145,7 +153,7 @@ char *quern_queue_pending(const quern_config *config, size_t max, quern_error *e
     if (!err) err = &own;
     if (look_open(&look, config, err)) return NULL;
     json_t *list = json_array();
-    int code = read_pending(&look, max, list, err);
+    int code = read_pending(&look, max, &list, err);
     char *text = code ? NULL : show_text(json_incref(list), err);
     json_decref(list);
     look_close(&look);

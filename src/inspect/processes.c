@@ -45,7 +45,7 @@ static int take_consumers(struct look *look, const char *stream, struct processe
     return QUERN_OK;
 }
 
-/* One row for both streams' consumers of a name: it holds what both hold, and was seen when either was. */
+/* One row for all streams' consumers of a name: it holds what all of them hold, and was seen when any was. */
 static void merge(struct processes *all)
 {
     size_t kept = 0;
@@ -82,6 +82,7 @@ int processes_read(struct look *look, json_t **list, quern_error *err)
     struct processes all = {0};
     int code = take_consumers(look, look->source.stream, &all, err);
     if (!code) code = take_consumers(look, look->source.retry, &all, err);
+    if (!code) code = take_consumers(look, look->source.alone, &all, err);
     merge(&all);
     json_t *rows = code ? NULL : list_of(&all);
     for (size_t i = 0; i < all.count; i++) free((char *)(uintptr_t)all.at[i].name.at);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* inspect/queue: a queue's numbers.
- * Idea       what waits is unread, in the stream or in the group's retry stream; what runs is pending in either. How fast they are
+ * Idea       what waits is unread, in the stream or in the group's retry stream; what runs is pending there, or alone. How fast they are
  *            settled is seen by looking twice: what was handed out, less what is pending, at both times. */
 #include <poll.h>
 
@@ -17,10 +17,10 @@ enum { SAMPLE_MAX_MS = 3600000 };
 
 /* What is seen, before it is shown. */
 struct sight {
-    struct backlog stream, retry;
+    struct backlog stream, retry, alone; /* of the last one only what is pending counts */
     bool has_rate, has_published;
     double done_per_s, published_per_s;
-    int64_t delayed, scheduled, batches, alone, dead, completed, length;
+    int64_t delayed, scheduled, batches, alone_length, dead, completed, length;
     bool has_due, has_held;
     int64_t next_due_ms, oldest_held_ms;
     json_t *processes, *paused;
@@ -29,7 +29,8 @@ struct sight {
 static int read_backlogs(struct look *look, struct sight *sight, quern_error *err)
 {
     int code = backlog_read(look, look->source.stream, &sight->stream, err);
-    return code ? code : backlog_read(look, look->source.retry, &sight->retry, err);
+    if (!code) code = backlog_read(look, look->source.retry, &sight->retry, err);
+    return code ? code : backlog_read(look, look->source.alone, &sight->alone, err);
 }
 
 static void wait_ms(int64_t ms)
@@ -134,10 +135,11 @@ static int read_all(struct look *look, int64_t sample_ms, struct sight *sight, q
     if (!code) code = read_waiting(look, sight, err);
     if (!code) code = read_oldest_held(look, source->stream, &sight->stream, sight, err);
     if (!code) code = read_oldest_held(look, source->retry, &sight->retry, sight, err);
+    if (!code) code = read_oldest_held(look, source->alone, &sight->alone, sight, err);
     if (!code) code = read_delayed(look, sight, err);
     if (!code) code = read_scheduled(look, sight, err);
     if (!code) code = read_batches(look, sight, err);
-    if (!code) code = read_length(look, source->alone, &sight->alone, err);
+    if (!code) code = read_length(look, source->alone, &sight->alone_length, err);
     if (!code) code = read_length(look, source->dead, &sight->dead, err);
     if (!code) code = read_length(look, source->completed, &sight->completed, err);
     if (!code) code = read_length(look, source->stream, &sight->length, err);
@@ -151,6 +153,13 @@ static bool show_waiting(json_t *object, const struct sight *sight)
     int64_t waiting = sight->stream.unread + sight->retry.unread;
     bool is_exact = sight->stream.has_group && sight->stream.is_exact && sight->retry.is_exact;
     return show_number_or_null(object, "waiting", waiting, is_exact) && show_number(object, "waiting_at_least", waiting);
+}
+
+static bool show_running(json_t *object, const struct sight *sight)
+{
+    int64_t alone = sight->alone.pending;
+    return show_number(object, "running", sight->stream.pending + sight->retry.pending + alone) &&
+           show_number(object, "alone", sight->alone_length > alone ? sight->alone_length - alone : 0);
 }
 
 static bool show_oldest(json_t *object, int64_t now_ms, const struct sight *sight)
@@ -171,16 +180,16 @@ static json_t *object_of(const struct look *look, const struct sight *sight)
 {
     json_t *object = json_pack("{s:s, s:s, s:b}", "stream", look->source.stream, "group", look->source.group, "has_group",
                                sight->stream.has_group);
-    bool is_whole =
-        object && show_waiting(object, sight) && show_number(object, "running", sight->stream.pending + sight->retry.pending) &&
-        show_number(object, "delayed", sight->delayed) &&
-        show_number_or_null(object, "next_due_ms", sight->next_due_ms, sight->has_due) &&
-        show_number(object, "scheduled", sight->scheduled) && show_number(object, "alone", sight->alone) &&
-        show_number(object, "dead", sight->dead) && show_number(object, "completed", sight->completed) &&
-        show_number(object, "length", sight->length) && show_number(object, "batches", sight->batches) &&
-        show_rate(object, "published_per_s", sight->published_per_s, sight->has_published) &&
-        show_rate(object, "done_per_s", sight->done_per_s, sight->has_rate) && show_oldest(object, look->now_ms, sight) &&
-        !json_object_set(object, "processes", sight->processes) && !json_object_set(object, "paused", sight->paused);
+    bool is_whole = object && show_waiting(object, sight) && show_running(object, sight) &&
+                    show_number(object, "delayed", sight->delayed) &&
+                    show_number_or_null(object, "next_due_ms", sight->next_due_ms, sight->has_due) &&
+                    show_number(object, "scheduled", sight->scheduled) && show_number(object, "dead", sight->dead) &&
+                    show_number(object, "completed", sight->completed) && show_number(object, "length", sight->length) &&
+                    show_number(object, "batches", sight->batches) &&
+                    show_rate(object, "published_per_s", sight->published_per_s, sight->has_published) &&
+                    show_rate(object, "done_per_s", sight->done_per_s, sight->has_rate) &&
+                    show_oldest(object, look->now_ms, sight) && !json_object_set(object, "processes", sight->processes) &&
+                    !json_object_set(object, "paused", sight->paused);
     if (is_whole) return object;
     json_decref(object);
     return NULL;

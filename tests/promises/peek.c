@@ -157,6 +157,27 @@ static void jobs_that_run_alone_are_listed(void **state)
     redis_ask(redis, "XADD", "jobs:g:alone", "1000-0", "id", "one", "event", "e", "data", "1", "quern_deliveries", "1");
     is_row(seen_peek(seen, "alone", 9), 0, "1000-0", "one");
     assert_string_equal(seen_text(seen_row(seen->answer, 0), "stream"), "jobs:g:alone");
+    assert_int_equal(seen_number(seen_stats(seen), "alone"), 1);
+}
+
+/* It is held as any other, by whom, and waits no more. */
+static void a_job_that_runs_alone_is_among_those_that_run(void **state)
+{
+    struct seen *seen = *state;
+    struct mill *mill = mill_new(seen->scene, "consumer", "me", NULL);
+    mill->is_shut = true;
+    mill_started(mill);
+    redis_ask(&seen->scene->redis, "XADD", "jobs:g:alone", "1000-0", "id", "one", "event", "e", "data", "1");
+    wait_for(mill->inside == 1);
+    is_row(seen_peek(seen, "running", 9), 0, "1000-0", "one");
+    assert_memory_equal(seen_text(seen_row(seen->answer, 0), "consumer"), "me-", 3);
+    json_t *stats = seen_stats(seen);
+    assert_int_equal(seen_number(stats, "running"), 1);
+    assert_int_equal(seen_number(stats, "alone"), 0);
+    assert_int_equal(seen_number(seen_row(json_object_get(stats, "processes"), 0), "held"), 1);
+    atomic_store(&mill->is_shut, false);
+    wait_for(mill_stat(mill, "jobs", "done") == 1);
+    mill_stop(mill);
 }
 
 /* ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -206,6 +227,7 @@ int main(void)
         SEEN(what_waits_for_its_time_is_listed_first_due_first),
         SEEN(a_pools_jobs_are_seen_where_they_are),
         SEEN(jobs_that_run_alone_are_listed),
+        SEEN(a_job_that_runs_alone_is_among_those_that_run),
         SEEN(where_there_is_nothing_to_look_at_it_is_said),
         SEEN(peeking_changes_nothing),
     };
