@@ -64,6 +64,15 @@ static void take_notice(void *user, const quern_notice *notice)
     atomic_fetch_add(&mill->told[notice->what], 1);
 }
 
+void mill_forget_lines(struct mill *mill)
+{
+    pthread_mutex_lock(&mill->lock);
+    free(mill->lines);
+    mill->lines = NULL;
+    mill->lines_len = 0;
+    pthread_mutex_unlock(&mill->lock);
+}
+
 int mill_lines(struct mill *mill, const char *words)
 {
     int found = 0;

@@ -76,6 +76,9 @@ long long mill_stat(struct mill *mill, const char *part, const char *name);
 /* How many lines of the log hold these words. */
 int mill_lines(struct mill *mill, const char *words);
 
+/* The log so far is not looked at any more: it takes no memory. */
+void mill_forget_lines(struct mill *mill);
+
 /* Are the jobs from..from+n-1 all run at least once, or each once exactly? */
 bool mill_has_seen(const struct mill *mill, int from, int n);
 bool mill_has_seen_once(const struct mill *mill, int from, int n);
