@@ -29,8 +29,7 @@ struct sight {
 static int read_backlogs(struct look *look, struct sight *sight, quern_error *err)
 {
     int code = backlog_read(look, look->source.stream, &sight->stream, err);
-    if (!code) code = backlog_read(look, look->source.retry, &sight->retry, err);
-    return code ? code : backlog_read(look, look->source.alone, &sight->alone, err);
+    return code ? code : backlog_read(look, look->source.retry, &sight->retry, err);
 }
 
 static void wait_ms(int64_t ms)
@@ -132,6 +131,7 @@ static int read_all(struct look *look, int64_t sample_ms, struct sight *sight, q
     const struct source *source = &look->source;
     int code = look_for_stream(look, source->retry, err);
     if (!code) code = read_rate(look, sample_ms, sight, err);
+    if (!code) code = backlog_read(look, source->alone, &sight->alone, err);
     if (!code) code = read_waiting(look, sight, err);
     if (!code) code = read_oldest_held(look, source->stream, &sight->stream, sight, err);
     if (!code) code = read_oldest_held(look, source->retry, &sight->retry, sight, err);
