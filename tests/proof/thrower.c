@@ -19,14 +19,23 @@ static void note_fault(enum fault fault, uint64_t for_ms, uint64_t whom)
     HISTORY(.kind = RECORD_FAULT, .letter = (uint8_t)fault, .entry_ms = for_ms, .job = (uint32_t)whom);
 }
 
-/* The id of a connection by chance that a pool or a publisher has named; false: there is none. */
-static bool choose_client(char id[32])
+/* Does a line of CLIENT LIST have this field, and does its value begin so? */
+static bool has_field(const char *line, const char *line_end, const char *field, char first)
+{
+    const char *at = strstr(line, field);
+    return at && at < line_end && at[strlen(field)] == first;
+}
+
+/* The id of a connection by chance that a pool or a publisher has named; only_blocked: of those that wait for an entry. false: there
+ * is none. */
+static bool choose_client(char id[32], bool only_blocked)
 {
     const struct said *list = ask(&asker, "CLIENT", "LIST", "TYPE", "normal", NULL);
     unsigned count = 0;
     for (const char *at = list && list->text ? list->text : ""; at && (at = strstr(at, "id=")); at++) {
-        const char *line_end = strchr(at, '\n'), *name = strstr(at, " name=");
-        if (!name || !line_end || name > line_end || name[6] == ' ') continue;
+        const char *line_end = strchr(at, '\n');
+        if (!line_end || has_field(at, line_end, " name=", ' ')) continue;
+        if (only_blocked && !has_field(at, line_end, " flags=", 'b')) continue;
         if (campaign_dice(++count) == 0) snprintf(id, 32, "%llu", strtoull(at + 3, NULL, 10));
         at = line_end;
     }
@@ -80,7 +89,7 @@ static void ask_fault(enum fault fault)
     note_fault(fault, for_ms, 0);
     switch (fault) {
     case FAULT_KILL_CLIENT:
-        if (choose_client(id)) ask(&asker, "CLIENT", "KILL", "ID", id, NULL);
+        if (choose_client(id, false)) ask(&asker, "CLIENT", "KILL", "ID", id, NULL);
         break;
     case FAULT_KILL_CLIENTS:
         ask(&asker, "CLIENT", "KILL", "TYPE", "normal", NULL);
@@ -97,7 +106,7 @@ static void ask_fault(enum fault fault)
         ask(&asker, "SCRIPT", "FLUSH", NULL);
         break;
     case FAULT_UNBLOCK:
-        if (history_now_ns() > paused_until_ns && choose_client(id))
+        if (history_now_ns() > paused_until_ns && choose_client(id, true))
             ask(&asker, "CLIENT", "UNBLOCK", id, campaign_dice(2) ? "TIMEOUT" : "ERROR", NULL);
         break;
     case FAULT_MEMORY:
