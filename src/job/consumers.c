@@ -7,11 +7,12 @@ static int ask(struct conn *conn, const struct source *source, const char *consu
                int64_t *swept, quern_error *err)
 {
     const struct reply *reply;
-    script_begin(conn, &script_sweep, 4, 4);
+    script_begin(conn, &script_sweep, 5, 4);
     conn_arg_text(conn, source->stream);
     conn_arg_text(conn, source->retry);
     conn_arg_text(conn, source->settles);
     conn_arg_text(conn, source->reaper);
+    conn_arg_text(conn, source->alone);
     conn_arg_text(conn, source->group);
     conn_arg_text(conn, consumer);
     conn_arg_number(conn, leaves);

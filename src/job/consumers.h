@@ -12,7 +12,7 @@
 int consumers_sweep(struct conn *conn, const struct source *source, const char *consumer, int64_t silence_ms, int64_t *swept,
                     quern_error *err) QUERN_MUST_USE;
 
-/* consumer takes its leave. With the last one of the group goes the empty retry stream. */
+/* consumer takes its leave. With the last one of the group go its streams that are empty. */
 int consumers_leave(struct conn *conn, const struct source *source, const char *consumer, quern_error *err) QUERN_MUST_USE;
 
 #endif

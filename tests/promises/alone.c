@@ -228,6 +228,31 @@ static void failed_attempts_are_no_crashes(void **state)
 }
 
 /* A journal is begun where a folder is named, and goes with the pool. */
+/* As after a heal by who held a job for longer than a lease, which another has settled. */
+static void an_empty_stream_goes_with_the_last_pool(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, NULL), *other = mill_run(scene, NULL);
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0", "MKSTREAM");
+    mill_stop(mill);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:alone"), 1);
+    mill_stop(other);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:alone"), 0);
+}
+
+/* One whose entry was deleted is still somebody's. */
+static void a_stream_in_which_something_is_pending_stays(void **state)
+{
+    struct scene *scene = *state;
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0", "MKSTREAM");
+    put_alone(scene, "1-0");
+    redis_ask(&scene->redis, "XREADGROUP", "GROUP", "g", "other", "STREAMS", "jobs:g:alone", ">");
+    redis_ask(&scene->redis, "XTRIM", "jobs:g:alone", "MAXLEN", "0");
+    struct mill *mill = mill_run(scene, "lease_ms", "60000", NULL);
+    mill_stop(mill);
+    assert_int_equal(redis_pending(&scene->redis, "jobs:g:alone", "g"), 1);
+}
+
 static void a_pool_with_a_journal_leaves_none_behind(void **state)
 {
     struct scene *scene = *state;
@@ -296,6 +321,8 @@ int main(void)
         SCENE(a_job_whose_process_was_killed_once_is_dead_at_its_first_reclaim),
         SCENE(failed_attempts_are_no_crashes),
         SCENE(a_late_owner_of_a_job_that_runs_alone_has_not_crashed_by_it),
+        SCENE(an_empty_stream_goes_with_the_last_pool),
+        SCENE(a_stream_in_which_something_is_pending_stays),
         SCENE(a_pool_with_a_journal_leaves_none_behind),
         SCENE(a_folder_that_cannot_be_had_is_said_and_no_reason_not_to_work),
     };

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- sweep: consumers that hold nothing and have been silent for long are deleted, or one that takes its leave. Looked at and deleted
--- in one step: with a consumer Redis would also delete what is pending in its name. A retry stream that nobody reads and that
--- holds nothing goes too: with the last pool of a group, only what is of use without one stays.
--- KEYS  the stream, the retry stream, settles, whose turn it is
+-- in one step: with a consumer Redis would also delete what is pending in its name. With the last pool of a group, only what is of
+-- use without one stays: a retry stream that nobody reads and that holds nothing goes too, and likewise that of jobs that run alone.
+-- KEYS  the stream, the retry stream, settles, whose turn it is, the stream of jobs that run alone
 -- ARGV  group, the asking consumer, does it leave? (0: it stays, and whoever was silent goes), silence in ms
 -- Returns how many went.
 -- Model  none
@@ -59,8 +59,11 @@ for name in pairs(swept) do
   redis.call('HDEL', settles, name)
   count = count + 1
 end
-if left == 0 and redis.call('TYPE', retry).ok == 'stream' and redis.call('XLEN', retry) == 0 and
-  #redis.call('XINFO', 'GROUPS', retry) <= 1 then
-  redis.call('DEL', retry, KEYS[4])
+
+local function is_empty(key)
+  local groups = redis.call('TYPE', key).ok == 'stream' and redis.call('XLEN', key) == 0 and redis.call('XINFO', 'GROUPS', key)
+  return groups and #groups <= 1 and (#groups == 0 or map(groups[1]).pending == 0)
 end
+if left == 0 and is_empty(retry) then redis.call('DEL', retry, KEYS[4]) end
+if left == 0 and is_empty(KEYS[5]) then redis.call('DEL', KEYS[5]) end
 return count
