@@ -4,6 +4,7 @@
  * deletes keys. */
 #include <string.h>
 
+#include "support/acl.h"
 #include "support/mill.h"
 
 static int open_with(void **state, const char *const *more, bool has_aof)
@@ -28,27 +29,34 @@ static int open_evicting(void **state)
 
 static void said_at_start(struct scene *scene, const char *words, int times)
 {
-    struct mill *mill = mill_run(scene, NULL);
     int found = 0;
+    struct mill *mill = mill_run(scene, NULL);
     mill_stop(mill); /* all of the log has come */
     for (const char *at = mill->lines; (at = strstr(at, "event=advice check=persistence")); at++) found++;
     if (found != times || (words && !mill_lines(mill, words))) fail_msg("%d lines of persistence: %s", found, mill->lines);
     assert_true(mill_lines(mill, "event=advice check=known_fault") <= 1);
 }
 
+/* What the server's configuration says. */
+static void is_configured(struct scene *scene, const char *words)
+{
+    acl_change(&scene->redis, "quern-worker", "+config|get");
+    said_at_start(scene, words, 1);
+}
+
 static void a_server_that_keeps_nothing_is_told_of(void **state)
 {
-    said_at_start(*state, "writes nothing to its disk", 1);
+    is_configured(*state, "writes nothing to its disk");
 }
 
 static void a_server_with_snapshots_only_is_told_of(void **state)
 {
-    said_at_start(*state, "its append-only file is off", 1);
+    is_configured(*state, "its append-only file is off");
 }
 
 static void a_server_that_does_not_wait_for_its_disk_is_told_of(void **state)
 {
-    said_at_start(*state, "appendfsync is no", 1);
+    is_configured(*state, "appendfsync is no");
 }
 
 static void of_a_server_that_keeps_what_it_is_told_nothing_is_said(void **state)
@@ -60,9 +68,9 @@ static void of_a_server_that_keeps_what_it_is_told_nothing_is_said(void **state)
 static void who_may_not_look_is_told_what_can_be_seen(void **state)
 {
     struct scene *scene = *state;
-    redis_ask(&scene->redis, "ACL", "SETUSER", "default", "-config");
+    acl_change(&scene->redis, "quern-worker", "-config");
     said_at_start(scene, "its append-only file is off", 1);
-    redis_ask(&scene->redis, "ACL", "SETUSER", "default", "-info");
+    acl_change(&scene->redis, "quern-worker", "-info");
     said_at_start(scene, NULL, 0);
 }
 

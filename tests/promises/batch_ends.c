@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/acl.h"
 #include "support/lot.h"
 
 static void what_is_dead_counts_as_dead_and_what_is_tried_again_once(void **state)
@@ -51,6 +52,7 @@ static void what_is_cancelled_purged_or_dropped_counts_as_dead(void **state)
     static const char *const shapes[] = {"fields", "object"};
     struct scene *scene = *state;
     redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs", "g", "0", "MKSTREAM");
+    acl_allow_dropping(&scene->redis);
     for (int shape = 0; shape < 2; shape++) {
         struct desk *desk =
             lot_desk(scene, "publish_shape", shapes[shape], "max_pending", "10", "on_max_pending", "drop_oldest", NULL);

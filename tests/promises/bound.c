@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/acl.h"
 #include "support/desk.h"
 
 static void publish_numbers(struct desk *desk, int from, int n)
@@ -202,6 +203,7 @@ static void dropping_does_not_go_with_unique_jobs(void **state)
 static void what_waits_is_counted_where_redis_has_lost_count(void **state)
 {
     struct scene *scene = *state;
+    acl_change(&scene->redis, "quern-producer", "+xrange");
     struct desk *desk = desk_open(scene, "group", "g", "max_pending", "100", NULL);
     publish_numbers(desk, 0, 90);
     redis_ask(&scene->redis, "XDEL", "jobs", desk->receipt.entry);
@@ -269,16 +271,17 @@ static void without_its_rights_a_publisher_says_what_is_known(void **state)
     struct scene *scene = *state;
     struct redis *redis = &scene->redis;
     struct desk *desk = desk_open(scene, "group", "g", "max_pending", "10", NULL);
-    redis_ask(redis, "ACL", "SETUSER", "default", "-xinfo");
+    acl_change(redis, "quern-producer", "-xinfo");
     assert_int_equal(PUBLISH(desk, "1"), QUERN_E_UNKNOWN);
     if (!strstr(desk->error.text, "can't run this command") && !strstr(desk->error.text, "xinfo"))
         fail_msg("%s", desk->error.text);
     assert_int_equal(redis_number(redis, "XLEN", "jobs"), 0);
-    redis_ask(redis, "ACL", "SETUSER", "default", "+xinfo", "-set");
+    acl_change(redis, "quern-producer", "+xinfo");
+    acl_change(redis, "quern-producer", "-set");
     assert_int_equal(PUBLISH(desk, "1"), QUERN_E_UNKNOWN);
     assert_int_equal(desk->receipt.code, QUERN_E_UNKNOWN);
     assert_int_equal(redis_number(redis, "XLEN", "jobs"), 1); /* once, for all that it did not learn so */
-    redis_ask(redis, "ACL", "SETUSER", "default", "+set");
+    acl_change(redis, "quern-producer", "+set");
     desk_close(desk);
 }
 
@@ -398,24 +401,32 @@ static void threads_that_share_a_publisher_wait_no_longer_than_they_may(void **s
     desk_close(desk);
 }
 
+static int open_for_dropping(void **state)
+{
+    int code = scene_open(state);
+    acl_allow_dropping(&((struct scene *)*state)->redis);
+    return code;
+}
+
 int main(void)
 {
-#define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+#define SCENE(test)    cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
+#define DROPPING(test) cmocka_unit_test_setup_teardown(test, open_for_dropping, scene_close)
     const struct CMUnitTest tests[] = {
         SCENE(what_finds_no_room_is_refused_and_said),
         SCENE(what_runs_is_not_counted),
         SCENE(a_batch_is_published_up_to_the_bound_and_keeps_its_order),
         SCENE(a_blocking_publisher_waits_until_there_is_room),
         SCENE(a_blocking_publisher_gives_up_when_its_time_is_over),
-        SCENE(one_attempt_does_not_wait_for_room_but_makes_it),
-        SCENE(the_oldest_that_wait_are_buried_for_new_ones),
-        SCENE(what_was_dropped_can_be_replayed),
-        SCENE(what_is_held_and_other_groups_lose_nothing),
+        DROPPING(one_attempt_does_not_wait_for_room_but_makes_it),
+        DROPPING(the_oldest_that_wait_are_buried_for_new_ones),
+        DROPPING(what_was_dropped_can_be_replayed),
+        DROPPING(what_is_held_and_other_groups_lose_nothing),
         SCENE(dropping_does_not_go_with_unique_jobs),
         SCENE(what_waits_is_counted_where_redis_has_lost_count),
-        SCENE(what_a_group_has_passed_over_does_not_wait_for_it),
-        SCENE(nothing_is_dropped_where_the_count_is_not_known),
-        SCENE(a_group_that_somebody_has_removed_is_made_again),
+        DROPPING(what_a_group_has_passed_over_does_not_wait_for_it),
+        DROPPING(nothing_is_dropped_where_the_count_is_not_known),
+        DROPPING(a_group_that_somebody_has_removed_is_made_again),
         SCENE(without_its_rights_a_publisher_says_what_is_known),
         SCENE(a_publisher_needs_no_more_rights_than_are_named),
         SCENE(many_publishers_together_do_not_pass_the_bound),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/acl.h"
 #include "support/mill.h"
 #include "wire/script.h"
 
@@ -146,7 +147,7 @@ static void who_may_begin_a_transaction_and_not_end_it_keeps_the_log_all_the_sam
     struct redis *redis = &scene->redis;
     struct mill *mill = mill_run(scene, "completed_max", "10000", "threads", "7", NULL);
     for (int round = 0; round < ROUNDS; round++) {
-        redis_ask(redis, "ACL", "SETUSER", "default", round % 3 ? "-exec" : "+exec");
+        acl_change(redis, "quern-worker", round % 3 ? "-exec" : "+exec");
         atomic_store(&mill->is_shut, true);
         scene_publish(scene, round * TOGETHER, TOGETHER);
         wait_for(mill->inside == TOGETHER);

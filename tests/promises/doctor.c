@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/acl.h"
 #include "support/seen.h"
 
 enum { HOUR_MS = 3600000, TABLES = 12 };
@@ -108,6 +109,7 @@ static void a_sound_queue_has_nothing_wrong(void **state)
 static void what_the_server_does_not_keep_is_found(void **state)
 {
     struct seen *seen = *state;
+    acl_change(&seen->scene->redis, "quern-monitor", "+config|get");
     not_found(seen, "persistence");
     config_set(seen, "appendfsync", "no");
     found(seen, "warning", "persistence", "appendfsync is no");
@@ -174,6 +176,7 @@ static void a_server_that_refuses_to_write_is_found(void **state)
 static void too_many_connections_and_idle_ones_that_are_closed_are_found(void **state)
 {
     struct seen *seen = *state;
+    acl_change(&seen->scene->redis, "quern-monitor", "+config|get");
     not_found(seen, "clients");
     config_set(seen, "timeout", "30");
     found(seen, "warning", "idle_timeout", "30");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/acl.h"
 #include "support/mill.h"
 #include "support/proxy.h"
 
@@ -324,7 +325,7 @@ static void a_group_that_may_not_be_made_is_not_asked_for_in_a_hot_loop(void **s
     mill_started(mill);
     scene_publish(scene, 0, 10);
     wait_for(mill->inside == 2);
-    redis_ask(&scene->redis, "ACL", "SETUSER", "default", "-xgroup|create");
+    acl_change(&scene->redis, "quern-worker", "-xgroup|create");
     redis_ask(&scene->redis, "XGROUP", "DESTROY", "jobs", "g");
     wait_for(mill_lines(mill, "event=heal_failed") >= 1);
     open_gate(mill);
@@ -332,7 +333,7 @@ static void a_group_that_may_not_be_made_is_not_asked_for_in_a_hot_loop(void **s
     int64_t from_ms = wait_now_ms();
     wait_for(wait_now_ms() - from_ms >= 2000);
     assert_in_range(redis_calls(&scene->redis, NULL) - before, 0, 600);
-    redis_ask(&scene->redis, "ACL", "SETUSER", "default", "+xgroup|create");
+    acl_change(&scene->redis, "quern-worker", "+xgroup|create");
     wait_for(mill_has_seen(mill, 0, 10) && is_clean(scene) && mill_stat(mill, "jobs", "held") == 0);
     wait_for(mill_stat(mill, "redis", "up") == 1);
     mill_stop(mill);

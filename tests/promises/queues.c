@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "support/acl.h"
 #include "support/desk.h"
 
 enum { TOLD = 4096 };
@@ -258,7 +259,7 @@ static int64_t cpu_ms(void)
 static void a_stop_that_waits_for_one_of_several_reads_sleeps(void **state)
 {
     struct scene *scene = *state;
-    redis_ask(&scene->redis, "ACL", "SETUSER", "default", "-client|unblock");
+    acl_change(&scene->redis, "quern-worker", "-client|unblock");
     struct mill *mill = mill_run(scene, "block_ms", "4000", "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}]", NULL);
     wait_for(redis_number(&scene->redis, "XLEN", "b") == 0 && mill_stat(mill, "redis", "reads") >= 4);
     long long reads = mill_stat(mill, "redis", "reads");

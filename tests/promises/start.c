@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/acl.h"
 #include "support/mill.h"
 #include "support/proxy.h"
 
@@ -49,6 +50,7 @@ static void a_wrong_or_a_missing_password_is_said(void **state)
 {
     struct scene *scene = *state;
     char url[200];
+    acl_set_aside(true);
     snprintf(url, sizeof url, "unix://default:hunter2@%s", scene->redis.socket);
     refuses(scene, url, QUERN_E_AUTH, 1500, "wrong user or password", "WRONGPASS");
     refuses(scene, scene->redis.url, QUERN_E_AUTH, 1500, "asks for a password", scene->redis.socket);
@@ -126,12 +128,14 @@ static void a_start_whose_answer_does_not_come_tries_again(void **state)
 
 static void an_old_redis_is_refused_by_its_version(void **state)
 {
+    acl_set_aside(true);
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$39\r\n# Server\r\nredis_version:6.2.0\r\nos:Linux\r\n\r\n", QUERN_E_SERVER,
                           1500, "7.0");
 }
 
 static void what_tells_no_version_is_refused(void **state)
 {
+    acl_set_aside(true);
     refuses_one_that_says(*state, "+OK\r\n:1\r\n$10\r\n# Server\r\n\r\n", QUERN_E_SERVER, 1500, "not Redis");
 }
 

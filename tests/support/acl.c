@@ -10,10 +10,29 @@
 
 enum { LINE_SIZE = 4096 };
 
+static bool is_set_aside;
+
+void acl_set_aside(bool is_aside)
+{
+    is_set_aside = is_aside;
+}
+
 const char *acl_wanted(void)
 {
     const char *path = getenv("QUERN_TEST_ACL");
-    return path && *path ? path : NULL;
+    return path && *path && !is_set_aside ? path : NULL;
+}
+
+void acl_change(struct redis *redis, const char *user, const char *right)
+{
+    redis_ask(redis, "ACL", "SETUSER", "default", right);
+    if (acl_wanted()) redis_ask(redis, "ACL", "SETUSER", user, right);
+}
+
+void acl_allow_dropping(struct redis *redis)
+{
+    static const char *const rights[] = {"+xrange", "+xreadgroup", "+xack"};
+    for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) acl_change(redis, "quern-producer", rights[i]);
 }
 
 static void write_user(FILE *to, char *line, const char *keys)

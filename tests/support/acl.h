@@ -8,7 +8,7 @@
 #ifndef QUERN_TESTS_SUPPORT_ACL_H
 #define QUERN_TESTS_SUPPORT_ACL_H
 
-#include <stdbool.h>
+#include "support/redis.h"
 
 #define ACL_PASSWORD "pike"
 
@@ -18,5 +18,14 @@ void acl_write(const char *from, const char *to, const char *keys, const char *p
 
 /* The file that all tests are to be run with; NULL: none. */
 const char *acl_wanted(void);
+
+/* A right of whom the library is here: of the default user, and of that user, as that file has it. */
+void acl_change(struct redis *redis, const char *user, const char *right);
+
+/* Who makes room for jobs by dropping others needs more than who only publishes (README). */
+void acl_allow_dropping(struct redis *redis);
+
+/* Till the next scene is opened, everybody is the default user: what is tested is how one logs in, or what answers knows no users. */
+void acl_set_aside(bool is_aside);
 
 #endif

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "support/acl.h"
+
 /* ── the handler ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static int64_t thread_us(void)
@@ -245,6 +247,7 @@ static void start_first_thread(void)
 int scene_open_with(void **state, const struct redis_options *options)
 {
     start_first_thread();
+    acl_set_aside(false);
     struct scene *scene = calloc(1, sizeof *scene);
     assert_non_null(scene);
     redis_start(&scene->redis, options);

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/acl.h"
+
 extern char **environ;
 
 /* The file that the runner makes when its handler begins. */
@@ -23,7 +25,7 @@ static const char *mark_of(struct scene *scene)
 int runner_spawn(struct scene *scene, char *url, const char *event)
 {
     pid_t pid;
-    char options[512];
+    char options[512], named[200];
     static const char no_leaks[] = " report_thread_leaks=0";
     const char *given = getenv("TSAN_OPTIONS") ? getenv("TSAN_OPTIONS") : "";
     /* It ends while a handler runs, on purpose: the threads that stay are no leak. */
@@ -31,7 +33,8 @@ int runner_spawn(struct scene *scene, char *url, const char *event)
     setenv("TSAN_OPTIONS", options, 1);
     setenv("RUNNER_MARK", mark_of(scene), 1);
     if (event) setenv("RUNNER_EVENT", event, 1);
-    char *argv[] = {(char[]){RUNNER}, url, (char[]){"jobs"}, NULL};
+    snprintf(named, sizeof named, "unix://quern-worker:" ACL_PASSWORD "@%s", scene->redis.socket);
+    char *argv[] = {(char[]){RUNNER}, acl_wanted() && url == scene->redis.url ? named : url, (char[]){"jobs"}, NULL};
     int failed = posix_spawn(&pid, RUNNER, NULL, NULL, argv, environ);
     unsetenv("RUNNER_EVENT");
     assert_int_equal(failed, 0);
