@@ -17,13 +17,16 @@
 #include "settle/farewell.h"
 #include "settle/verdict.h"
 
-enum { FULL = 128, LINGER_MS = 20 };
+/* What is worth being woken for: so many jobs, or fewer if they are large, for what they came in is held until they are settled, and
+ * what is held long is out of the caches when its place is used again. */
+enum { FULL = 128, FULL_LEAST = 8, FULL_BYTES = 262144, LINGER_MS = 20 };
 
 struct settler {
     const struct settler_needs *needs;
     struct link link;
     struct quern_job **jobs; /* taken and not yet settled, in order; room for every slot, and for a ghost of each */
     uint32_t count;
+    size_t mean_bytes; /* the data of those that were taken last */
     bool is_overdue;   /* said that the drain is over */
     uint64_t random;   /* the state of a small generator */
     struct batch open; /* the script batch that is being asked; kept as it is until it is answered */
@@ -50,7 +53,9 @@ static bool take_all(struct settler *settler)
 {
     struct quern_job *job;
     bool has_freed = false;
-    while ((job = done_take(settler->needs->done))) {
+    size_t bytes = 0, taken = 0;
+    for (; (job = done_take(settler->needs->done)); taken++) {
+        bytes += job->message.data.len;
         if (is_cancelled(job)) job->outcome = OUTCOME_CANCELLED;
         if (job->outcome != OUTCOME_SEIZED) {
             settler->jobs[settler->count++] = job;
@@ -59,7 +64,15 @@ static bool take_all(struct settler *settler)
         free_slot(settler, job); /* its ghost was settled, or is in here too */
         has_freed = true;
     }
+    if (taken) settler->mean_bytes = bytes / taken;
     return has_freed;
+}
+
+/* Sleeps until a batch is worth it, or for so long. */
+static void linger(const struct settler *settler)
+{
+    size_t fit = FULL_BYTES / (settler->mean_bytes + 1), worth = fit < FULL_LEAST ? FULL_LEAST : fit;
+    done_wait(settler->needs->done, worth < FULL ? worth : FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
 }
 
 /* After slots were freed. */
@@ -288,7 +301,6 @@ static void settler_outage(struct settler *settler, int64_t now_ns)
 
 static void settler_step(struct settler *settler)
 {
-    struct done *done = settler->needs->done;
     struct counter *owed_ns = &settler->needs->counters->owed_ns;
     quern_error why;
     bool has_freed = take_all(settler) | forget_some(settler);
@@ -298,7 +310,7 @@ static void settler_step(struct settler *settler)
         if (has_freed) wake_others(settler);
         /* What was freed may have been the last one: then there is nothing to sleep for. */
         if (has_freed)
-            done_wait(done, FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
+            linger(settler);
         else
             settler_idle(settler);
         return;
@@ -317,7 +329,7 @@ static void settler_step(struct settler *settler)
     }
     link_works(&settler->link);
     counter_set(owed_ns, 0);
-    done_wait(done, FULL, clock_now_ns() + LINGER_MS * NS_PER_MS);
+    linger(settler);
 }
 
 void settler_run(void *given)

@@ -90,7 +90,7 @@ void options_read(int argc, char **argv, struct plan *made)
         {"seconds", SECONDS, &settings.lasts_ms, "the same"},
         {"faults", REAL, &settings.per_s, "that the campaign throws, a second (8)"},
         {"proxy", REAL, &settings.proxy_per_s, "that the proxy throws, a second (4)"},
-        {"only", TEXT, &settings.only, "those of the campaign's faults whose names are in this text"},
+        {"only", TEXT, &settings.only, "those of the campaign's faults that are named, parted by commas"},
         {"workers", NUMBER, &made->workers, "pool processes, 1 to 8 (3)"},
         {"feeders", NUMBER, &made->feeders, "publishers, 1 to 8 (2)"},
         {"threads", NUMBER, &made->threads, "of a pool (3)"},

@@ -161,6 +161,17 @@ static void throw_fault(enum fault fault)
     }
 }
 
+/* Is it one of those that --only names, parted by commas? */
+static bool is_wanted(const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = settings.only; at; at = strchr(at, ',')) {
+        at += strspn(at, ", ");
+        if (!strncmp(at, name, len) && (!at[len] || at[len] == ',')) return true;
+    }
+    return !settings.only;
+}
+
 static enum fault choose_fault(void)
 {
     static const struct {
@@ -175,10 +186,11 @@ static enum fault choose_fault(void)
                  {FAULT_UNGROUP_RETRY, 3, true},  {FAULT_RAZE, 1, true}};
     unsigned all = 0, chosen = FAULTS;
     for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
-        bool is_wanted = settings.only ? strstr(settings.only, fault_names[table[i].fault]) != NULL : true;
-        if (!is_wanted || (table[i].deletes && !plan->deletes)) continue;
-        all += table[i].weight;
-        if (campaign_dice(all) < table[i].weight) chosen = table[i].fault; /* each as likely as it weighs */
+        if (!is_wanted(fault_names[table[i].fault]) || (table[i].deletes && !plan->deletes)) continue;
+        unsigned weight = settings.only ? 1 : table[i].weight;
+        all += weight;
+        if (campaign_dice(all) < weight)
+            chosen = table[i].fault; /* each as likely as it weighs; those that were named are alike */
     }
     return (enum fault)chosen;
 }
