@@ -147,8 +147,9 @@ a_process_without_rights_keeps_its_journals_in_a_volume_of_roots() {
     mkdir volume modules
     chmod 2777 volume
     install -m 755 "$build/workers/digest.so" modules
+    install -m 644 "$examples/docker/quern.json" . # the checkout may be in a home that nobody else may enter
     STATE_DIRECTORY=$here/volume$state setsid setpriv --reuid 10001 --regid 10001 --clear-groups ./program run \
-        -c "$examples/docker/quern.json" --log_format text --redis "$url" --module_path "$here/modules" >run.out 2>run.log &
+        -c quern.json --log_format text --redis "$url" --module_path "$here/modules" >run.out 2>run.log &
     pid=$!
     wait_for 20 is_started run
     lacks run.log "no crash journal"

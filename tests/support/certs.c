@@ -9,21 +9,23 @@
 
 enum { PATHS = 8 };
 
-/* authority NAME; signed NAME OF_WHOM DAYS SUBJECT_ALT_NAME. */
+/* authority NAME; signed NAME OF_WHOM SUBJECT_ALT_NAME DAYS_OR_DATES. One that is over is asked for by its dates; an openssl that knows no
+ * dates there takes days that are over, which later ones refuse. */
 static const char script[] =
     "set -e; umask 077; cd %s; exec >log 2>&1\n"
     "new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'\n"
     "authority() { openssl req -x509 $new -keyout $1.key -out $1.pem -subj /CN=quern-test-$1 -days 2; }\n"
     "signed() {\n"
-    "    openssl req -new $new -keyout $1.key -out $1.csr -subj /CN=$1 -addext subjectAltName=$4\n"
-    "    openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -copy_extensions copy -days $3 -out $1.pem\n"
+    "    openssl req -new $new -keyout $1.key -out $1.csr -subj /CN=$1 -addext subjectAltName=$3\n"
+    "    openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -copy_extensions copy $4 -out $1.pem\n"
     "}\n"
     "authority ca; authority other_ca\n"
-    "signed server ca 2 DNS:localhost,IP:127.0.0.1\n"
-    "signed wrong ca 2 DNS:elsewhere.test,IP:127.0.0.2\n"
-    "signed expired ca -1 DNS:localhost,IP:127.0.0.1\n"
-    "signed stray other_ca 2 DNS:localhost,IP:127.0.0.1\n"
-    "signed client ca 2 DNS:client.test\n";
+    "here=DNS:localhost,IP:127.0.0.1\n"
+    "signed server ca $here '-days 2'\n"
+    "signed wrong ca DNS:elsewhere.test,IP:127.0.0.2 '-days 2'\n"
+    "signed expired ca $here '-not_before 20200101000000Z -not_after 20200102000000Z' || signed expired ca $here '-days -1'\n"
+    "signed stray other_ca $here '-days 2'\n"
+    "signed client ca DNS:client.test '-days 2'\n";
 
 void certs_make(struct certs *certs)
 {
