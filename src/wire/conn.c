@@ -293,7 +293,8 @@ static int login_refused(const struct conn *conn, const struct reply *reply, con
 {
     quern_bytes text = reply_bytes(reply);
     if (tells_password(text, password))
-        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words hold the password)", conn->shown);
+        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words are left out: they may hold it)",
+                       conn->shown);
     if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, conn->shown, err); /* loading, full */
     quern_error said;
     conn_refused(reply, "login", &said);
@@ -312,11 +313,22 @@ static int log_in_by(struct conn *conn, const char *user, const char *password, 
     return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, password, err) : code;
 }
 
+/* Who is named and has no password is no reason to be somebody else: Redis knows users who need none. */
+static int log_in_without(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
+{
+    quern_error said;
+    int code = log_in_by(conn, login->user, "", deadline_ns, &said);
+    if (code != QUERN_E_AUTH) return code ? err_set(err, code, "%s", said.text) : QUERN_OK;
+    return err_set(err, QUERN_E_AUTH,
+                   "%s: user %s is named without a password, which the server does not take; name a file with it in %s",
+                   conn->shown, login->user, login->key);
+}
+
 static int log_in(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
 {
     char *secret = NULL;
     if (login->password) return log_in_by(conn, login->user, login->password, deadline_ns, err);
-    if (!login->file) return QUERN_OK;
+    if (!login->file) return login->user ? log_in_without(conn, login, deadline_ns, err) : QUERN_OK;
     int code = secret_read(login->key, login->file, &secret, err);
     if (!code) code = log_in_by(conn, login->user, secret, deadline_ns, err);
     secret_drop(secret);
@@ -357,7 +369,9 @@ static int introduce(struct conn *conn, const struct conn_options *options, int6
     conn_command(conn, "INFO", "server", NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
     if (!code && reply_is_error(reply, "NOAUTH"))
-        return err_set(err, QUERN_E_AUTH, "%s: the server asks for a password; right would be redis://user:password@host",
+        return err_set(err, QUERN_E_AUTH,
+                       "%s: the server asks for a password; name a file with it in redis_password_file, and the user "
+                       "in the URL (redis://user@host)",
                        conn->shown);
     if (!code && reply->type == REPLY_ERROR && error_meaning(reply_bytes(reply)).class == ERROR_TRANSIENT)
         return conn_refused(reply, conn->shown, err); /* full: nothing follows */

@@ -61,6 +61,8 @@ static void a_server_that_does_not_wait_for_its_disk_is_told_of(void **state)
 
 static void of_a_server_that_keeps_what_it_is_told_nothing_is_said(void **state)
 {
+    struct scene *scene = *state;
+    acl_change(&scene->redis, "quern-worker", "+config|get");
     said_at_start(*state, NULL, 0);
 }
 

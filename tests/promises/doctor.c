@@ -92,6 +92,7 @@ static void config_set(struct seen *seen, const char *key, const char *value)
 static void a_sound_queue_has_nothing_wrong(void **state)
 {
     struct seen *seen = *state;
+    acl_change(&seen->scene->redis, "quern-monitor", "+config|get");
     struct mill *mill = mill_run(seen->scene, NULL);
     scene_publish(seen->scene, 0, 100);
     wait_for(mill_stat(mill, "jobs", "done") == 100);

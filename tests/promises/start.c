@@ -60,6 +60,22 @@ static void a_wrong_or_a_missing_password_is_said(void **state)
     assert_int_equal(mill_lines(mill, "swordfish"), 0);
 }
 
+/* Nobody is the default user only because his password was forgotten. */
+static void a_user_without_a_password_is_not_taken_for_the_default_one(void **state)
+{
+    struct scene *scene = *state;
+    char url[200];
+    snprintf(url, sizeof url, "unix://nobody@%s", scene->redis.socket);
+    refuses(scene, url, QUERN_E_AUTH, 1500, "user nobody is named without a password", "redis_password_file");
+    redis_ask(&scene->redis, "ACL", "SETUSER", "open", "on", "nopass", "~*", "+@all", "-xautoclaim");
+    snprintf(url, sizeof url, "unix://open@%s", scene->redis.socket);
+    struct mill *mill = mill_run(scene, "redis", url, NULL);
+    assert_true(answer_is(redis_ask(&scene->redis, "ACL", "WHOAMI"), "default"));
+    const char *list = redis_ask(&scene->redis, "CLIENT", "LIST")->text;
+    assert_non_null(strstr(list, "user=open"));
+    mill_stop(mill);
+}
+
 /* ── servers that are none ───────────────────────────────────────────────────────────────────────────────────────── */
 
 static void refuses_one_that_says(struct scene *scene, const char *hello, int code, int64_t at_most_ms, const char *words)
@@ -213,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCENE(no_server_is_named_by_its_url),
         cmocka_unit_test_setup_teardown(a_wrong_or_a_missing_password_is_said, scene_open_password, scene_close),
+        SCENE(a_user_without_a_password_is_not_taken_for_the_default_one),
         SCENE(what_does_not_speak_redis_is_said),
         SCENE(a_server_that_says_nothing_is_given_up_in_time),
         SCENE(a_start_tries_again_as_often_as_backoff_ms_and_connect_ms_say),

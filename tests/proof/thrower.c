@@ -128,6 +128,8 @@ static void ask_fault(enum fault fault)
     default:
         raze();
     }
+    if (fault == FAULT_PAUSE || fault == FAULT_PAUSE_WRITE)
+        paused_until_ns = history_now_ns() + 2 * for_ms * MS; /* it has begun */
     HISTORY(.kind = RECORD_FAULT, .letter = (uint8_t)fault, .lane = 1);
 }
 
