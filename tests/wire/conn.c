@@ -65,7 +65,7 @@ static void a_handshake_logs_in_selects_names_and_looks_at_the_version(void **st
         const char *login, *heard;
     } table[] = {
         {"", "CLIENT SETNAME quern:test\nCLIENT ID\nINFO server\n"},
-        {"alice@", "CLIENT SETNAME quern:test\nCLIENT ID\nINFO server\n"},
+        {"alice@", "AUTH alice \nCLIENT SETNAME quern:test\nCLIENT ID\nINFO server\n"},
         {":s3cret@", "AUTH s3cret\nCLIENT SETNAME quern:test\nCLIENT ID\nINFO server\n"},
         {"alice:s3cret@", "AUTH alice s3cret\nCLIENT SETNAME quern:test\nCLIENT ID\nINFO server\n"},
         {"alice:s3%20%0d%0acret@", "AUTH alice s3 \r\ncret\nCLIENT SETNAME quern:test\nCLIENT ID\nINFO server\n"},
