@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/config.h"
 #include "support/letters.h"
 #include "support/mill.h"
 #include "support/runner.h"
@@ -240,6 +241,28 @@ static void an_empty_stream_goes_with_the_last_pool(void **state)
     assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:alone"), 0);
 }
 
+/* A supervised process that runs only these reads nothing, and would be known again by its next sweep: a pool that leaves before that would
+ * take its stream with it. */
+static void who_holds_one_when_all_is_deleted_is_known_again_at_once(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "lease_ms", "600", "reap_ms", "60000", NULL);
+    mill->is_shut = true;
+    mill->config->lanes = LANES_ALONE;
+    put_alone(scene, "1-0");
+    mill_started(mill);
+    wait_for(mill->inside == 1);
+    redis_ask(&scene->redis, "DEL", "jobs:g:retry", "jobs:g:alone");
+    wait_for(redis_number(&scene->redis, "EXISTS", "jobs:g:retry", "jobs:g:alone") == 2);
+    wait_for(redis_number(&scene->redis, "XINFO", "CONSUMERS", "jobs:g:retry", "g") == 1);
+    mill_stop(mill_run(scene, NULL));
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:retry", "jobs:g:alone"), 2);
+    mill->is_shut = false;
+    wait_for(mill_stat(mill, "jobs", "done") == 1);
+    mill_stop(mill);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:retry", "jobs:g:alone"), 0);
+}
+
 /* One whose entry was deleted is still somebody's. */
 static void a_stream_in_which_something_is_pending_stays(void **state)
 {
@@ -322,6 +345,7 @@ int main(void)
         SCENE(failed_attempts_are_no_crashes),
         SCENE(a_late_owner_of_a_job_that_runs_alone_has_not_crashed_by_it),
         SCENE(an_empty_stream_goes_with_the_last_pool),
+        SCENE(who_holds_one_when_all_is_deleted_is_known_again_at_once),
         SCENE(a_stream_in_which_something_is_pending_stays),
         SCENE(a_pool_with_a_journal_leaves_none_behind),
         SCENE(a_folder_that_cannot_be_had_is_said_and_no_reason_not_to_work),

@@ -22,7 +22,5 @@ if wrong then return wrong end
 local is_new = redis.call('EXISTS', stream) == 0
 if is_new or not is_alone() then mark = '0' end
 local made = redis.pcall('XGROUP', 'CREATE', stream, group, mark, 'MKSTREAM')
--- With the group went its consumers; who reads nothing would be known again only by its next sweep, and taken for gone until then.
-if stream == retry then redis.pcall('XGROUP', 'CREATECONSUMER', retry, group, consumer) end
 if made.err then return string.find(made.err, 'BUSYGROUP', 1, true) and 'e' or made end
 return is_new and 'n' or 'm'
