@@ -121,7 +121,8 @@ static int settles(struct mill *mill, const char *stream, int more)
     feeder_stop(&feeder);
     wait_for(feeder_is_done(&feeder, mill, &nodes[owner], stream));
     int lost = feeder_account(&feeder, mill, &nodes[owner], stream);
-    assert_int_equal(mill->told[QUERN_NOTICE_OUTAGE], mill->told[QUERN_NOTICE_BACK]);
+    wait_for(mill->told[QUERN_NOTICE_OUTAGE] ==
+             mill->told[QUERN_NOTICE_BACK]); /* some connections have nothing to ask for a while */
     mill_stop(mill);
     return lost;
 }
