@@ -81,6 +81,13 @@ static void stop_worker(struct child *worker)
     children_tell(worker, SIGSTOP);
 }
 
+/* It has begun; one that lasts longer than a later one goes on. */
+static void see_pause(uint64_t for_ms)
+{
+    uint64_t until_ns = history_now_ns() + 2 * for_ms * MS;
+    if (until_ns > paused_until_ns) paused_until_ns = until_ns;
+}
+
 static void ask_fault(enum fault fault)
 {
     char id[32], ms[32];
@@ -95,11 +102,9 @@ static void ask_fault(enum fault fault)
         ask(&asker, "CLIENT", "KILL", "TYPE", "normal", NULL);
         break;
     case FAULT_PAUSE:
-        paused_until_ns = history_now_ns() + 2 * for_ms * MS;
         ask(&asker, "CLIENT", "PAUSE", ms, "ALL", NULL);
         break;
     case FAULT_PAUSE_WRITE:
-        paused_until_ns = history_now_ns() + 2 * for_ms * MS;
         ask(&asker, "CLIENT", "PAUSE", ms, "WRITE", NULL);
         break;
     case FAULT_FORGET:
@@ -128,8 +133,7 @@ static void ask_fault(enum fault fault)
     default:
         raze();
     }
-    if (fault == FAULT_PAUSE || fault == FAULT_PAUSE_WRITE)
-        paused_until_ns = history_now_ns() + 2 * for_ms * MS; /* it has begun */
+    if (fault == FAULT_PAUSE || fault == FAULT_PAUSE_WRITE) see_pause(for_ms);
     HISTORY(.kind = RECORD_FAULT, .letter = (uint8_t)fault, .lane = 1);
 }
 
