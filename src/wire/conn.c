@@ -289,48 +289,49 @@ struct login {
     const char *user, *password, *file, *key; /* password NULL: it is in file, which key names; or there is none */
 };
 
-static int login_refused(const struct conn *conn, const struct reply *reply, const char *password, quern_error *err)
+/* Who is named and has no password is no reason to be somebody else: Redis knows users who need none. */
+static bool is_bare(const struct login *login)
+{
+    return login->user && !login->password && !login->file;
+}
+
+static int login_refused(const struct conn *conn, const struct reply *reply, const struct login *login, const char *password,
+                         quern_error *err)
 {
     quern_bytes text = reply_bytes(reply);
     if (tells_password(text, password))
         return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words are left out: they may hold it)",
                        conn->shown);
     if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, conn->shown, err); /* loading, full */
+    if (is_bare(login))
+        return err_set(err, QUERN_E_AUTH,
+                       "%s: user %s is named without a password, which the server does not take; name a file with it in %s",
+                       conn->shown, login->user, login->key);
     quern_error said;
     conn_refused(reply, "login", &said);
     return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", conn->shown, said.text);
 }
 
-static int log_in_by(struct conn *conn, const char *user, const char *password, int64_t deadline_ns, quern_error *err)
+static int log_in_by(struct conn *conn, const struct login *login, const char *password, int64_t deadline_ns, quern_error *err)
 {
     const struct reply *reply;
-    if (user)
-        conn_command(conn, "AUTH", user, password, NULL);
+    if (login->user)
+        conn_command(conn, "AUTH", login->user, password, NULL);
     else
         conn_command(conn, "AUTH", password, NULL);
     int code = handshake_ask(conn, deadline_ns, &reply, err);
     explicit_bzero(conn->out.bytes, conn->out.capacity);
-    return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, password, err) : code;
-}
-
-/* Who is named and has no password is no reason to be somebody else: Redis knows users who need none. */
-static int log_in_without(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
-{
-    quern_error said;
-    int code = log_in_by(conn, login->user, "", deadline_ns, &said);
-    if (code != QUERN_E_AUTH) return code ? err_set(err, code, "%s", said.text) : QUERN_OK;
-    return err_set(err, QUERN_E_AUTH,
-                   "%s: user %s is named without a password, which the server does not take; name a file with it in %s",
-                   conn->shown, login->user, login->key);
+    return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, login, password, err) : code;
 }
 
 static int log_in(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
 {
     char *secret = NULL;
-    if (login->password) return log_in_by(conn, login->user, login->password, deadline_ns, err);
-    if (!login->file) return login->user ? log_in_without(conn, login, deadline_ns, err) : QUERN_OK;
+    if (login->password) return log_in_by(conn, login, login->password, deadline_ns, err);
+    if (is_bare(login)) return log_in_by(conn, login, "", deadline_ns, err);
+    if (!login->file) return QUERN_OK;
     int code = secret_read(login->key, login->file, &secret, err);
-    if (!code) code = log_in_by(conn, login->user, secret, deadline_ns, err);
+    if (!code) code = log_in_by(conn, login, secret, deadline_ns, err);
     secret_drop(secret);
     return code;
 }

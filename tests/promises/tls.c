@@ -245,6 +245,9 @@ static void a_server_that_wants_a_certificate_is_told_of(void **state)
     mill_set(stray, "tls_cert", certs_file(&certs, "stray.pem"));
     mill_set(stray, "tls_key", certs_file(&certs, "stray.key"));
     refuses(stray, QUERN_E_AUTH, "tls_cert");
+    char named[80];
+    snprintf(named, sizeof named, "rediss://somebody@%s", url + strlen("rediss://"));
+    refuses(mill_over(*state, named), QUERN_E_AUTH, "tls_cert"); /* which is not for want of a password */
 }
 
 static int open_plain(void **state)
