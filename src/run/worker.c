@@ -161,14 +161,11 @@ static void set_deadline(struct worker *worker, quern_job *job, int64_t now_ns)
     atomic_store_explicit(&job->overdue_ns, clock_deadline_ns(deadline_ns, job->policy.timeout_grace_ms), memory_order_release);
 }
 
-/* What the thread had used when a job started is a system call to know: of jobs that take less than a millisecond, some are
- * charged with what has run in that millisecond before them. */
-static const struct board_thread *thread_at(struct worker *worker, int64_t now_ns)
+/* What the thread had used when a job started, as the meter has it: of jobs that are measured together, some are charged with what has
+ * run in that millisecond before them. */
+static const struct board_thread *thread_of(struct worker *worker)
 {
-    static const int64_t exact_ns = NS_PER_MS;
-    if (now_ns - worker->self_ns < exact_ns) return &worker->self;
-    worker->self.cpu_ns = board_cpu_ns(&worker->self);
-    worker->self_ns = now_ns;
+    worker->self.cpu_ns = worker->meter.asked_cpu_ns;
     return &worker->self;
 }
 
@@ -222,10 +219,10 @@ static int64_t run_job(struct worker *worker, struct handler *handler, quern_job
 {
     if (is_long(handler) && message_detach(&job->message)) span_release(&job->span);
     job->started_ns = worker->started_ns = now_ns;
-    chalk_up(job, thread_at(worker, now_ns), now_ns);
+    meter_begin(&worker->meter, atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), now_ns);
+    chalk_up(job, thread_of(worker), now_ns);
     open_record(worker, job);
     if (job->policy.timeout_ms) set_deadline(worker, job, now_ns);
-    meter_begin(&worker->meter, atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), now_ns);
     quern_verdict verdict = call_handler(worker, handler, job);
     if (verdict == QUERN_PENDING && !slot_has(job, SLOT_TICKET)) {
         quern_job_error(job, "the handler said pending, but took no ticket: nobody could ever finish it");

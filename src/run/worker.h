@@ -60,8 +60,7 @@ struct worker {
     bool is_away; /* pays no attention to what is ready */
     void *signal_stack;
     struct meter meter;
-    struct board_thread self; /* as it was at self_ns */
-    int64_t self_ns;
+    struct board_thread self;    /* as it was when the meter asked last */
     struct context *contexts;    /* what it has opened for each handler of table */
     struct counter jobs, run_ns; /* handlers that have returned, and their time */
 } __attribute__((aligned(64)));

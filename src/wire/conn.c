@@ -27,6 +27,8 @@ struct conn {
     int fd;
     struct tls *tls; /* NULL: the bytes go as they are */
     bool is_broken, is_cluster;
+    bool is_full;    /* the last read took all that it could */
+    bool is_drained; /* it did not, and ended a reply: nothing more has come yet */
     struct reader *reader;
     struct chunk_pool *own_pool; /* NULL: the caller's is used */
     struct conn_buffer out;
@@ -199,19 +201,37 @@ static int take_some(struct conn *conn, quern_error *err)
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return QUERN_E_BUSY;
     if (n < 0) return socket_broken(conn, err);
     reader_took(conn->reader, (size_t)n);
+    conn->is_full = (size_t)n == room;
     return QUERN_OK;
 }
 
-/* One read a call: who keeps a deadline looks at the clock in between, however fast the bytes come. */
+/* Is another read worth it before poll() is asked? What TLS holds back it does not show; and the answer to a batch takes two. */
+static bool has_more(const struct conn *conn, int reads)
+{
+    return conn->tls ? tls_holds(conn->tls) : conn->is_full && reads < 2;
+}
+
+/* Few reads a call: who keeps a deadline looks at the clock in between, however fast the bytes come. */
+static int take_reply(struct conn *conn, const struct reply **reply, quern_error *err)
+{
+    int code, reads = 0;
+    do {
+        if ((code = take_some(conn, err))) return code;
+        code = next_reply(conn, reply, err);
+    } while (code == QUERN_E_BUSY && has_more(conn, ++reads));
+    return code;
+}
+
 int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *err)
 {
     if (conn->is_broken) return err_set(err, QUERN_E_CONNECT, "%s: the connection is broken", conn->shown);
     int code = next_reply(conn, reply, err);
     if (code != QUERN_E_BUSY) return code;
-    do {
-        if ((code = take_some(conn, err))) return code;
-        code = next_reply(conn, reply, err);
-    } while (code == QUERN_E_BUSY && conn->tls && tls_holds(conn->tls)); /* what TLS holds back no poll() shows */
+    bool is_drained = conn->is_drained;
+    conn->is_drained = false; /* once: whoever asks again has waited meanwhile */
+    if (is_drained) return QUERN_E_BUSY;
+    code = take_reply(conn, reply, err);
+    conn->is_drained = !conn->tls && !code && !conn->is_full;
     return code;
 }
 
@@ -222,7 +242,7 @@ int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **repl
     int code = conn->tls ? conn_poll_reply(conn, reply, err) : next_reply(conn, reply, err);
     while (code == QUERN_E_BUSY) {
         code = wait_for(conn, wanted(conn, POLLIN), deadline_ns, err);
-        if (!code) code = conn_poll_reply(conn, reply, err);
+        if (!code) code = take_reply(conn, reply, err);
     }
     return code;
 }
@@ -271,7 +291,7 @@ static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct re
     if (!code) return conn_reply(conn, deadline_ns, reply, err);
     quern_error said;
     conn->is_broken = false;
-    int heard = code == QUERN_E_CONNECT ? conn_poll_reply(conn, reply, &said) : code;
+    int heard = code == QUERN_E_CONNECT ? take_reply(conn, reply, &said) : code;
     conn->is_broken = true;
     if (heard == QUERN_E_AUTH) return err_set(err, heard, "%s", said.text);
     return heard ? code : QUERN_OK;

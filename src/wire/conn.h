@@ -50,7 +50,8 @@ int conn_send(struct conn *conn, int64_t deadline_ns, quern_error *err) QUERN_MU
 /* The next whole reply, lent until the next call. Waits until the deadline. An error reply is a reply (QUERN_OK). */
 int conn_reply(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err) QUERN_MUST_USE;
 
-/* The same without waiting: QUERN_E_BUSY: it is not whole yet. */
+/* The same without waiting: QUERN_E_BUSY: it is not whole yet. A call behind one that has emptied the socket says so without looking,
+ * once: who is told so waits for the socket, and asks again. */
 int conn_poll_reply(struct conn *conn, const struct reply **reply, quern_error *err) QUERN_MUST_USE;
 
 /* The last reply is not needed any more: its memory is free at once, not only when the next one comes. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -377,6 +378,37 @@ static void commands_laid_out_together_are_answered_in_order(void **state)
     end(conn);
 }
 
+/* Until so many bytes lie in the socket, unread. */
+static void wait_for_bytes(struct conn *conn, int want)
+{
+    int came = 0;
+    for (int64_t deadline_ns = unit_deadline_ns(); came < want && !unit_is_over(deadline_ns); sched_yield())
+        assert_int_equal(0, ioctl(conn_fd(conn), FIONREAD, &came));
+    assert_true(came >= want);
+}
+
+/* A batch's answer is larger than a read; and what has just been emptied is not read again in vain. */
+static void a_large_answer_takes_one_call_and_the_call_behind_it_none(void **state)
+{
+    (void)state;
+    struct conn *conn = open_to(echo, "");
+    const struct reply *reply;
+    static char large[40001];
+    memset(large, 'y', sizeof large - 1);
+    conn_command(conn, large, NULL);
+    assert_int_equal(QUERN_OK, conn_send(conn, conn_answer_deadline(conn), &err));
+    wait_for_bytes(conn, (int)sizeof large + 9);
+    assert_int_equal(QUERN_OK, conn_poll_reply(conn, &reply, &err));
+    assert_true(bytes_is(reply_bytes(reply), large));
+    conn_command(conn, "PING", NULL);
+    assert_int_equal(QUERN_OK, conn_send(conn, conn_answer_deadline(conn), &err));
+    wait_for_bytes(conn, 10);
+    assert_int_equal(QUERN_E_BUSY, conn_poll_reply(conn, &reply, &err));
+    assert_int_equal(QUERN_OK, conn_poll_reply(conn, &reply, &err));
+    assert_true(bytes_is(reply_bytes(reply), "PING"));
+    end(conn);
+}
+
 static void answer_error(struct peer *at)
 {
     if (peer_greet(at) && peer_hear(at)) peer_say(at, "-NOPERM no\r\n");
@@ -412,6 +444,7 @@ int main(void)
         cmocka_unit_test(sending_to_who_has_gone_is_an_error_and_no_signal),
         cmocka_unit_test(a_server_that_does_not_read_holds_nobody_past_the_deadline),
         cmocka_unit_test(commands_laid_out_together_are_answered_in_order),
+        cmocka_unit_test(a_large_answer_takes_one_call_and_the_call_behind_it_none),
         cmocka_unit_test(an_error_is_an_answer_unless_it_was_asked_for_success),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
