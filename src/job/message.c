@@ -268,9 +268,8 @@ bool message_detach(struct message *message)
 
 void message_free(struct message *message)
 {
-    free(message->decoded);
-    free(message->copied);
-    message->decoded = message->copied = NULL;
+    if (message->decoded) free(message->decoded), message->decoded = NULL;
+    if (message->copied) free(message->copied), message->copied = NULL;
 }
 
 /* Other software may have a field of that name: what is not ours is none. */

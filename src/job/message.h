@@ -15,18 +15,22 @@
 #include "wire/entry.h"
 
 struct message {
+    quern_bytes id, event, data; /* first what a worker looks at: two cache lines of it come to its core */
     struct entry_id entry;
-    quern_bytes id, event, data, timestamps; /* timestamps.at NULL: none */
-    const struct reply *fields;              /* as read: names and values in turn */
-    bool is_private;                         /* from the group's retry stream */
-    uint32_t fields_count;                   /* names and values together */
-    size_t bytes;                            /* of all of them */
+    int64_t expire_at_ms;       /* Unix; 0: never */
+    uint64_t key;               /* a hash of the field key, whose jobs run one after the other; 0: it has none */
+    const struct reply *fields; /* as read: names and values in turn */
+    uint32_t fields_count;      /* names and values together */
     uint32_t retries;
+    size_t bytes;    /* of all of them */
+    char *decoded;   /* malloc'd: what the views point into for the single-field shape, or NULL */
+    char *copied;    /* malloc'd: the detached fields, or NULL */
+    bool is_private; /* from the group's retry stream */
+    bool has_retries;
     uint8_t entry_len; /* of its text */
     char entry_text[ENTRY_ID_SIZE];
-    int64_t expire_at_ms; /* Unix; 0: never */
-    uint64_t key;         /* a hash of the field key, whose jobs run one after the other; 0: it has none */
-    quern_bytes batch;    /* group:batch, as its publisher wrote it; at NULL: it is of none */
+    quern_bytes timestamps; /* at NULL: none */
+    quern_bytes batch;      /* group:batch, as its publisher wrote it; at NULL: it is of none */
     /* what the private streams add: where the job came from */
     quern_bytes first_entry; /* at NULL: this entry is its first */
     int64_t first_seen_ms;   /* 0: now */
@@ -34,9 +38,6 @@ struct message {
     uint32_t deliveries_before;
     uint32_t unended;       /* of these: since it last came to an outcome */
     uint32_t retries_noted; /* stands for what the job's own field says; has_retries */
-    bool has_retries;
-    char *decoded; /* malloc'd: what the views point into for the single-field shape, or NULL */
-    char *copied;  /* malloc'd: the detached fields, or NULL */
 };
 
 /* Reads an entry. is_private: from the group's retry stream, where some quern_… fields are ours. fields_max: names, not pairs' bytes.

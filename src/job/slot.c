@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -43,13 +44,36 @@ static uint64_t with_state(uint64_t word, enum slot_state state)
     return (word & ~(uint64_t)STATE_BITS) | state;
 }
 
+/* Zeroed, and at the beginning of a line. */
+static void *new_lines(size_t size)
+{
+    size_t whole = (size + SLOT_LINE - 1) / SLOT_LINE * SLOT_LINE;
+    void *at = aligned_alloc(SLOT_LINE, whole);
+    return at ? memset(at, 0, whole) : NULL;
+}
+
+/* As it is before a job comes into it. */
+static void reset(struct quern_job *job)
+{
+    atomic_store_explicit(&job->deadline_ns, CLOCK_NEVER, memory_order_relaxed);
+    atomic_store_explicit(&job->overdue_ns, CLOCK_NEVER, memory_order_relaxed);
+    job->started_ns = job->ended_ns = 0;
+    job->outcome = OUTCOME_NONE;
+    job->line = NULL;
+    job->cpu_ns = -1;
+    if (job->retry_after_ms != -1) job->retry_after_ms = -1;
+    if (job->delay_ms) job->delay_ms = 0;
+    if (job->cap) job->cap = NULL;
+}
+
 struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns)
 {
-    struct slots *slots = calloc(1, sizeof *slots + count * sizeof *slots->at);
+    struct slots *slots = new_lines(sizeof *slots + count * sizeof *slots->at);
     if (!slots) return NULL;
     slots->count = count;
     if (!(slots->free = stack_open(count))) return free(slots), NULL;
     for (uint32_t i = 0; i < count; i++) {
+        reset(&slots->at[i]);
         slots->at[i].index = i;
         slots->at[i].drain_ns = drain_ns;
         atomic_init(&slots->at[i].word, UINT64_C(1) << 32 | SLOT_FREE);
@@ -127,17 +151,8 @@ void slot_lease(struct quern_job *job, const struct admission *admission)
     atomic_store_explicit(&job->deliveries, admission->deliveries, memory_order_relaxed);
     atomic_store_explicit(&job->origin, admission->origin, memory_order_relaxed);
     atomic_store_explicit(&job->granted_ns, admission->granted_ns, memory_order_relaxed);
-    atomic_store_explicit(&job->deadline_ns, CLOCK_NEVER, memory_order_relaxed);
-    atomic_store_explicit(&job->overdue_ns, CLOCK_NEVER, memory_order_relaxed);
     atomic_store_explicit(&job->admitted_ns, admission->now_ns, memory_order_relaxed);
-    job->started_ns = job->ended_ns = 0;
-    job->outcome = OUTCOME_NONE;
-    job->retry_after_ms = -1;
-    job->delay_ms = 0;
-    job->cap = NULL;
     assert(!atomic_load_explicit(&job->key, memory_order_relaxed)); /* who ends a job leaves its key */
-    job->line = NULL;
-    job->cpu_ns = -1;
     if (admission->is_unpended) atomic_fetch_or_explicit(&job->word, SLOT_GONE, memory_order_relaxed);
     if (witness) witness->leased(job);
 }
@@ -305,7 +320,7 @@ struct quern_job *slots_ghost(struct slots *slots, struct quern_job *job)
     const struct message *message = &job->message;
     struct reply fields = {REPLY_ARRAY, message->fields_count, {.items = message->fields}};
     struct entry entry = {.id = message->entry, .fields = &fields};
-    struct quern_job *ghost = slots_ghost_count(slots) < slots->count ? calloc(1, sizeof *ghost) : NULL;
+    struct quern_job *ghost = slots_ghost_count(slots) < slots->count ? new_lines(sizeof *ghost) : NULL;
     if (!ghost) return NULL;
     ghost->body = job;
     ghost->body_generation = generation_of(atomic_load_explicit(&job->word, memory_order_relaxed));
@@ -339,6 +354,11 @@ uint32_t slots_ghost_count(const struct slots *slots)
     return atomic_load(&slots->ghosts);
 }
 
+static void drop(char **text)
+{
+    if (*text) free(*text), *text = NULL;
+}
+
 void slots_free(struct slots *slots, struct quern_job *job)
 {
     if (job->body) {
@@ -348,15 +368,15 @@ void slots_free(struct slots *slots, struct quern_job *job)
     }
     span_release(&job->span);
     message_free(&job->message);
-    if (job->json) codec_drop(job->json);
-    if (job->error) free(job->error);
-    if (job->said.error) free(job->said.error);
-    if (job->how) free(job->how);
-    if (job->result) free(job->result);
-    job->json = NULL;
-    job->error = job->said.error = job->how = job->result = NULL;
-    job->result_len = 0;
-    job->is_not_json = job->is_gone = job->is_ambiguous = job->is_unreadable = false;
+    if (job->json) codec_drop(job->json), job->json = NULL;
+    drop(&job->error);
+    drop(&job->said.error);
+    drop(&job->how);
+    drop(&job->result);
+    if (job->result_len) job->result_len = 0;
+    if (job->is_not_json | job->is_gone | job->is_ambiguous | job->is_unreadable)
+        job->is_not_json = job->is_gone = job->is_ambiguous = job->is_unreadable = false;
+    reset(job);
     uint64_t word = atomic_load_explicit(&job->word, memory_order_relaxed), next;
     assert(state_of(word) == SLOT_DONE);
     do next = (uint64_t)(generation_of(word) + 1) << 32 | SLOT_FREE; /* marks of the heartbeat may still come in: they go too */

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "config/policy.h"
@@ -61,55 +62,67 @@ enum slot_outcome {
     OUTCOMES
 };
 
+enum { SLOT_LINE = 64 };
+
 /* A place in the done queue's list; only queue/done looks inside. */
 struct slot_link {
     void *opaque;
 };
 
+/* In order of who writes when: a cache line that a thread on another core has written takes a quarter of a microsecond to come over. So
+ * what the dispatcher writes, what the worker writes and what hardly ever changes lie apart, and what is as it should be is not written. */
 struct quern_job {
-    struct slot_link link;
+    _Alignas(SLOT_LINE) struct slot_link link;
     _Atomic uint64_t word; /* generation << 32 | marks | state */
 
     /* The lease: written while FREE, read by the heartbeat, which checks the word before and after. */
     _Atomic uint64_t entry_ms, entry_seq;
-    _Atomic uint32_t deliveries;  /* as Redis counts: half of the lease's name */
-    _Atomic uint32_t origin;      /* which source and stream (job/source) */
-    _Atomic int64_t born_ms;      /* Unix, by Redis's clock: when it came into its stream first */
-    _Atomic uint64_t identity;    /* of the job: a hash of its id; the stream's ids may be given out anew */
-    _Atomic int64_t granted_ns;   /* taken before the command that granted or renewed it was sent */
-    _Atomic int64_t deadline_ns;  /* timeout_ms, or CLOCK_NEVER; written by the worker before its handler runs */
-    _Atomic int64_t overdue_ns;   /* and its grace: from then on the job may be seized; written last before the handler runs */
+    _Atomic uint32_t deliveries; /* as Redis counts: half of the lease's name */
+    _Atomic uint32_t origin;     /* which source and stream (job/source) */
+    _Atomic int64_t born_ms;     /* Unix, by Redis's clock: when it came into its stream first */
+    _Atomic uint64_t identity;   /* of the job: a hash of its id; the stream's ids may be given out anew */
+    _Atomic int64_t granted_ns;  /* taken before the command that granted or renewed it was sent */
+
+    /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
+    _Alignas(SLOT_LINE) struct message message;
+    struct span span;            /* keeps the reply's bytes */
+    _Atomic int64_t admitted_ns; /* the dispatcher looks how long one has waited that is another's by then */
+
+    /* How it runs: the worker's, then the settler's, who leaves it as slots_open() does. */
+    _Alignas(SLOT_LINE) _Atomic int64_t deadline_ns; /* timeout_ms, or CLOCK_NEVER; written before its handler runs */
+    _Atomic int64_t overdue_ns; /* and its grace: from then on the job may be seized; written last before the handler runs */
+    void *runner;               /* the worker that runs it; written before overdue_ns */
+    int64_t started_ns, ended_ns;
+    int64_t cpu_ns;         /* that its handler took; -1: not measured */
+    struct bill_line *line; /* its handler's, from when it was found; NULL: no handler has had it */
+    enum slot_outcome outcome;
+
+    /* Mostly as it was for the job before. */
+    _Alignas(SLOT_LINE) struct policy policy; /* of its event; set before it runs or ends unrun */
+    int64_t retry_after_ms;                   /* as its handler asked for; -1: it did not */
+
+    /* The slot's own, set once. */
+    _Alignas(SLOT_LINE) uint32_t index;
+    uint32_t body_generation;
+    struct quern_job *body;       /* of a ghost: the job it stands for */
     _Atomic int64_t *drain_ns;    /* the pool's: when drain is over, CLOCK_NEVER until a stop */
     const char *consumer;         /* the pool's name in the group; lent; NULL: it has none */
     const struct source *sources; /* the pool's; lent; NULL: it has none */
     int64_t depth_max;            /* of data that is parsed as JSON; 0: as deep as the parser can */
     struct board_place *board;    /* where others see what runs; NULL: nowhere, as for a ghost */
-    void *runner;                 /* the worker that runs it; written before overdue_ns */
 
-    /* The message: owned by whoever holds the job: dispatcher, worker, settler in turn. */
-    uint32_t index;
-    struct message message;
-    struct span span;            /* keeps the reply's bytes */
-    _Atomic int64_t admitted_ns; /* the dispatcher looks how long one has waited that is another's by then */
-    int64_t started_ns, ended_ns;
-    enum slot_outcome outcome;
-    struct policy policy;           /* of its event; set before it runs or ends unrun */
-    int64_t retry_after_ms;         /* as its handler asked for; -1: it did not */
-    int64_t delay_ms;               /* until it is tried again: the settler's, or whose outcome is POSTPONED */
+    /* What few jobs have. */
+    _Alignas(SLOT_LINE) struct cap *cap; /* run/caps': it counts as running there; NULL: nowhere */
+    struct keys *keys;                   /* queue/keys', as is the rest; under its lock, but for a look at key */
+    _Atomic uint64_t key;                /* 0: none, or it is not at large, nor waits to be, any more */
+    struct quern_job *next_at_large, *next_behind, *last_behind;
     struct quern_job *next_offered; /* run/pull's */
     struct quern_job *next_parked;  /* run/caps' */
-    struct cap *cap;                /* the same: it counts as running there; NULL: nowhere */
-    struct bill_line *line;         /* its handler's, from when it was found; NULL: no handler has had it */
-    int64_t cpu_ns;                 /* that its handler took; -1: not measured */
-    struct keys *keys;              /* queue/keys', as is the rest; under its lock, but for a look at key */
-    _Atomic uint64_t key;           /* 0: none, or it is not at large, nor waits to be, any more */
-    struct quern_job *next_at_large, *next_behind, *last_behind;
-    struct quern_job *body; /* of a ghost: the job it stands for */
-    uint32_t body_generation;
-    bool is_unreadable; /* the entry: there is no event, or no data, to show */
-    bool is_gone;       /* its entry is no longer in the stream: the fields are sent when it is put back */
-    bool is_ambiguous;  /* an acknowledgement was sent and not answered */
-    bool is_not_json;   /* the handler asked for JSON and there was none */
+    int64_t delay_ms;               /* until it is tried again: the settler's, or whose outcome is POSTPONED */
+    bool is_unreadable;             /* the entry: there is no event, or no data, to show */
+    bool is_gone;                   /* its entry is no longer in the stream: the fields are sent when it is put back */
+    bool is_ambiguous;              /* an acknowledgement was sent and not answered */
+    bool is_not_json;               /* the handler asked for JSON and there was none */
     struct json_t *json;
     struct slot_said {
         enum slot_outcome outcome;
@@ -132,6 +145,12 @@ static inline uint32_t job_deliveries(const struct quern_job *job)
 static inline uint32_t job_queue(const struct quern_job *job)
 {
     return atomic_load_explicit(&job->origin, memory_order_relaxed) / LANES;
+}
+
+/* Mostly the one that the last job there had. Worker. */
+static inline void slot_set_policy(struct quern_job *job, const struct policy *policy)
+{
+    if (memcmp(&job->policy, policy, sizeof *policy) != 0) job->policy = *policy;
 }
 
 /* Which job it is of those that its slot has held. Whoever holds it. */

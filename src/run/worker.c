@@ -343,7 +343,7 @@ static int64_t offer_job(struct worker *worker, struct handler *handler, quern_j
 static enum slot_outcome outcome_unhandled(struct worker *worker, quern_job *job)
 {
     int unhandled;
-    job->policy = *table_policy(worker->table, job_queue(job), &unhandled);
+    slot_set_policy(job, table_policy(worker->table, job_queue(job), &unhandled));
     return unhandled == UNHANDLED_ACK ? OUTCOME_PASSED : unhandled == UNHANDLED_DEAD ? OUTCOME_UNWANTED : OUTCOME_UNHANDLED;
 }
 
@@ -391,7 +391,7 @@ static int64_t worker_step(struct worker *worker, int64_t started_ns)
     if (ordered != OUTCOME_NONE) return end_unrun(worker, job, ordered, now_ns);
     if (is_expired(job)) return end_unrun(worker, job, OUTCOME_EXPIRED, now_ns);
     if (!handler) return end_unrun(worker, job, outcome_unhandled(worker, job), now_ns);
-    job->policy = handler->policies[job_queue(job)];
+    slot_set_policy(job, &handler->policies[job_queue(job)]);
     if (!passes_cap(worker, handler, job, now_ns)) return now_ns;
     return handler->is.run == quern_pulled ? offer_job(worker, handler, job, now_ns) : run_job(worker, handler, job, now_ns);
 }
