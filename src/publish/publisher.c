@@ -155,6 +155,7 @@ static int64_t budget_ms(const quern_config *config)
 static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, quern_error *err)
 {
     const quern_config *config = publisher->config;
+    if (publisher->ahead) return QUERN_OK;
     if (!publisher->conn) {
         struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = budget_ms(config)};
         if (!(publisher->conn = conn_open(&options, deadline_ns, err))) return err->code;
@@ -166,8 +167,11 @@ static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, qu
     return code;
 }
 
-static void publisher_disconnect(quern_publisher *publisher)
+/* may_be_there: what was asked for last on it. What was sent behind that is there only if that is. */
+static void publisher_disconnect(quern_publisher *publisher, bool may_be_there)
 {
+    if (publisher->ahead && may_be_there) publisher->adrift = publisher->ahead;
+    publisher->ahead = 0;
     conn_close(publisher->conn);
     publisher->conn = NULL;
 }
@@ -186,7 +190,7 @@ static void set_codes(const struct outgoing *batch, int code)
 }
 
 /* Ends a batch that could not be confirmed. */
-static int give_up(const struct outgoing *batch, int code, int may_be_there, quern_error *err)
+static int give_up(const struct outgoing *batch, int code, bool may_be_there, quern_error *err)
 {
     if (may_be_there) {
         set_codes(batch, QUERN_E_UNKNOWN);
@@ -211,16 +215,17 @@ static int publish_batch(quern_publisher *publisher, const struct outgoing *batc
 {
     const quern_config *config = publisher->config;
     struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
-    int may_be_there = 0;
+    bool may_be_there = publisher->adrift == batch->number;
     set_codes(batch, QUERN_E_UNKNOWN);
     for (;;) {
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
         int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
         int sent = 0, code = publisher_connect(publisher, try_ns, err);
-        if (!code && !(code = send_batch(publisher->conn, batch, try_ns, &sent, &meaning, err))) return QUERN_OK;
-        publisher_disconnect(publisher);
+        if (!code && !(code = send_batch(publisher->conn, batch, &publisher->ahead, try_ns, &sent, &meaning, err)))
+            return QUERN_OK;
         may_be_there |= sent != SENT_NOTHING;
-        if (code == QUERN_E_GONE) may_be_there = 0; /* had an earlier try done it, the marker would have told */
+        publisher_disconnect(publisher, may_be_there);
+        if (code == QUERN_E_GONE) may_be_there = false; /* had an earlier try done it, the marker would have told */
         bool is_group_gone = meaning.class == ERROR_HEAL && publisher->has_group;
         if (is_group_gone) publisher->has_group = false; /* somebody has removed it: it is made again */
         int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
@@ -282,6 +287,7 @@ struct parcel {
     char *const *windows; /* per message: the key of its dedup window, or NULL */
     size_t count;
     struct outgoing_batch *batch; /* that they are of, or NULL */
+    uint64_t next_number;         /* that the next batch was given, for it was sent ahead; 0: none yet */
     char stamps[2 * CLOCK_ISO_SIZE + 40];
 };
 
@@ -316,31 +322,48 @@ static size_t batch_length(const quern_config *config, const struct parcel *parc
     return count;
 }
 
-static int publish_some(quern_publisher *publisher, const struct parcel *parcel, size_t from, size_t *count,
-                        int64_t deadline_ns, quern_error *err)
+/* The batch that begins there, all but its number and what it is of. */
+static struct outgoing batch_from(const quern_publisher *publisher, const struct parcel *parcel, size_t from)
 {
     const quern_config *config = publisher->config;
     bool are_plain, are_unique;
-    *count = batch_length(config, parcel, from, &are_plain, &are_unique);
+    size_t count = batch_length(config, parcel, from, &are_plain, &are_unique);
     bool is_marked = !are_plain || are_unique || config->publish_marked; /* what goes by a script needs a marker */
-    publisher->has_marked |= is_marked;
+    return (struct outgoing){.config = config,
+                             .keys = &publisher->keys,
+                             .marker = is_marked ? publisher->keys.marker : NULL,
+                             .marker_ms = publisher_marker_ms(config),
+                             .stamps = parcel->stamps,
+                             .messages = parcel->messages + from,
+                             .windows = parcel->windows + from,
+                             .is_plain = are_plain,
+                             .receipts = parcel->receipts + from,
+                             .count = count};
+}
+
+/* The two of them go one behind the other, and keep their numbers whatever befalls their connection: under these they are asked for. */
+static void number_batches(quern_publisher *publisher, struct parcel *parcel, struct outgoing *batch, struct outgoing *next)
+{
+    batch->number = parcel->next_number ? parcel->next_number : ++publisher->number;
+    parcel->next_number = 0;
+    if (!next->count || !batch->marker || !batch->is_plain || !next->marker || !next->is_plain) return;
+    batch->next = next;
+    next->number = parcel->next_number = ++publisher->number;
+}
+
+static int publish_some(quern_publisher *publisher, struct parcel *parcel, size_t from, size_t *count, int64_t deadline_ns,
+                        quern_error *err)
+{
+    struct outgoing batch = batch_from(publisher, parcel, from), next = batch_from(publisher, parcel, from + batch.count);
     struct outgoing_batch of = parcel->batch ? *parcel->batch : (struct outgoing_batch){0};
+    *count = batch.count;
     of.wanted += *count;
-    if (from + *count < parcel->count) of.sealed_ms = 0;
-    int code = publish_batch(publisher,
-                             &(struct outgoing){.config = config,
-                                                .keys = &publisher->keys,
-                                                .marker = is_marked ? publisher->keys.marker : NULL,
-                                                .marker_ms = publisher_marker_ms(config),
-                                                .batch = parcel->batch ? &of : NULL,
-                                                .number = ++publisher->number,
-                                                .stamps = parcel->stamps,
-                                                .messages = parcel->messages + from,
-                                                .windows = parcel->windows + from,
-                                                .is_plain = are_plain,
-                                                .receipts = parcel->receipts + from,
-                                                .count = *count},
-                             deadline_ns, err);
+    if (next.count) of.sealed_ms = 0;
+    if (parcel->batch) batch.batch = &of;
+    publisher->has_marked |= batch.marker != NULL;
+    number_batches(publisher, parcel, &batch, &next);
+    int code = publish_batch(publisher, &batch, deadline_ns, err);
+    if (code && batch.next && publisher->adrift == next.number) set_codes(&next, QUERN_E_UNKNOWN);
     if (!code && parcel->batch) parcel->batch->then = NULL; /* it is made */
     return code;
 }
@@ -355,7 +378,7 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
     for (size_t i = 0; i < parcel->count; i++) memcpy(parcel->receipts[i].created_at, now, sizeof now);
     size_t at = 0, count;
     do { /* a batch is sealed also where no message is left */
-        if (clock_now_ns() >= deadline_ns)
+        if (!publisher->ahead && clock_now_ns() >= deadline_ns)
             return err_set(err, QUERN_E_TIMEOUT,
                            "publish_ms was over before it was this message's turn: other calls took that long");
         int code = publish_some(publisher, parcel, at, &count, deadline_ns, err);

@@ -21,7 +21,9 @@ struct quern_publisher {
     pthread_mutex_t async_lock;  /* while it is made */
     pthread_mutex_t lock;        /* guards the rest; held while one call talks to Redis */
     struct conn *conn;
-    uint64_t number; /* of the last batch */
+    uint64_t number; /* the last one that a batch was given */
+    uint64_t ahead;  /* of the batch that is on its way on conn, while the one before it is waited for; 0: none */
+    uint64_t adrift; /* of one whose connection was given up before it was its turn: it may be there */
     bool has_group, has_marked;
 };
 

@@ -36,42 +36,101 @@ size_t outgoing_windows(const struct outgoing *batch)
     return count;
 }
 
-static void put_window_ms(struct conn *conn, const struct outgoing *batch, size_t i)
+/* How long the i-th one's window is open; 0: it has none. */
+static int64_t window_ms(const struct outgoing *batch, size_t i)
 {
     int64_t own_ms = batch->messages[i].unique_ms;
+    return !batch->windows[i] ? 0 : own_ms ? own_ms : batch->config->unique_ms;
+}
+
+/* Is all but id and data the same in all of them? Then it is said once: each argument costs Redis as much as a field. */
+static bool are_alike(const struct outgoing *batch)
+{
+    const quern_message *first = batch->messages;
+    for (size_t i = 1; i < batch->count; i++) {
+        const quern_message *message = &batch->messages[i];
+        if (message->is_raw != first->is_raw || window_ms(batch, i) != window_ms(batch, 0)) return false;
+        if (message->event != first->event && strcmp(message->event, first->event) != 0) return false;
+    }
+    return true;
+}
+
+static void put_shared(struct conn *conn, const struct outgoing *batch, size_t i)
+{
+    conn_arg_text(conn, batch->messages[i].event);
+    conn_arg_text(conn, batch->messages[i].is_raw ? "bytes" : "");
     if (batch->windows[i])
-        conn_arg_number(conn, own_ms ? own_ms : batch->config->unique_ms);
+        conn_arg_number(conn, window_ms(batch, i));
     else
         conn_arg_text(conn, "");
 }
 
-static void put_call(struct conn *conn, const struct outgoing *batch)
+/* behind: what has to be there already; 0: whatever is. */
+static void put_call(struct conn *conn, const struct outgoing *batch, uint64_t behind)
 {
-    size_t windows = outgoing_windows(batch), args = windows ? 5 : 4;
-    script_begin(conn, &script_publish, 2 + windows, 3 + args * batch->count);
+    bool is_shared = are_alike(batch);
+    size_t args = is_shared ? 2 : 5;
+    script_begin(conn, &script_publish, 2 + outgoing_windows(batch), 8 + args * batch->count);
     conn_arg_text(conn, batch->config->stream);
     conn_arg_text(conn, batch->marker);
-    for (size_t i = 0; i < batch->count && windows; i++)
+    for (size_t i = 0; i < batch->count; i++)
         if (batch->windows[i]) conn_arg_text(conn, batch->windows[i]);
     conn_arg_number(conn, (int64_t)batch->number);
     conn_arg_number(conn, batch->marker_ms);
     conn_arg_text(conn, batch->stamps);
+    if (behind)
+        conn_arg_number(conn, (int64_t)behind);
+    else
+        conn_arg_text(conn, "");
+    conn_arg_number(conn, (int64_t)args);
+    put_shared(conn, batch, 0);
     for (size_t i = 0; i < batch->count; i++) {
         conn_arg_text(conn, batch->receipts[i].id);
-        conn_arg_text(conn, batch->messages[i].event);
         put_bytes(conn, check_data(&batch->messages[i]));
-        conn_arg_text(conn, batch->messages[i].is_raw ? "bytes" : "");
-        if (windows) put_window_ms(conn, batch, i);
+        if (!is_shared) put_shared(conn, batch, i);
     }
 }
 
-static int send_marked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
+/* The batch, unless it was sent ahead, and the one behind it: Redis has it to work on while we hear what became of this one. */
+static int send_two(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns, quern_error *err)
+{
+    bool is_sent = *ahead == batch->number;
+    *ahead = 0;
+    if (!is_sent) {
+        put_call(conn, batch, 0);
+        int code = conn_send(conn, deadline_ns, err);
+        if (code) return code;
+    }
+    if (!batch->next) return QUERN_OK;
+    put_call(conn, batch->next, batch->number);
+    *ahead = batch->next->number;
+    return conn_send(conn, deadline_ns, err);
+}
+
+/* The server does not know the script (any more), so the one behind was refused as well. */
+static int send_whole(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns,
+                      const struct reply **reply, struct error_meaning *meaning, quern_error *err)
+{
+    int code = *ahead ? conn_reply(conn, deadline_ns, reply, err) : QUERN_OK;
+    if (!code && (*reply)->type != REPLY_ERROR)
+        code = err_set(err, QUERN_E_UNKNOWN, "the server has forgotten a script between two calls");
+    if (code) return code;
+    *ahead = 0;
+    put_call(conn, batch, 0);
+    return script_ask(conn, &script_publish, deadline_ns, reply, meaning, err);
+}
+
+static int send_marked(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns, int *sent,
                        struct error_meaning *meaning, quern_error *err)
 {
     const struct reply *reply = NULL;
-    put_call(conn, batch);
     *sent = SENT_UNANSWERED;
-    int code = script_ask(conn, &script_publish, deadline_ns, &reply, meaning, err);
+    int code = send_two(conn, batch, ahead, deadline_ns, err);
+    if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
+    if (!code && reply_is_error(reply, "NOSCRIPT"))
+        code = send_whole(conn, batch, ahead, deadline_ns, &reply, meaning, err);
+    else if (!code)
+        code = script_said(&script_publish, reply, meaning, err);
     if (!code) return receipts_take(batch, reply_bytes(reply), script_publish.name, err);
     if (reply && reply->type == REPLY_ERROR) *sent = script_has_begun(reply) ? SENT_HALF : SENT_NOTHING;
     return code;
@@ -132,11 +191,11 @@ static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_
     return code ? code : failed;
 }
 
-int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent, struct error_meaning *meaning,
-               quern_error *err)
+int send_batch(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns, int *sent,
+               struct error_meaning *meaning, quern_error *err)
 {
     *meaning = (struct error_meaning){ERROR_UNKNOWN, QUERN_E_SERVER};
     if (!batch->is_plain) return enqueue(conn, batch, deadline_ns, sent, meaning, err);
-    return batch->marker ? send_marked(conn, batch, deadline_ns, sent, meaning, err)
+    return batch->marker ? send_marked(conn, batch, ahead, deadline_ns, sent, meaning, err)
                          : send_unmarked(conn, batch, deadline_ns, sent, meaning, err);
 }

@@ -40,6 +40,7 @@ struct outgoing {
     const quern_message *messages;
     quern_receipt *receipts; /* ids are filled already */
     size_t count;
+    const struct outgoing *next; /* likewise marked and plain: sent while this one's answer is out; NULL: none */
 };
 
 /* How many of its messages have a dedup window. */
@@ -50,9 +51,11 @@ enum sent { SENT_NOTHING, SENT_UNANSWERED, SENT_HALF /* its script has failed in
 
 enum { MARKER_MS = 600000 }; /* how long a batch may be asked for again at least; twice the budget if that is longer */
 
-/* QUERN_OK: every receipt is filled, those for which there was no room with QUERN_E_FULL. Else: *sent (enum sent) says whether Redis may have run it; *meaning what an error
+/* ahead: the number of the batch that is on its way on this connection already, 0: none; in and out. One that was sent ahead is taken up
+ * by the next call, whose batch it must be, and is refused where the batch before it is not there.
+ * QUERN_OK: every receipt is filled, those for which there was no room with QUERN_E_FULL. Else: *sent (enum sent) says whether Redis may have run it; *meaning what an error
  * reply means (ERROR_UNKNOWN without one). Unmarked: receipts that were answered are filled even so. */
-int send_batch(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent, struct error_meaning *meaning,
-               quern_error *err) QUERN_MUST_USE;
+int send_batch(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns, int *sent,
+               struct error_meaning *meaning, quern_error *err) QUERN_MUST_USE;
 
 #endif

@@ -42,6 +42,13 @@ static int ask_once(struct conn *conn, int64_t deadline_ns, const struct reply *
     return code ? code : conn_reply(conn, deadline_ns, reply, err);
 }
 
+int script_said(const struct script *script, const struct reply *reply, struct error_meaning *meaning, quern_error *err)
+{
+    if (reply->type != REPLY_ERROR) return QUERN_OK;
+    if (meaning) *meaning = error_meaning(reply_bytes(reply));
+    return conn_refused(reply, script->name, err);
+}
+
 int script_ask(struct conn *conn, const struct script *script, int64_t deadline_ns, const struct reply **reply,
                struct error_meaning *meaning, quern_error *err)
 {
@@ -50,9 +57,7 @@ int script_ask(struct conn *conn, const struct script *script, int64_t deadline_
         say_whole(conn, script);
         code = ask_once(conn, deadline_ns, reply, err);
     }
-    if (code || (*reply)->type != REPLY_ERROR) return code;
-    if (meaning) *meaning = error_meaning(reply_bytes(*reply));
-    return conn_refused(*reply, script->name, err);
+    return code ? code : script_said(script, *reply, meaning, err);
 }
 
 /* Redis tells the line: "… script: <sha>, on @user_script:<line>." */

@@ -29,8 +29,8 @@ extern const struct script script_replay, script_skip, script_purge, script_remo
     script_cancel;                      /* what repairs */
 extern const struct script script_find; /* what looks */
 
-/* Begins a call with keys_count keys and args_count arguments, which follow by conn_arg…(). Nothing else may wait to be sent
- * or answered on the connection. */
+/* Begins a call with keys_count keys and args_count arguments, which follow by conn_arg…(). For script_ask() nothing else may wait to be
+ * sent or answered on the connection. */
 void script_begin(struct conn *conn, const struct script *script, size_t keys_count, size_t args_count);
 
 /* Sends the call and waits for its reply, at most until the deadline. An error of the script fails with its own code:
@@ -38,6 +38,10 @@ void script_begin(struct conn *conn, const struct script *script, size_t keys_co
 struct error_meaning;
 int script_ask(struct conn *conn, const struct script *script, int64_t deadline_ns, const struct reply **reply,
                struct error_meaning *meaning, quern_error *err) QUERN_MUST_USE;
+
+/* The same for the answer to a call that was sent otherwise. */
+int script_said(const struct script *script, const struct reply *reply, struct error_meaning *meaning,
+                quern_error *err) QUERN_MUST_USE;
 
 /* Of an error that a script has answered: did it come from within? Then what the script had written before is there. What is refused
  * before it begins, or what it says itself, is not of that kind. */

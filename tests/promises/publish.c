@@ -216,6 +216,90 @@ static void a_marked_batch_is_published_once_whatever_befalls_its_answer(void **
     }
 }
 
+/* Of a call of many batches two are on their way at a time: whichever answers are lost, each is there once, and in its place. */
+static void a_call_of_many_batches_keeps_its_order_whatever_befalls_the_answers(void **state)
+{
+    struct desk *desk = *state;
+    set(desk, "publish_ms", "6000");
+    set(desk, "batch_size", "100");
+    desk->proxy = proxy_open(NULL, desk->redis.socket, NULL);
+    set(desk, "redis", proxy_url(desk->proxy));
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+    for (size_t i = 0; i < FAULTS; i++) {
+        assert_int_equal(publish_badly(desk, 750, script_publish.sha1, faults[i]), QUERN_OK);
+        are_there_in_order(desk, 750);
+    }
+    for (int lost = 2; lost <= 4; lost++) { /* one after the other */
+        redis_ask(&desk->redis, "DEL", "jobs");
+        proxy_swallow(desk->proxy, "quern:publisher", lost);
+        assert_int_equal(publish(desk, 750), QUERN_OK);
+        are_there_in_order(desk, 750);
+    }
+}
+
+static void a_server_that_forgets_its_scripts_is_told_them_again_in_the_middle_of_a_call(void **state)
+{
+    struct desk *desk = *state;
+    set(desk, "batch_size", "10");
+    for (int round = 0; round < 20; round++) {
+        redis_ask(&desk->redis, "DEL", "jobs");
+        redis_ask(&desk->redis, "SCRIPT", "FLUSH", "SYNC");
+        assert_int_equal(publish(desk, 100), QUERN_OK);
+        are_there_in_order(desk, 100);
+    }
+}
+
+/* One attempt, whose first answer is lost: by then the second batch is on its way. Nothing is known of both, and what comes next is not
+ * answered for them. */
+static void a_batch_that_was_sent_ahead_of_a_lost_answer_is_unknown_too(void **state)
+{
+    struct desk *desk = *state;
+    use_proxy(desk);
+    set(desk, "publish_ms", "0");
+    set(desk, "batch_size", "100");
+    assert_int_equal(publish(desk, 1), QUERN_OK);
+    proxy_swallow(desk->proxy, "quern:publisher", 1);
+    assert_int_equal(publish(desk, 350), QUERN_E_UNKNOWN);
+    for (int i = 0; i < 350; i++) {
+        bool was_sent = i < 200, is_unknown = desk->receipts[i].code == QUERN_E_UNKNOWN;
+        assert_true(is_unknown == was_sent && desk->receipts[i].code != QUERN_OK);
+    }
+    assert_int_equal(publish(desk, 350), QUERN_OK);
+    long long there = redis_number(&desk->redis, "XLEN", "jobs");
+    assert_true(there == 1 + 100 + 350 || there == 1 + 200 + 350);
+    for (int i = 1; i < 350; i++) assert_string_not_equal(desk->receipts[i].entry, desk->receipts[i - 1].entry);
+}
+
+static const struct answer *ask_for_batch(struct desk *desk, const char *number, const char *behind, const char *id)
+{
+    return redis_ask(&desk->redis, "EVAL", script_publish.text, "2", "jobs", "jobs:published:me", number, "60000", "{}", behind,
+                     "2", "job", "", "", id, "{}");
+}
+
+static void says(const struct answer *answer, const char *word)
+{
+    if (!answer->text || !strstr(answer->text, word))
+        fail_msg("'%s' is not in: %s", word, answer->text ? answer->text : "(nothing)");
+}
+
+/* The word of the script itself: what was sent behind another is done behind it or not at all, and either can be asked for again. */
+static void a_batch_that_was_sent_ahead_is_done_only_behind_the_one_before_it(void **state)
+{
+    struct desk *desk = *state;
+    char first[32], second[32];
+    says(ask_for_batch(desk, "2", "1", "b"), "ERR the batch before this one was not published");
+    snprintf(first, sizeof first, "%s", ask_for_batch(desk, "1", "", "a")->text);
+    snprintf(second, sizeof second, "%s", ask_for_batch(desk, "2", "1", "b")->text);
+    assert_string_not_equal(first, second);
+    assert_string_equal(ask_for_batch(desk, "1", "", "a")->text, first);
+    assert_string_equal(ask_for_batch(desk, "2", "1", "b")->text, second);
+    assert_string_equal(ask_for_batch(desk, "2", "", "b")->text, second);
+    ask_for_batch(desk, "3", "", "c");
+    says(ask_for_batch(desk, "1", "", "a"), "ERR a later batch was published");
+    says(ask_for_batch(desk, "5", "4", "e"), "ERR the batch before this one was not published");
+    assert_int_equal(redis_number(&desk->redis, "XLEN", "jobs"), 3);
+}
+
 /* Each receipt speaks of its own message: there, or not known; all of them are there, for every one was sent. */
 static void is_honest(struct desk *desk, size_t n, bool is_lost)
 {
@@ -428,6 +512,10 @@ int main(void)
         DESK(an_answer_that_is_lost_behind_a_forgotten_script_is_not_taken_for_a_refusal),
         DESK(an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown),
         DESK(a_marked_batch_is_published_once_whatever_befalls_its_answer),
+        DESK(a_call_of_many_batches_keeps_its_order_whatever_befalls_the_answers),
+        DESK(a_server_that_forgets_its_scripts_is_told_them_again_in_the_middle_of_a_call),
+        DESK(a_batch_that_was_sent_ahead_of_a_lost_answer_is_unknown_too),
+        DESK(a_batch_that_was_sent_ahead_is_done_only_behind_the_one_before_it),
         DESK(an_unmarked_batch_says_what_is_known_whatever_befalls_its_answer),
         DESK(a_publisher_outlives_a_restart),
         DESK(a_full_redis_refuses_and_nothing_is_suppressed_afterwards),
