@@ -183,6 +183,7 @@ static bool may_retry(const struct outgoing *batch, int code, int sent, enum err
     return code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT || class == ERROR_TRANSIENT;
 }
 
+/* What is not answered for. Of an unmarked batch, send_batch() tells which of them were sent. */
 static void set_codes(const struct outgoing *batch, int code)
 {
     for (size_t i = 0; i < batch->count; i++)
@@ -193,12 +194,13 @@ static void set_codes(const struct outgoing *batch, int code)
 static int give_up(const struct outgoing *batch, int code, bool may_be_there, quern_error *err)
 {
     if (may_be_there) {
-        set_codes(batch, QUERN_E_UNKNOWN);
+        if (batch->marker) set_codes(batch, QUERN_E_UNKNOWN);
         quern_error why = *err;
         return err_set(err, QUERN_E_UNKNOWN, "it may have been published, or not (%s)", why.text);
     }
     for (size_t i = 0; i < batch->count; i++)
-        if (batch->receipts[i].code == QUERN_E_UNKNOWN) batch->receipts[i].code = code;
+        if (batch->receipts[i].code == QUERN_E_UNKNOWN || batch->receipts[i].code == QUERN_E_TIMEOUT)
+            batch->receipts[i].code = code;
     return code;
 }
 
@@ -216,7 +218,7 @@ static int publish_batch(quern_publisher *publisher, const struct outgoing *batc
     const quern_config *config = publisher->config;
     struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
     bool may_be_there = publisher->adrift == batch->number;
-    set_codes(batch, QUERN_E_UNKNOWN);
+    if (batch->marker) set_codes(batch, QUERN_E_UNKNOWN);
     for (;;) {
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
         int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
@@ -299,25 +301,22 @@ static bool is_plain(const quern_config *config, const struct parcel *parcel, si
            !message->at_ms && !message->expire_at_ms && !message->key;
 }
 
-/* How many messages from there on make a batch: bounded by number and by bytes. What needs more than an XADD costs Redis more. */
+/* How many messages from there on make a batch: bounded by number and by bytes. What needs more than an XADD costs Redis more; those that
+ * need no more, and no marker, are sent through a window of their own, however many there are. */
 static size_t batch_length(const quern_config *config, const struct parcel *parcel, size_t from, bool *are_plain,
                            bool *are_unique)
 {
-    size_t count = 0, bytes = 0, most = (size_t)config->batch_size;
+    size_t count = 0, bytes = 0, size = (size_t)config->batch_size, most = config->publish_marked ? size : SIZE_MAX;
     *are_plain = !parcel->batch;
     *are_unique = false;
     for (; from + count < parcel->count && count < most; count++) {
+        bool is_unique = parcel->windows[from + count] != NULL, is_special = !is_plain(config, parcel, from + count);
         bytes += parcel->messages[from + count].data.len;
-        if (count && bytes > BATCH_BYTES) break;
-        if (parcel->windows[from + count]) {
-            if (count >= UNIQUE_MAX) break;
-            *are_unique = true;
-            if (most > UNIQUE_MAX) most = UNIQUE_MAX;
-        }
-        if (is_plain(config, parcel, from + count)) continue;
-        if (count >= SPECIAL_MAX) break;
-        *are_plain = false;
-        if (most > SPECIAL_MAX) most = SPECIAL_MAX;
+        if (is_unique && most > UNIQUE_MAX) most = size < UNIQUE_MAX ? size : UNIQUE_MAX;
+        if (is_special && most > SPECIAL_MAX) most = size < SPECIAL_MAX ? size : SPECIAL_MAX;
+        if (count >= most || (count && bytes > BATCH_BYTES && most != SIZE_MAX)) break;
+        *are_unique |= is_unique;
+        *are_plain &= !is_special;
     }
     return count;
 }

@@ -160,35 +160,67 @@ static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
     conn_arg_text(conn, "bytes");
 }
 
+/* What is on its way: from the first that is not answered yet on. */
+struct flight {
+    size_t next, jobs, bytes; /* next: the first that may be unanswered */
+    int failed;               /* what the last answer that was none said */
+};
+
+static int take_entry(const struct outgoing *batch, struct flight *flight, const struct reply *reply,
+                      struct error_meaning *meaning, quern_error *err)
+{
+    quern_receipt *receipt = &batch->receipts[flight->next];
+    quern_bytes text = reply_bytes(reply);
+    flight->jobs--;
+    flight->bytes -= check_data(&batch->messages[flight->next++]).len;
+    if (reply_is_text(reply) && set_entry(receipt, text.at, text.len)) return QUERN_OK;
+    if (reply->type != REPLY_ERROR)
+        return receipt->code = err_set(err, QUERN_E_UNKNOWN, "XADD was answered by something that is no entry's id");
+    *meaning = error_meaning(text);
+    return receipt->code = conn_refused(reply, "XADD", err);
+}
+
+/* Hears what became of the oldest until no more than so many are out. */
+static int hear_until(struct conn *conn, const struct outgoing *batch, struct flight *flight, size_t jobs, int64_t deadline_ns,
+                      struct error_meaning *meaning, quern_error *err)
+{
+    const struct reply *reply;
+    while (flight->jobs > jobs) {
+        while (batch->receipts[flight->next].code == QUERN_OK) flight->next++; /* an earlier try has confirmed it */
+        int code = conn_reply(conn, deadline_ns, &reply, err);
+        if (code) return code;
+        int failed = take_entry(batch, flight, reply, meaning, err);
+        if (failed) flight->failed = failed;
+    }
+    return QUERN_OK;
+}
+
+/* A window of them is out at any time, as many as a batch has: Redis is at work on these while the next ones are laid out. What is not
+ * sent, for one before it has failed, is no more unknown than it was. */
 static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_t deadline_ns, int *sent,
                          struct error_meaning *meaning, quern_error *err)
 {
-    enum { AT_ONCE = 32 }; /* Redis is at work on them while the next ones are laid out */
-    const struct reply *reply;
-    int failed = QUERN_OK, code = QUERN_OK;
+    enum { PARTS = 4, WINDOW_BYTES = 1024 * 1024 };
+    size_t window = (size_t)batch->config->batch_size, at_once = (window + PARTS - 1) / PARTS, laid_out = 0;
+    struct flight flight = {0};
+    int code = QUERN_OK;
     *sent = SENT_UNANSWERED;
-    for (size_t i = 0; i < batch->count && !code; i++) {
-        if (batch->receipts[i].code == QUERN_OK) continue; /* an earlier try has confirmed it */
+    for (size_t i = 0; i < batch->count && !code && !flight.failed; i++) {
+        if (batch->receipts[i].code == QUERN_OK) continue;
+        batch->receipts[i].code = QUERN_E_UNKNOWN;
         put_xadd(conn, batch, i);
-        if (i % AT_ONCE == AT_ONCE - 1) code = conn_send(conn, deadline_ns, err);
+        flight.jobs++;
+        flight.bytes += check_data(&batch->messages[i]).len;
+        bool is_full = flight.bytes >= WINDOW_BYTES;
+        if (++laid_out < at_once && !is_full) continue;
+        laid_out = 0;
+        code = conn_send(conn, deadline_ns, err);
+        if (!code) code = hear_until(conn, batch, &flight, is_full ? 0 : window - at_once, deadline_ns, meaning, err);
     }
     if (!code) code = conn_send(conn, deadline_ns, err);
-    for (size_t i = 0; i < batch->count && !code; i++) {
-        if (batch->receipts[i].code == QUERN_OK) continue;
-        code = conn_reply(conn, deadline_ns, &reply, err);
-        if (code) break;
-        quern_bytes text = reply_bytes(reply);
-        if (reply_is_text(reply) && set_entry(&batch->receipts[i], text.at, text.len)) continue;
-        if (reply->type != REPLY_ERROR) {
-            failed = batch->receipts[i].code =
-                err_set(err, QUERN_E_UNKNOWN, "XADD was answered by something that is no entry's id");
-            continue;
-        }
-        *meaning = error_meaning(text);
-        failed = batch->receipts[i].code = conn_refused(reply, "XADD", err);
-    }
-    if (!code && failed != QUERN_E_UNKNOWN) *sent = SENT_NOTHING; /* every one was answered: nothing is unknown */
-    return code ? code : failed;
+    if (!code) code = hear_until(conn, batch, &flight, 0, deadline_ns, meaning, err);
+    if (!code && flight.failed != QUERN_E_UNKNOWN) *sent = SENT_NOTHING; /* every one was answered: nothing is unknown */
+    return code ? code : flight.failed;
 }
 
 int send_batch(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns, int *sent,
