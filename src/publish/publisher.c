@@ -2,12 +2,12 @@
 
 /* publish/publisher: jobs into the stream.
  *
- *      messages ──check all──▶ batches ──▶ send ──answered──▶ receipts
- *                                 ▲          │ lost, refused for now
- *                                 └─backoff──┘ until publish_ms is over
+ *      messages ──check all──▶ batch, batch, batch ──▶ attempts ──▶ receipts
+ *                              waited for ─┘  └─ on its way behind it
  *
  * Idea       one connection, opened at first use; calls take turns on a lock. A marked batch is asked for again under its number
- *            until it is answered; then either all of it is in the stream, once, or none. */
+ *            until it is answered; then either all of it is in the stream, once, or none. The next one is sent while it is waited for,
+ *            and refused by Redis unless this one is there: so they keep their order, and Redis has work. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,19 +22,14 @@
 #include "config/queues.h"
 #include "job/server.h"
 #include "publish/async.h"
+#include "publish/attempts.h"
 #include "publish/check.h"
 #include "publish/publisher.h"
 #include "publish/unique.h"
-#include "wire/cluster.h"
-#include "wire/group.h"
 
 enum {
-    ONE_ATTEMPT_MS = 5000,
     ROOM_FIRST_MS = 20,
     ROOM_MAX_MS = 1000, /* pauses until there is room again: no connection is broken */
-    LAST_TRY_MS = 100,
-    TRIES = 3,
-    LEAST_TRY_MS = 1000,
     BATCH_BYTES = 1024 * 1024,
     TOLD_MAX = 128,
     UNIQUE_MAX = 128, /* of jobs with a window: each costs Redis two commands */
@@ -143,100 +138,6 @@ int quern_publisher_close(quern_publisher *publisher)
     return QUERN_OK;
 }
 
-/* How long a call may take. publish_ms 0 means one attempt, not an impatient one. */
-static int64_t budget_ms(const quern_config *config)
-{
-    return config->publish_ms ? config->publish_ms : ONE_ATTEMPT_MS;
-}
-
-/* ── one batch ───────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* The connection, and the group where one was asked for. */
-static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, quern_error *err)
-{
-    const quern_config *config = publisher->config;
-    if (publisher->ahead) return QUERN_OK;
-    if (!publisher->conn) {
-        struct conn_options options = {.url = &publisher->url, .name = "quern:publisher", .answer_ms = budget_ms(config)};
-        if (!(publisher->conn = conn_open(&options, deadline_ns, err))) return err->code;
-    }
-    int code = cluster_check(publisher->conn, config->stream, config->dead_letter_stream, err);
-    if (code || publisher->has_group || (!config->group_is_given && !config->max_pending)) return code;
-    code = group_create(publisher->conn, config->stream, config->group, config->start, err);
-    publisher->has_group = !code;
-    return code;
-}
-
-/* may_be_there: what was asked for last on it. What was sent behind that is there only if that is. */
-static void publisher_disconnect(quern_publisher *publisher, bool may_be_there)
-{
-    if (publisher->ahead && may_be_there) publisher->adrift = publisher->ahead;
-    publisher->ahead = 0;
-    conn_close(publisher->conn);
-    publisher->conn = NULL;
-}
-
-/* May the same be tried again? A lost answer only where a marker tells what it was. */
-static bool may_retry(const struct outgoing *batch, int code, int sent, enum error_class class)
-{
-    if (sent != SENT_NOTHING) return batch->marker && sent == SENT_UNANSWERED; /* what has failed half-way would do so again */
-    return code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT || class == ERROR_TRANSIENT;
-}
-
-/* What is not answered for. Of an unmarked batch, send_batch() tells which of them were sent. */
-static void set_codes(const struct outgoing *batch, int code)
-{
-    for (size_t i = 0; i < batch->count; i++)
-        if (batch->receipts[i].code != QUERN_OK) batch->receipts[i].code = code;
-}
-
-/* Ends a batch that could not be confirmed. */
-static int give_up(const struct outgoing *batch, int code, bool may_be_there, quern_error *err)
-{
-    if (may_be_there) {
-        if (batch->marker) set_codes(batch, QUERN_E_UNKNOWN);
-        quern_error why = *err;
-        return err_set(err, QUERN_E_UNKNOWN, "it may have been published, or not (%s)", why.text);
-    }
-    for (size_t i = 0; i < batch->count; i++)
-        if (batch->receipts[i].code == QUERN_E_UNKNOWN || batch->receipts[i].code == QUERN_E_TIMEOUT)
-            batch->receipts[i].code = code;
-    return code;
-}
-
-/* How long one try may take: a marked one is asked for again, so a connection that says nothing must not use up the whole budget. */
-static int64_t try_deadline_ns(const quern_config *config, const struct outgoing *batch, int64_t deadline_ns)
-{
-    if (!config->publish_ms) return deadline_ns;
-    int64_t ms = config->publish_ms / TRIES > LEAST_TRY_MS ? config->publish_ms / TRIES : LEAST_TRY_MS;
-    int64_t try_ns = clock_deadline_ns(clock_now_ns(), ms);
-    return batch->marker && try_ns < deadline_ns ? try_ns : deadline_ns;
-}
-
-static int publish_batch(quern_publisher *publisher, const struct outgoing *batch, int64_t deadline_ns, quern_error *err)
-{
-    const quern_config *config = publisher->config;
-    struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
-    bool may_be_there = publisher->adrift == batch->number;
-    if (batch->marker) set_codes(batch, QUERN_E_UNKNOWN);
-    for (;;) {
-        struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
-        int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
-        int sent = 0, code = publisher_connect(publisher, try_ns, err);
-        if (!code && !(code = send_batch(publisher->conn, batch, &publisher->ahead, try_ns, &sent, &meaning, err)))
-            return QUERN_OK;
-        may_be_there |= sent != SENT_NOTHING;
-        publisher_disconnect(publisher, may_be_there);
-        if (code == QUERN_E_GONE) may_be_there = false; /* had an earlier try done it, the marker would have told */
-        bool is_group_gone = meaning.class == ERROR_HEAL && publisher->has_group;
-        if (is_group_gone) publisher->has_group = false; /* somebody has removed it: it is made again */
-        int64_t wait_ms = backoff_next_ms(&backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
-        bool again = config->publish_ms && (is_group_gone || may_retry(batch, code, sent, meaning.class)) && left_ms > 0;
-        if (!again) return give_up(batch, code, may_be_there, err);
-        poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms)); /* the last try is short of the end, not a whole pause */
-    }
-}
-
 /* ── no room ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* How many of an answered batch need not be sent again: from the first that found no room on, none was taken. */
@@ -251,7 +152,7 @@ static size_t count_taken(const quern_receipt *receipts, size_t count)
 static int wait_for_room(const quern_config *config, struct backoff *backoff, size_t taken, int64_t deadline_ns,
                          quern_error *err)
 {
-    int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - LAST_TRY_MS;
+    int64_t wait_ms = backoff_next_ms(backoff), left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS - ATTEMPTS_LAST_MS;
     bool is_dropping = config->on_max_pending == PENDING_DROP_OLDEST;
     bool is_over = left_ms <= 0 || (!config->publish_ms && !(is_dropping && taken));
     if (config->on_max_pending == PENDING_REFUSE || is_over) {
@@ -361,8 +262,8 @@ static int publish_some(quern_publisher *publisher, struct parcel *parcel, size_
     if (parcel->batch) batch.batch = &of;
     publisher->has_marked |= batch.marker != NULL;
     number_batches(publisher, parcel, &batch, &next);
-    int code = publish_batch(publisher, &batch, deadline_ns, err);
-    if (code && batch.next && publisher->adrift == next.number) set_codes(&next, QUERN_E_UNKNOWN);
+    int code = attempts_make(publisher, &batch, deadline_ns, err);
+    if (code && batch.next && publisher->adrift == next.number) attempts_set_codes(&next, QUERN_E_UNKNOWN);
     if (!code && parcel->batch) parcel->batch->then = NULL; /* it is made */
     return code;
 }
@@ -431,7 +332,7 @@ static int publish_parcel(quern_publisher *publisher, struct parcel *parcel, que
     bool is_told = !code && config->observer && config->observed & QUERN_NOTICE_PUBLISH;
     if (!code) {
         pthread_mutex_lock(&publisher->lock);
-        code = publish_all(publisher, parcel, clock_deadline_ns(from_ns, budget_ms(config)), err);
+        code = publish_all(publisher, parcel, clock_deadline_ns(from_ns, attempts_budget_ms(config)), err);
         pthread_mutex_unlock(&publisher->lock);
     }
     if (is_told) tell(config, parcel, clock_now_ns() - from_ns, code ? err->text : NULL);
