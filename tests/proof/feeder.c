@@ -43,6 +43,7 @@ static quern_publisher *open_publisher(const char *folder, bool is_marked)
     snprintf(url, sizeof url, "unix://%s/proxy", folder);
     if (!config || quern_config_set(config, "redis", url, &error) || quern_config_set(config, "stream", PLAN_STREAM, &error) ||
         quern_config_set(config, "publish_ms", "400", &error) || quern_config_set(config, "backoff_ms", "5", &error) ||
+        quern_config_set(config, "batch_size", "16", &error) || /* so that a block is several of them */
         quern_config_set(config, "publish_marked", is_marked ? "true" : "false", &error))
         fail(error.text);
     quern_publisher *publisher = quern_publisher_open(config, &error);
