@@ -298,12 +298,13 @@ static bool take_from(struct dispatcher *dispatcher, struct tap *tap)
     const struct reply *reply;
     if (!tap->read_count || tap->trouble.code) return false;
     int code = conn_poll_reply(tap->link.conn, &reply, &tap->trouble);
+    bool is_late = code == QUERN_E_BUSY && clock_now_ns() >= turn_answer_deadline_ns(dispatcher->needs, tap);
+    if (is_late) code = conn_poll_reply(tap->link.conn, &reply, &tap->trouble); /* it may have come while we stood still */
     if (code == QUERN_OK) tap->trouble.code = QUERN_OK;
     if (code == QUERN_OK) take_reply(dispatcher, tap, reply);
     if (code != QUERN_E_BUSY) return true;
     tap->trouble.code = QUERN_OK;
-    if (clock_now_ns() >= turn_answer_deadline_ns(dispatcher->needs, tap))
-        err_set(&tap->trouble, QUERN_E_TIMEOUT, "no answer to XREADGROUP in time");
+    if (is_late) err_set(&tap->trouble, QUERN_E_TIMEOUT, "no answer to XREADGROUP in time");
     return tap->trouble.code != QUERN_OK;
 }
 

@@ -82,6 +82,11 @@ struct slots *slots_open(uint32_t count, _Atomic int64_t *drain_ns)
     return slots;
 }
 
+struct quern_job *slots_loose(size_t count)
+{
+    return new_lines(count * sizeof(struct quern_job));
+}
+
 void slots_set_owner(struct slots *slots, const char *consumer, const struct source *sources, int64_t depth_max)
 {
     for (uint32_t i = 0; i < slots->count; i++) {
@@ -320,7 +325,7 @@ struct quern_job *slots_ghost(struct slots *slots, struct quern_job *job)
     const struct message *message = &job->message;
     struct reply fields = {REPLY_ARRAY, message->fields_count, {.items = message->fields}};
     struct entry entry = {.id = message->entry, .fields = &fields};
-    struct quern_job *ghost = slots_ghost_count(slots) < slots->count ? new_lines(sizeof *ghost) : NULL;
+    struct quern_job *ghost = slots_ghost_count(slots) < slots->count ? slots_loose(1) : NULL;
     if (!ghost) return NULL;
     ghost->body = job;
     ghost->body_generation = generation_of(atomic_load_explicit(&job->word, memory_order_relaxed));

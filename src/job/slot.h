@@ -185,6 +185,8 @@ struct quern_job *slots_at(struct slots *slots, uint32_t index);
 struct quern_job *slots_reserve(struct slots *slots);
 /* Puts back what was reserved and not filled. */
 void slots_unreserve(struct slots *slots, struct quern_job *job);
+/* Jobs beside the table, all zero: they are aligned as those in it. Gives (free); NULL: no memory. */
+struct quern_job *slots_loose(size_t count);
 /* How many hold a job; a snapshot, by a walk over the table. */
 uint32_t slots_held_count(struct slots *slots);
 /* How many can be reserved; a snapshot. */

@@ -34,10 +34,10 @@ static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, qu
     return code;
 }
 
-/* may_be_there: what was asked for last on it. What was sent behind that is there only if that is. */
-static void publisher_disconnect(quern_publisher *publisher, bool may_be_there)
+/* What was sent behind what was asked for last may be read from it as late as that is there, by a later try. */
+static void publisher_disconnect(quern_publisher *publisher)
 {
-    if (publisher->ahead && may_be_there) publisher->adrift = publisher->ahead;
+    if (publisher->ahead) publisher->adrift = publisher->ahead;
     publisher->ahead = 0;
     conn_close(publisher->conn);
     publisher->conn = NULL;
@@ -83,16 +83,18 @@ int attempts_make(quern_publisher *publisher, const struct outgoing *batch, int6
 {
     const quern_config *config = publisher->config;
     struct backoff backoff = {.first_ms = config->backoff_ms, .max_ms = config->backoff_max_ms, .random = backoff_seed()};
+    struct outgoing alone = *batch;
     bool may_be_there = publisher->adrift == batch->number;
+    alone.next = NULL;
     if (batch->marker) attempts_set_codes(batch, QUERN_E_UNKNOWN);
-    for (;;) {
+    for (const struct outgoing *attempt = batch;; attempt = &alone) { /* a slow connection has enough with one */
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
         int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
         int sent = 0, code = publisher_connect(publisher, try_ns, err);
-        if (!code && !(code = send_batch(publisher->conn, batch, &publisher->ahead, try_ns, &sent, &meaning, err)))
+        if (!code && !(code = send_batch(publisher->conn, attempt, &publisher->ahead, try_ns, &sent, &meaning, err)))
             return QUERN_OK;
         may_be_there |= sent != SENT_NOTHING;
-        publisher_disconnect(publisher, may_be_there);
+        publisher_disconnect(publisher);
         if (code == QUERN_E_GONE) may_be_there = false; /* had an earlier try done it, the marker would have told */
         bool is_group_gone = meaning.class == ERROR_HEAL && publisher->has_group;
         if (is_group_gone) publisher->has_group = false; /* somebody has removed it: it is made again */

@@ -263,7 +263,8 @@ static int publish_some(quern_publisher *publisher, struct parcel *parcel, size_
     publisher->has_marked |= batch.marker != NULL;
     number_batches(publisher, parcel, &batch, &next);
     int code = attempts_make(publisher, &batch, deadline_ns, err);
-    if (code && batch.next && publisher->adrift == next.number) attempts_set_codes(&next, QUERN_E_UNKNOWN);
+    /* Where this one is certainly not there, neither is what was sent behind it. */
+    if (code == QUERN_E_UNKNOWN && batch.next && publisher->adrift == next.number) attempts_set_codes(&next, QUERN_E_UNKNOWN);
     if (!code && parcel->batch) parcel->batch->then = NULL; /* it is made */
     return code;
 }
@@ -278,7 +279,8 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
     for (size_t i = 0; i < parcel->count; i++) memcpy(parcel->receipts[i].created_at, now, sizeof now);
     size_t at = 0, count;
     do { /* a batch is sealed also where no message is left */
-        if (!publisher->ahead && clock_now_ns() >= deadline_ns)
+        bool may_be_there = publisher->ahead || (parcel->next_number && parcel->next_number == publisher->adrift);
+        if (!may_be_there && clock_now_ns() >= deadline_ns)
             return err_set(err, QUERN_E_TIMEOUT,
                            "publish_ms was over before it was this message's turn: other calls took that long");
         int code = publish_some(publisher, parcel, at, &count, deadline_ns, err);

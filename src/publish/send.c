@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "publish/check.h"
 #include "publish/enqueue.h"
@@ -101,21 +102,27 @@ static int send_two(struct conn *conn, const struct outgoing *batch, uint64_t *a
         int code = conn_send(conn, deadline_ns, err);
         if (code) return code;
     }
-    if (!batch->next) return QUERN_OK;
+    if (!batch->next || clock_now_ns() >= deadline_ns) return QUERN_OK;
     put_call(conn, batch->next, batch->number);
     *ahead = batch->next->number;
     return conn_send(conn, deadline_ns, err);
 }
 
-/* The server does not know the script (any more), so the one behind was refused as well. */
-static int send_whole(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns,
+/* The server does not know the script (any more), or not what the batch was sent behind: once more, by itself. What was sent behind it in
+ * turn was refused as well. */
+static int send_alone(struct conn *conn, const struct outgoing *batch, uint64_t *ahead, int64_t deadline_ns, int *sent,
                       const struct reply **reply, struct error_meaning *meaning, quern_error *err)
 {
-    int code = *ahead ? conn_reply(conn, deadline_ns, reply, err) : QUERN_OK;
-    if (!code && (*reply)->type != REPLY_ERROR)
-        code = err_set(err, QUERN_E_UNKNOWN, "the server has forgotten a script between two calls");
+    const struct reply *other = NULL;
+    *sent = SENT_NOTHING;
+    *reply = NULL;
+    int code = *ahead ? conn_reply(conn, deadline_ns, &other, err) : QUERN_OK;
     if (code) return code;
+    if (other && (other->type != REPLY_ERROR || script_has_begun(other)))
+        return err_set(err, QUERN_E_CONNECT,
+                       "the server has learned a script anew between two calls: they are asked for again");
     *ahead = 0;
+    *sent = SENT_UNANSWERED;
     put_call(conn, batch, 0);
     return script_ask(conn, &script_publish, deadline_ns, reply, meaning, err);
 }
@@ -127,8 +134,8 @@ static int send_marked(struct conn *conn, const struct outgoing *batch, uint64_t
     *sent = SENT_UNANSWERED;
     int code = send_two(conn, batch, ahead, deadline_ns, err);
     if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
-    if (!code && reply_is_error(reply, "NOSCRIPT"))
-        code = send_whole(conn, batch, ahead, deadline_ns, &reply, meaning, err);
+    if (!code && (reply_is_error(reply, "NOSCRIPT") || reply_is_error(reply, "AHEAD")))
+        code = send_alone(conn, batch, ahead, deadline_ns, sent, &reply, meaning, err);
     else if (!code)
         code = script_said(&script_publish, reply, meaning, err);
     if (!code) return receipts_take(batch, reply_bytes(reply), script_publish.name, err);

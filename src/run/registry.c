@@ -180,14 +180,13 @@ const struct policy *table_policy(const struct table *table, uint32_t queue, int
 }
 
 /* Whoever takes a microsecond is asked now and then: were it each time, the workers would do little but pass that word from one to
- * the other. And one that was kept from the processor for milliseconds says little of its event: a single job no more than doubles
- * the mean, or a few such would have all the brief ones behind them measured job by job. */
+ * the other. */
 void handler_took(struct handler *handler, int64_t ns, uint64_t turn)
 {
-    enum { SHORT_NS = 20000, EACH = 16, WEIGHT = 8, LEAST_NS = 10000 };
-    int64_t mean_ns = atomic_load_explicit(&handler->mean_ns, memory_order_relaxed), most_ns = WEIGHT * mean_ns + LEAST_NS;
+    enum { SHORT_NS = 20000, EACH = 16 };
+    int64_t mean_ns = atomic_load_explicit(&handler->mean_ns, memory_order_relaxed);
     if (mean_ns && mean_ns < SHORT_NS && ns < SHORT_NS && turn % EACH) return;
     /* Two workers may overwrite each other's step: it is a mean, and the next step mends it. */
-    mean_ns = mean_ns ? mean_ns + ((ns < most_ns ? ns : most_ns) - mean_ns) / WEIGHT : ns;
+    mean_ns = mean_ns ? mean_ns + (ns - mean_ns) / 8 : ns;
     atomic_store_explicit(&handler->mean_ns, mean_ns > 0 ? mean_ns : 1, memory_order_relaxed);
 }

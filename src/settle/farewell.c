@@ -16,7 +16,7 @@ enum { PAGE = SCRIPT_MOVES_MAX };
 static int release_page(const struct settler_needs *needs, struct conn *conn, struct batch *batch, uint32_t origin,
                         const struct pending_row *rows, size_t count, quern_error *err)
 {
-    struct quern_job *jobs = calloc(count, sizeof *jobs);
+    struct quern_job *jobs = slots_loose(count);
     if (!jobs) return QUERN_E_MEMORY;
     batch_begin(batch, ACTION_RELEASE);
     for (size_t i = 0; i < count; i++) {

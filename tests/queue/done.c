@@ -10,7 +10,7 @@ static void jobs_come_out_in_the_order_of_their_pushes(void **state)
 {
     (void)state;
     struct done *done = done_open();
-    struct quern_job *jobs = calloc(100, sizeof *jobs);
+    struct quern_job *jobs = slots_loose(100);
     assert_null(done_take(done));
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 100; i++) done_push(done, &jobs[i]);
@@ -131,7 +131,7 @@ static void four_pushers_and_one_settler_meet_each_job_once(void **state)
 {
     (void)state;
     struct mill mill = {.done = done_open(),
-                        .jobs = calloc(JOBS, sizeof *mill.jobs),
+                        .jobs = slots_loose(JOBS),
                         .seen = calloc(JOBS, 1),
                         .pushing = PUSHERS,
                         .deadline_ns = unit_deadline_ns()};

@@ -134,9 +134,7 @@ static void a_mean_follows_what_jobs_take(void **state)
     for (int i = 0; i < 200; i++) handler_took(&handler, 1000000, 1);
     assert_in_range(handler.mean_ns, 999000, 1000000);
     for (int i = 0; i < 6400; i++) handler_took(&handler, 0, (uint64_t)i); /* short ones: each sixteenth counts */
-    assert_in_range(handler.mean_ns, 1, 100);                              /* 0 would mean: unknown */
-    handler_took(&handler, 10000000, 1); /* kept from the processor for 10 ms: its event is a brief one all the same */
-    assert_in_range(handler.mean_ns, 1000, 2000);
+    assert_in_range(handler.mean_ns, 1, 100); /* 0 would mean: unknown */
 }
 
 /* ── while it is replaced ────────────────────────────────────────────────────────────────────────────────────────── */

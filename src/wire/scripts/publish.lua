@@ -27,7 +27,7 @@ if answer then return answer end
 local done = newest and string.match(newest, '^%d+')
 -- An older call that comes late (its connection was given up): its batch was answered, or is unknown to its publisher.
 if done and tonumber(done) > tonumber(number) then return redis.error_reply('ERR a later batch was published') end
-if behind ~= '' and done ~= behind then return redis.error_reply('ERR the batch before this one was not published') end
+if behind ~= '' and done ~= behind then return redis.error_reply('AHEAD the batch before this one is not there') end
 
 -- Who has opened them; false: nobody. What MGET does not show is looked for once more: a key of another type would be overwritten.
 local function openers()
@@ -35,7 +35,7 @@ local function openers()
   for i, opener in ipairs(first) do
     if not opener then
       unseen[#unseen + 1] = KEYS[i + 2]
-    elseif not string.find(opener, '^[^ ]+,[%d-]*$') then
+    elseif not string.find(opener, '^[^ \n]+,[%d-]*$') then
       wrong = redis.error_reply('ERR the key of a dedup window holds what no publisher has written')
     end
   end
