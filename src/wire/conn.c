@@ -440,6 +440,16 @@ static int begin(struct conn *conn, const struct conn_options *options, const st
     return conn->reader ? QUERN_OK : err_set(err, QUERN_E_MEMORY, "no memory for a connection");
 }
 
+/* What we said was answered by the end of the connection. */
+static int hung_up_on(const struct conn *conn, int code, quern_error *err)
+{
+    quern_error said = *err;
+    if (code == QUERN_E_TIMEOUT)
+        return err_set(err, QUERN_E_CONNECT, "%s: connected, but no answer: is it Redis, or is it stopped?", conn->shown);
+    if (code != QUERN_E_CONNECT || conn->url->is_tls || conn->url->is_unix) return code;
+    return err_set(err, code, "%s (if it speaks TLS, its URL begins with rediss://)", said.text);
+}
+
 int conn_reach(struct conn *conn, const struct conn_options *options, const struct url_place *place, enum conn_peer peer,
                int64_t deadline_ns, quern_error *err)
 {
@@ -449,13 +459,12 @@ int conn_reach(struct conn *conn, const struct conn_options *options, const stru
     struct login sentinel = {url->sentinel_user, url->sentinel_password, url->sentinel_password_file, "sentinel_password_file"};
     int code = begin(conn, options, place, err);
     if (!code) code = dial(&conn->fd, &(struct dial_to){place ? NULL : url->host, place, conn->shown}, deadline_ns, err);
-    if (!code) code = secure(conn, place ? place->host : url->host, deadline_ns, err);
+    if (code) return code;
+    code = secure(conn, place ? place->host : url->host, deadline_ns, err);
     if (!code) code = log_in(conn, is_sentinel ? &sentinel : &server, deadline_ns, err);
     if (!code && !is_sentinel) code = select_db(conn, deadline_ns, err);
     if (!code && !is_sentinel) code = introduce(conn, options, deadline_ns, err);
-    if (code == QUERN_E_TIMEOUT)
-        return err_set(err, QUERN_E_CONNECT, "%s: connected, but no answer: is it Redis, or is it stopped?", conn->shown);
-    return code;
+    return code ? hung_up_on(conn, code, err) : QUERN_OK;
 }
 
 struct conn *conn_open(const struct conn_options *options, int64_t deadline_ns, quern_error *err)

@@ -267,12 +267,12 @@ static void a_server_without_tls_is_told_of(void **state)
     if (!strstr(mill->error.text, "is its port the tls-port?")) fail_msg("%s", mill->error.text);
 }
 
-static void a_plain_connection_to_a_tls_port_does_not_hang(void **state)
+static void a_plain_connection_to_a_tls_port_does_not_hang_and_is_told_of_tls(void **state)
 {
     char at[64];
     snprintf(at, sizeof at, "redis://localhost:%s", port);
     struct mill *mill = mill_new(*state, "redis", at, "connect_ms", "300", NULL);
-    refuses(mill, QUERN_E_CONNECT, at);
+    refuses(mill, QUERN_E_CONNECT, "rediss://");
 }
 
 /* ── files that are not what they should be ──────────────────────────────────────────────────────────────────────── */
@@ -351,7 +351,7 @@ int main(void)
         TLS(a_certificate_of_an_unknown_authority_is_refused, open_stray),
         TLS(a_server_that_wants_a_certificate_is_told_of, open_mutual),
         TLS(a_server_without_tls_is_told_of, open_plain),
-        TLS(a_plain_connection_to_a_tls_port_does_not_hang, open_good),
+        TLS(a_plain_connection_to_a_tls_port_does_not_hang_and_is_told_of_tls, open_good),
         TLS(bad_files_are_named_before_anything_is_dialled, scene_open),
         TLS(keys_of_tls_without_tls_are_refused, scene_open),
     };
