@@ -144,6 +144,20 @@ static uint64_t first_open(const struct lines *lines, size_t count)
     return lines->at[0];
 }
 
+/* What may be there was on its way when the answers ceased: up to two batches. */
+static void say_unconfirmed(const struct lines *lines, size_t count, const quern_error *err)
+{
+    uint64_t first = first_open(lines, count), last = first;
+    for (size_t i = 0; i < count; i++)
+        if (lines->receipts[i].code == QUERN_E_UNKNOWN) last = lines->at[i];
+    if (last > first)
+        say("line %llu is the first that was not confirmed; of it and those up to line %llu some or all may be there, none "
+            "behind: %s",
+            (unsigned long long)first, (unsigned long long)last, err->text);
+    else
+        say("line %llu is the first that was not confirmed: %s", (unsigned long long)first, err->text);
+}
+
 static bool is_any_wrong(const struct lines *lines, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -166,7 +180,7 @@ static int send_lines(struct lines *lines, size_t count)
         if (receipt->code == QUERN_OK) waiting_add(&lines->publish->waiting, receipt);
     }
     if (!code) return QUERN_OK;
-    say("line %llu is the first that was not confirmed: %s", (unsigned long long)first_open(lines, count), err.text);
+    say_unconfirmed(lines, count, &err);
     return code;
 }
 
@@ -299,7 +313,13 @@ static int publish_all(struct publish *publish, int argc, char **argv)
         {NULL}};
     int rest, code = options_read(publish->config, &(struct verb_options){.own = own, .may_mix = true}, argc, argv, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
+    if (rest < argc && !strcmp(argv[rest], "-")) {
+        say("the event is missing before \"-\", which stands for the lines of standard input: right would be quern publish "
+            "EVENT -");
+        return EXIT_USAGE;
+    }
     if (rest >= argc || argc - rest > 2) {
+        if (rest < argc) say("'%s' is one argument too many", argv[rest + 2]);
         say("right would be: quern publish [options] EVENT [JSON | @FILE | -]");
         return EXIT_USAGE;
     }

@@ -282,7 +282,7 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
         bool may_be_there = publisher->ahead || (parcel->next_number && parcel->next_number == publisher->adrift);
         if (!may_be_there && clock_now_ns() >= deadline_ns)
             return err_set(err, QUERN_E_TIMEOUT,
-                           "publish_ms was over before it was this message's turn: other calls took that long");
+                           "publish_ms was over before it was this message's turn: a longer one would do, or fewer messages at a time");
         int code = publish_some(publisher, parcel, at, &count, deadline_ns, err);
         size_t taken = code ? 0 : count_taken(parcel->receipts + at, count);
         if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);

@@ -90,6 +90,10 @@ what_is_wrong_is_refused_without_any_server() {
     has err "the event is empty"
     run_quern 2 publish --redis $nowhere '' - <<<1
     has err "the event is empty"
+    run_quern 2 publish --redis $nowhere - <<<1
+    has err 'the event is missing before "-"'
+    run_quern 2 publish --redis $nowhere event '{}' more
+    has err "'more' is one argument too many"
     run_quern 2 publish --redis $nowhere "$(printf 'e%.0s' {1..257})" '{}'
     has err "256"
     run_quern 2 publish --redis $nowhere $'\xff' '{}'
@@ -190,18 +194,27 @@ a_server_that_is_killed_for_good_leaves_the_number_that_was_said() {
     (($(length) >= first - 1 && $(length) <= first - 1 + 2 * 128 && ($(length) - first + 1) % 128 == 0)) || fail "line $first, but $(length) entries"
 }
 
+# What is confirmed is in the file by then, and what is not is asked for again under its number.
 a_server_that_restarts_with_its_log_gets_every_line_once() {
-    redis_start --appendonly yes --appendfsync always
-    feed | tee lines | "$quern" publish --redis "$url" --timeout 30 event - 2>err &
-    pid=$!
-    wait_for 10 length_reaches 2000
-    redis_kill
-    redis_start --appendonly yes --appendfsync always
-    wait_for 10 length_reaches 5000
-    : >enough
-    status_of "$pid" 30
-    equal "$status" 0 status
-    cmp lines <(stream_data) || fail "the stream differs from the lines"
+    local by
+    for by in key content; do
+        rm -f enough
+        redis_start --appendonly yes --appendfsync always
+        feed | tee lines | "$quern" publish --redis "$url" --timeout 30 --unique_by $by event - 2>err &
+        pid=$!
+        for _ in 1 2 3; do
+            wait_for 10 length_reaches $(($(length) + 2000))
+            redis_kill
+            redis_start --appendonly yes --appendfsync always
+        done
+        : >enough
+        status_of "$pid" 30
+        equal "$status" 0 status
+        cmp lines <(stream_data) || fail "by $by: the stream differs from the lines"
+        redis FLUSHALL >/dev/null
+        redis_kill
+    done
+    redis_start
 }
 
 a_group_is_made_where_one_is_named() {
