@@ -319,8 +319,9 @@ static int publish_all(struct publish *publish, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (rest >= argc || argc - rest > 2) {
-        if (rest < argc) say("'%s' is one argument too many", argv[rest + 2]);
-        say("right would be: quern publish [options] EVENT [JSON | @FILE | -]");
+        bool is_long = rest < argc;
+        say("%s%s%sright would be: quern publish [options] EVENT [JSON | @FILE | -]", is_long ? "'" : "",
+            is_long ? argv[rest + 2] : "", is_long ? "' is one argument too many: " : "");
         return EXIT_USAGE;
     }
     if (publish->like.unique && argv[rest + 1] && !strcmp(argv[rest + 1], "-")) {
