@@ -231,7 +231,7 @@ static void an_unmarked_call_of_many_windows_tells_each_message_what_became_of_i
                      QUERN_E_UNKNOWN);
     while (confirmed < 750 && bulk->receipts[confirmed].code == QUERN_OK) confirmed++;
     while (confirmed + unknown < 750 && bulk->receipts[confirmed + unknown].code == QUERN_E_UNKNOWN) unknown++;
-    assert_in_range(confirmed, 1, 99);
+    assert_in_range(confirmed, 0, 99); /* who finds the connection closed when it sends hears no more */
     assert_in_range(unknown, 1, 100);
     for (size_t i = confirmed + unknown; i < 750; i++)
         assert_true(bulk->receipts[i].code != QUERN_OK && bulk->receipts[i].code != QUERN_E_UNKNOWN);
