@@ -170,7 +170,7 @@ static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
 /* What is on its way: from the first that is not answered yet on. */
 struct flight {
     size_t next, jobs, bytes; /* next: the first that may be unanswered */
-    int failed;               /* what the last answer that was none said */
+    int failed; /* what the last answer that was none said; UNKNOWN stays: a later refusal tells nothing of that one */
 };
 
 static int take_entry(const struct outgoing *batch, struct flight *flight, const struct reply *reply,
@@ -196,8 +196,11 @@ static int hear_until(struct conn *conn, const struct outgoing *batch, struct fl
         while (batch->receipts[flight->next].code == QUERN_OK) flight->next++; /* an earlier try has confirmed it */
         int code = conn_reply(conn, deadline_ns, &reply, err);
         if (code) return code;
-        int failed = take_entry(batch, flight, reply, meaning, err);
-        if (failed) flight->failed = failed;
+        quern_error why;
+        int failed = take_entry(batch, flight, reply, meaning, &why);
+        if (!failed || flight->failed == QUERN_E_UNKNOWN) continue;
+        flight->failed = failed;
+        *err = why;
     }
     return QUERN_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* publish/ahead: what is said of the batch that was sent behind one that is not answered yet, by a server that does as it is told here. */
+/* publish/ahead: what is said of what was sent behind something that is not answered yet, by a server that does as it is told here. */
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static void serve(struct peer *at)
 }
 
 /* Publishes two batches of two. What was heard can be read behind it. */
-static int publish(const char *const told[STEPS], quern_receipt receipts[MESSAGES])
+static int publish_as(const char *marked, const char *const told[STEPS], quern_receipt receipts[MESSAGES])
 {
     quern_error err;
     quern_message messages[MESSAGES];
@@ -41,6 +41,7 @@ static int publish(const char *const told[STEPS], quern_receipt receipts[MESSAGE
     assert_int_equal(quern_config_set(config, "redis", peer.address, &err), QUERN_OK);
     assert_int_equal(quern_config_set(config, "stream", "jobs", &err), QUERN_OK);
     assert_int_equal(quern_config_set(config, "batch_size", "2", &err), QUERN_OK);
+    assert_int_equal(quern_config_set(config, "publish_marked", marked, &err), QUERN_OK);
     assert_int_equal(quern_config_set(config, "backoff_ms", "1", &err), QUERN_OK);
     quern_publisher *publisher = quern_publisher_open(config, &err);
     assert_non_null(publisher);
@@ -49,6 +50,11 @@ static int publish(const char *const told[STEPS], quern_receipt receipts[MESSAGE
     quern_config_free(config);
     peer_stop(&peer);
     return code;
+}
+
+static int publish(const char *const told[STEPS], quern_receipt receipts[MESSAGES])
+{
+    return publish_as("true", told, receipts);
 }
 
 static void are_all_there(const quern_receipt *receipts)
@@ -139,6 +145,19 @@ static void a_forgotten_script_is_sent_whole_and_the_second_batch_again(void **s
     assert_non_null(strstr(peer.heard, "EVAL #!lua"));
 }
 
+/* The first answer is no id, the second a refusal that would be tried again: the first is not sent twice for it. */
+static void what_is_unknown_stays_so_when_a_later_one_is_refused(void **state)
+{
+    static const char *const told[STEPS] = {"+OK\r\n", "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+                                            "$3\r\n1-1\r\n"};
+    quern_receipt receipts[MESSAGES];
+    (void)state;
+    assert_int_equal(publish_as("false", told, receipts), QUERN_E_UNKNOWN);
+    assert_int_equal(receipts[0].code, QUERN_E_UNKNOWN);
+    for (int i = 1; i < MESSAGES; i++) assert_true(receipts[i].code != QUERN_OK && receipts[i].code != QUERN_E_UNKNOWN);
+    assert_int_equal(step, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +167,7 @@ int main(void)
         cmocka_unit_test(a_marker_that_is_gone_refuses_nobody),
         cmocka_unit_test(what_was_answered_before_its_turn_is_asked_for_again_under_its_number),
         cmocka_unit_test(a_forgotten_script_is_sent_whole_and_the_second_batch_again),
+        cmocka_unit_test(what_is_unknown_stays_so_when_a_later_one_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
