@@ -25,6 +25,7 @@ struct ward {
     uint32_t count;
     uint32_t origin; /* of its stream */
     int64_t turn_until_ns;
+    bool is_seen;     /* do_due has looked */
     bool alone_waits; /* as of the last look */
     bool has_alone;   /* and whether there is any such job, waiting or running somewhere */
     struct reclaim reclaim;
@@ -87,11 +88,19 @@ static int ask_turn(const struct reaper_needs *needs, struct ward *ward, struct 
     return code;
 }
 
-/* Does one of them have a job that is to run alone? */
-static bool is_any(const struct ward *ward, bool is_waiting)
+/* Is there a job that is to run alone, in any of them? */
+static bool is_any_alone(const struct ward *ward)
 {
     bool is = false;
-    for (uint32_t i = 0; i < ward->count; i++) is |= is_waiting ? ward->all[i].alone_waits : ward->all[i].has_alone;
+    for (uint32_t i = 0; i < ward->count; i++) is |= ward->all[i].has_alone;
+    return is;
+}
+
+/* Does none wait, in any of them? One that was not looked at yet may have one. */
+static bool none_waits(const struct ward *ward)
+{
+    bool is = true;
+    for (uint32_t i = 0; i < ward->count; i++) is &= ward->all[i].is_seen && !ward->all[i].alone_waits;
     return is;
 }
 
@@ -106,9 +115,10 @@ static int do_due(const struct reaper_needs *needs, struct ward *ward, struct co
     if (!code) code = heed(needs, ward->origin / LANES, &ward->heeded, &heard, conn, err);
     if (!code && is_batch_due) code = due_batches(needs, ward->source, conn, &is_more, err);
     if (code) return code;
+    ward->is_seen = true;
     ward->alone_waits = alone.waiting > 0;
     ward->has_alone = alone.all > 0;
-    atomic_store(needs->alone_waits, is_any(ward, false));
+    atomic_store(needs->alone_waits, is_any_alone(ward));
     if (is_more) next_ms = 0;
     *due_ns = now_ns + (next_ms < 0 || next_ms > DUE_LOOK_MS ? DUE_LOOK_MS : next_ms) * NS_PER_MS;
     return QUERN_OK;
@@ -130,7 +140,7 @@ static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct 
     int code = may_take && ward->alone_waits ? alone_step(needs, ward->origin, conn, trusts_idle, &is_taken, err) : QUERN_OK;
     if (code || !may_take) return code;
     if (!is_taken) ward->alone_waits = false;
-    if (!is_taken && needs->lanes == LANES_ALONE && !is_any(ward, true)) needs->stop(needs->user);
+    if (!is_taken && needs->lanes == LANES_ALONE && none_waits(ward)) needs->stop(needs->user);
     return QUERN_OK;
 }
 
@@ -189,8 +199,11 @@ static bool chores_open(struct reaper *reaper)
     reaper->chores = calloc(needs->source_count, CHORES * sizeof *reaper->chores);
     if (!reaper->wards || !reaper->chores) return false;
     for (uint32_t i = 0; i < needs->source_count; i++) {
-        reaper->wards[i] =
-            (struct ward){&needs->sources[i], reaper->wards, needs->source_count, .origin = LANES * i, .has_alone = true};
+        reaper->wards[i] = (struct ward){.source = &needs->sources[i],
+                                         .all = reaper->wards,
+                                         .count = needs->source_count,
+                                         .origin = LANES * i,
+                                         .has_alone = true};
         for (int kind = 0; kind < CHORES; kind++)
             reaper->chores[reaper->chore_count++] =
                 (struct chore){steps[kind], &reaper->wards[i], kind == SWEEP ? now_ns + needs->lease_ns : now_ns, false};

@@ -263,6 +263,20 @@ static void who_holds_one_when_all_is_deleted_is_known_again_at_once(void **stat
     assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:retry", "jobs:g:alone"), 0);
 }
 
+/* Only the last one has a job for it. Then it ends by itself. */
+static void who_runs_only_these_looks_into_each_of_its_queues(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_new(scene, "queues", "[\"first\", \"second\", \"jobs\"]", NULL);
+    mill->config->lanes = LANES_ALONE;
+    put_alone(scene, "1-0");
+    mill_started(mill);
+    wait_for(mill->ended == 1);
+    wait_for(mill->told[QUERN_NOTICE_STOPPED] == 1);
+    mill_stop(mill);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:alone"), 0);
+}
+
 /* One whose entry was deleted is still somebody's. */
 static void a_stream_in_which_something_is_pending_stays(void **state)
 {
@@ -346,6 +360,7 @@ int main(void)
         SCENE(a_late_owner_of_a_job_that_runs_alone_has_not_crashed_by_it),
         SCENE(an_empty_stream_goes_with_the_last_pool),
         SCENE(who_holds_one_when_all_is_deleted_is_known_again_at_once),
+        SCENE(who_runs_only_these_looks_into_each_of_its_queues),
         SCENE(a_stream_in_which_something_is_pending_stays),
         SCENE(a_pool_with_a_journal_leaves_none_behind),
         SCENE(a_folder_that_cannot_be_had_is_said_and_no_reason_not_to_work),
