@@ -5,7 +5,8 @@
 # functions whose names are sentences, and ends with run_all.
 # Idea       each test function runs in a subshell and a temporary folder of its own ($here, also the working directory); a
 #            private redis-server is started by redis_start; whatever the test left running is ended afterwards.
-# Waiting    wait_for looks again every 10 ms until a deadline; there is no other waiting.
+# Waiting    wait_for looks again after 10 ms, and then less and less often (a look may be several processes), until a deadline; there is
+#            no other waiting.
 # Sessions   servers and what runs in the background have one each: a stopped process in an orphaned group is hung up, and with it
 #            the whole group.
 # Never      signals a process that is not a child of the test's own shell, except by signal_process, which looks twice.
@@ -43,11 +44,12 @@ now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
 # wait_for SECONDS COMMAND…: until it succeeds. Fails the test if the time is over.
 wait_for() {
-    local end=$(($(now_ms) + $1 * 1000 * slower))
+    local pause_ms=10 end=$((${EPOCHREALTIME/./} / 1000 + $1 * 1000 * slower))
     shift
     until "$@"; do
-        (($(now_ms) < end)) || fail "in vain: $*"
-        read -rt 0.01 <&"$never" || true
+        ((${EPOCHREALTIME/./} / 1000 < end)) || fail "in vain: $*"
+        read -rt "0.0$pause_ms" <&"$never" || true
+        pause_ms=$((pause_ms < 80 ? pause_ms * 5 / 4 : pause_ms))
     done
 }
 
