@@ -15,8 +15,8 @@
 #include "base/err.h"
 #include "wire/dial.h"
 #include "wire/errors.h"
+#include "wire/handshake.h"
 #include "wire/route.h"
-#include "wire/secret.h"
 #include "wire/tls.h"
 
 /* One read takes at most this much: were both replies of a pipeline taken at once, both requests would leave together and
@@ -281,11 +281,8 @@ int conn_ask(struct conn *conn, const struct reply **reply, quern_error *err)
     return code;
 }
 
-/* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* One question of the handshake. A server without room, or one that does not trust us, says so and closes before it is asked: then
- * its word lies there unread. */
-static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
+/* A server without room, or one that does not trust us, says so and closes before it is asked: then its word lies there unread. */
+int conn_ask_first(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
 {
     int code = conn_send(conn, deadline_ns, err);
     if (!code) return conn_reply(conn, deadline_ns, reply, err);
@@ -297,116 +294,7 @@ static int handshake_ask(struct conn *conn, int64_t deadline_ns, const struct re
     return heard ? code : QUERN_OK;
 }
 
-/* Some servers repeat in their answer what they were told: the password, or the beginning of it. */
-static bool tells_password(quern_bytes text, const char *password)
-{
-    enum { BEGINNING = 4 };
-    size_t len = strnlen(password, BEGINNING);
-    return len > 0 && text.len > 0 && memmem(text.at, text.len, password, len);
-}
-
-struct login {
-    const char *user, *password, *file, *key; /* password NULL: it is in file, which key names; or there is none */
-};
-
-/* Who is named and has no password is no reason to be somebody else: Redis knows users who need none. */
-static bool is_bare(const struct login *login)
-{
-    return login->user && !login->password && !login->file;
-}
-
-static int login_refused(const struct conn *conn, const struct reply *reply, const struct login *login, const char *password,
-                         quern_error *err)
-{
-    quern_bytes text = reply_bytes(reply);
-    if (tells_password(text, password))
-        return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (the server's words are left out: they may hold it)",
-                       conn->shown);
-    if (error_meaning(text).class == ERROR_TRANSIENT) return conn_refused(reply, conn->shown, err); /* loading, full */
-    if (is_bare(login))
-        return err_set(err, QUERN_E_AUTH,
-                       "%s: user %s is named without a password, which the server does not take; name a file with it in %s",
-                       conn->shown, login->user, login->key);
-    quern_error said;
-    conn_refused(reply, "login", &said);
-    return err_set(err, QUERN_E_AUTH, "%s: wrong user or password (%s)", conn->shown, said.text);
-}
-
-static int log_in_by(struct conn *conn, const struct login *login, const char *password, int64_t deadline_ns, quern_error *err)
-{
-    const struct reply *reply;
-    if (login->user)
-        conn_command(conn, "AUTH", login->user, password, NULL);
-    else
-        conn_command(conn, "AUTH", password, NULL);
-    int code = handshake_ask(conn, deadline_ns, &reply, err);
-    explicit_bzero(conn->out.bytes, conn->out.capacity);
-    return !code && reply->type == REPLY_ERROR ? login_refused(conn, reply, login, password, err) : code;
-}
-
-static int log_in(struct conn *conn, const struct login *login, int64_t deadline_ns, quern_error *err)
-{
-    char *secret = NULL;
-    if (login->password) return log_in_by(conn, login, login->password, deadline_ns, err);
-    if (is_bare(login)) return log_in_by(conn, login, "", deadline_ns, err);
-    if (!login->file) return QUERN_OK;
-    int code = secret_read(login->key, login->file, &secret, err);
-    if (!code) code = log_in_by(conn, login, secret, deadline_ns, err);
-    secret_drop(secret);
-    return code;
-}
-
-static int select_db(struct conn *conn, int64_t deadline_ns, quern_error *err)
-{
-    const struct reply *reply;
-    char db[16];
-    if (!conn->url->db) return QUERN_OK;
-    snprintf(db, sizeof db, "%u", conn->url->db);
-    conn_command(conn, "SELECT", db, NULL);
-    int code = handshake_ask(conn, deadline_ns, &reply, err);
-    return !code && reply->type == REPLY_ERROR ? conn_refused(reply, conn->shown, err) : code;
-}
-
-/* "7.0.15" behind "redis_version:" → 7; 0: not there. */
-static int version_in(quern_bytes info)
-{
-    const char *at = info.len ? memmem(info.at, info.len, "redis_version:", 14) : NULL;
-    return at ? atoi(at + 14) : 0;
-}
-
-/* Redis says redis_mode, Valkey also server_mode. */
-static bool is_cluster_in(quern_bytes info)
-{
-    static const char mode[] = "_mode:cluster";
-    return info.len && memmem(info.at, info.len, mode, sizeof mode - 1);
-}
-
-/* A name and an id are conveniences: a server that refuses them (rights) is served all the same. The version is not. */
-static int introduce(struct conn *conn, const struct conn_options *options, int64_t deadline_ns, quern_error *err)
-{
-    const struct reply *reply;
-    conn_command(conn, "CLIENT", "SETNAME", options->name, NULL);
-    conn_command(conn, "CLIENT", "ID", NULL);
-    conn_command(conn, "INFO", "server", NULL);
-    int code = handshake_ask(conn, deadline_ns, &reply, err);
-    if (!code && reply_is_error(reply, "NOAUTH"))
-        return err_set(err, QUERN_E_AUTH,
-                       "%s: the server asks for a password; name a file with it in redis_password_file, and the user "
-                       "in the URL (redis://user@host)",
-                       conn->shown);
-    if (!code && reply->type == REPLY_ERROR && error_meaning(reply_bytes(reply)).class == ERROR_TRANSIENT)
-        return conn_refused(reply, conn->shown, err); /* full: nothing follows */
-    if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
-    if (!code) conn->client_id = reply_number(reply, 0);
-    if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
-    if (code || reply_is_error(reply, "NOPERM")) return code;
-    if (reply->type == REPLY_ERROR) return conn_refused(reply, conn->shown, err);
-    int version = version_in(reply_bytes(reply));
-    conn->is_cluster = is_cluster_in(reply_bytes(reply));
-    if (version >= 7 || (version && options->takes_any_version)) return QUERN_OK;
-    if (!version) return err_set(err, QUERN_E_SERVER, "%s: not Redis: it does not tell its version", conn->shown);
-    return err_set(err, QUERN_E_SERVER, "%s: its Redis is of version %d; 7.0 is the least", conn->shown, version);
-}
+/* ── opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static int secure(struct conn *conn, const char *host, int64_t deadline_ns, quern_error *err)
 {
@@ -454,16 +342,14 @@ int conn_reach(struct conn *conn, const struct conn_options *options, const stru
                int64_t deadline_ns, quern_error *err)
 {
     const struct url *url = options->url;
-    bool is_sentinel = peer == CONN_SENTINEL;
-    struct login server = {url->user, url->password, url->password_file, "redis_password_file"};
-    struct login sentinel = {url->sentinel_user, url->sentinel_password, url->sentinel_password_file, "sentinel_password_file"};
+    struct greeting told = {0};
     int code = begin(conn, options, place, err);
     if (!code) code = dial(&conn->fd, &(struct dial_to){place ? NULL : url->host, place, conn->shown}, deadline_ns, err);
     if (code) return code;
     code = secure(conn, place ? place->host : url->host, deadline_ns, err);
-    if (!code) code = log_in(conn, is_sentinel ? &sentinel : &server, deadline_ns, err);
-    if (!code && !is_sentinel) code = select_db(conn, deadline_ns, err);
-    if (!code && !is_sentinel) code = introduce(conn, options, deadline_ns, err);
+    if (!code) code = handshake(conn, options, peer, deadline_ns, &told, err);
+    conn->client_id = told.client_id;
+    conn->is_cluster = told.is_cluster;
     return code ? hung_up_on(conn, code, err) : QUERN_OK;
 }
 

@@ -78,6 +78,9 @@ const char *conn_shown(const struct conn *conn);
 const struct url *conn_url(const struct conn *conn);
 bool conn_is_broken(const struct conn *conn);
 
+/* For wire/handshake only: sends, and waits for one reply; where the other end has closed before it was asked, its last word is the reply. */
+int conn_ask_first(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err) QUERN_MUST_USE;
+
 /* For wire/script only: the bytes that wait to be sent; behind a conn_send() they stay until the next conn_begin(). */
 struct conn_buffer {
     char *bytes;
