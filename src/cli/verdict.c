@@ -4,9 +4,11 @@
 #include <stdio.h>
 
 static const double busy = 0.8;
+static const int64_t too_short_us = 200000;
 
 static enum limit limit_of(const struct verdict *verdict, const struct gauge *gauge)
 {
+    if (gauge->took_us < too_short_us) return LIMIT_SHORT;
     if (verdict->server_busy >= busy) return LIMIT_SERVER;
     if (verdict->thread_busy >= busy) return LIMIT_THREAD;
     if (verdict->process_busy >= busy) return LIMIT_PROCESS;
@@ -26,13 +28,17 @@ struct verdict verdict_of(const struct gauge *gauge, int cores)
 
 const char *verdict_name(enum limit limit)
 {
-    static const char *const names[] = {"server", "thread", "process", "machine", "turns", "way"};
+    static const char *const names[] = {"short", "server", "thread", "process", "machine", "turns", "way"};
     return names[limit];
 }
 
 void verdict_write(const struct verdict *verdict, const struct gauge *gauge, const struct gauge_server *server, char *text)
 {
     switch (verdict->limit) {
+    case LIMIT_SHORT:
+        snprintf(text, VERDICT_SIZE, "too short to say which side is the limit (%.0f ms): with more --jobs it can be said",
+                 (double)gauge->took_us / 1000);
+        break;
     case LIMIT_SERVER:
         snprintf(text, VERDICT_SIZE, "the server is the limit: its one thread is busy %.0f %% of the time",
                  100 * verdict->server_busy);

@@ -28,6 +28,7 @@ static void the_limit_is_whoever_is_busy_all_the_time(void **state)
         {{.took_us = SECOND, .cpu_us = 400000, .server_main_us = 300000, .busiest_us = -1, .machine_busy = -1},
          LIMIT_WAY,
          "123 us"},
+        {{.took_us = 150000, .server_main_us = 150000, .busiest_us = 100000, .machine_busy = 1}, LIMIT_SHORT, "(150 ms)"},
     };
     const struct gauge_server server = {.round_trip_us = 123};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
