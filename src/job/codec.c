@@ -23,7 +23,10 @@ struct json_t *codec_parse(quern_bytes text, quern_error *err)
     if (value) return value;
     char *quote = strstr(where.text, " near "); /* what follows is the payload's: it would end in logs */
     if (quote) *quote = 0;
-    err_set(err, QUERN_E_ARGUMENT, "not JSON: %s (line %d, column %d)", where.text, where.line, where.column);
+    if (where.line <= 1) /* as data mostly are, perhaps themselves on a line of a file */
+        err_set(err, QUERN_E_ARGUMENT, "not JSON: %s (column %d)", where.text, where.column);
+    else
+        err_set(err, QUERN_E_ARGUMENT, "not JSON: %s (line %d, column %d)", where.text, where.line, where.column);
     return NULL;
 }
 
