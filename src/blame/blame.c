@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "blame/judge.h"
 #include "job/consumers.h"
+#include "wire/errors.h"
 #include "wire/pending.h"
 #include "wire/script.h"
 
@@ -162,10 +163,14 @@ static int inquire(struct inquest *inquest, quern_error *err)
     const struct journal *journal = inquest->journal;
     for (uint32_t i = 0; i < journal->head->count; i++)
         if (atomic_load(&journal->records[i].state) != RECORD_EMPTY) inquest->ran[inquest->ran_count++] = &journal->records[i];
-    int code = let_it_finish(inquest->conn, err);
-    for (inquest->queue = 0; inquest->queue < journal->head->source_count && !code; inquest->queue++)
-        code = inquire_queue(inquest, err);
-    return code;
+    int code = let_it_finish(inquest->conn, err), refused = QUERN_OK;
+    for (inquest->queue = 0; inquest->queue < journal->head->source_count && !code; inquest->queue++) {
+        quern_error why;
+        code = inquire_queue(inquest, &why);
+        if (code && !refused) *err = why;
+        if (error_is_refusal(code)) refused = code, code = QUERN_OK; /* what was held of the others goes back all the same */
+    }
+    return code ? code : refused;
 }
 
 int blame_settle(struct conn *conn, const struct journal *journal, const char *ended, struct blame_sums *sums, quern_error *err)

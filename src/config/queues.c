@@ -177,6 +177,14 @@ static int narrow(const quern_config *config, struct served *served, quern_error
     return err_set(err, QUERN_E_CONFIG, "stream: \"%s\" is none of queues (%s); name one of them", config->stream, streams);
 }
 
+/* Are the dead jobs of the one the other one's jobs? */
+static bool is_buried_in(const quern_config *dead, const quern_config *other)
+{
+    size_t len = strlen(dead->stream);
+    if (dead->dead_letter_stream) return !strcmp(dead->dead_letter_stream, other->stream);
+    return !strncmp(dead->stream, other->stream, len) && !strcmp(other->stream + len, ":failed");
+}
+
 /* No two are the same, and none is where another's dead jobs go. */
 static int check_pairs(const struct served *served, quern_error *err)
 {
@@ -187,12 +195,11 @@ static int check_pairs(const struct served *served, quern_error *err)
                 return err_set(err, QUERN_E_CONFIG,
                                "queues[%zu]: the stream %s and the group %s of queues[%zu] again; name each once", i, a->stream,
                                a->group, j);
-            if (i != j && a->dead_letter_stream && !strcmp(a->dead_letter_stream, b->stream))
-                return err_set(
-                    err, QUERN_E_CONFIG,
-                    "queues[%zu].dead_letter_stream: \"%s\" is the stream of queues[%zu], where dead jobs would run again; "
-                    "use another, or null",
-                    i, a->dead_letter_stream, j);
+            if (i != j && is_buried_in(a, b))
+                return err_set(err, QUERN_E_CONFIG,
+                               "queues[%zu].dead_letter_stream: \"%s\" is the stream of queues[%zu], where dead jobs would run "
+                               "again; use another%s",
+                               i, b->stream, j, a->dead_letter_stream ? ", or null" : "");
         }
     return QUERN_OK;
 }

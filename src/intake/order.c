@@ -11,7 +11,7 @@ void order_open(struct order *order, const uint32_t *weights, uint32_t count)
 
 static bool may_have(const struct order_queue *queue, uint32_t in_flight)
 {
-    if (in_flight == ORDER_BARRED || queue->state == ORDER_DRY) return false;
+    if (in_flight == ORDER_BARRED || in_flight == ORDER_CROWDED || queue->state == ORDER_DRY) return false;
     return queue->state == ORDER_FULL || in_flight == 0;
 }
 
@@ -21,7 +21,7 @@ int order_next(const struct order *order, const uint32_t *in_flight)
     for (uint32_t i = 0; i < order->count; i++) {
         const struct order_queue *queue = &order->queues[i];
         if (!may_have(queue, in_flight[i])) {
-            if (!queue->weight && queue->state == ORDER_UNKNOWN && in_flight[i] != ORDER_BARRED) break;
+            if (!queue->weight && queue->state != ORDER_DRY && in_flight[i] != ORDER_BARRED) break;
             continue;
         }
         if (next < 0 || order->queues[i].place < order->queues[next].place) next = (int)i;

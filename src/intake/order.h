@@ -37,9 +37,10 @@ struct order {
 /* All are dry. */
 void order_open(struct order *order, const uint32_t *weights, uint32_t count);
 
-/* in_flight: per queue, how many reads of it are not answered yet; ORDER_BARRED: it cannot be read now. One of which it is not known
+/* in_flight: per queue, how many reads of it are not answered yet; ORDER_BARRED: it cannot be read now; ORDER_CROWDED: not before one of
+ * those that are under way is answered, for which, without weights, those behind it wait if it has something, or may have. One of which it is not known
  * whether it has anything is not read twice at a time, and without weights those behind it wait for the answer. -1: none. */
-enum { ORDER_BARRED = INT32_MAX };
+enum { ORDER_BARRED = INT32_MAX, ORDER_CROWDED = INT32_MAX - 1 };
 int order_next(const struct order *order, const uint32_t *in_flight);
 
 /* It is asked for so many; so many came. */

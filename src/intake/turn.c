@@ -53,6 +53,21 @@ static bool is_owed(const struct dispatcher *dispatcher)
     return false;
 }
 
+/* What may be read of it: jobs that run alone are not read here. */
+static bool owes(const struct dispatcher *dispatcher, uint32_t queue)
+{
+    for (uint32_t i = LANES * queue; i < LANES * queue + LANE_ALONE; i++)
+        if (entry_id_compare(dispatcher->high[i].seen, dispatcher->high[i].owed) < 0) return true;
+    return false;
+}
+
+static bool is_owed_by_some(const struct dispatcher *dispatcher)
+{
+    for (uint32_t queue = 0; queue < dispatcher->order.count; queue++)
+        if (owes(dispatcher, queue) && !orders_hold(dispatcher->needs->orders, queue)) return true;
+    return false;
+}
+
 /* There is no more of a queue: what was owed is not in its stream, or is another's. */
 static void forgive(struct dispatcher *dispatcher, uint32_t queue)
 {
@@ -69,7 +84,8 @@ struct plan turn_plan(struct dispatcher *dispatcher)
 {
     struct in_flight sum = turn_in_flight(dispatcher);
     struct plan made = demand_plan(&dispatcher->demand, sum);
-    if (!made.count && !sum.jobs && is_owed(dispatcher)) made.count = demand_room(&dispatcher->demand, sum);
+    dispatcher->reads_owed = !made.count && !sum.jobs && is_owed_by_some(dispatcher);
+    if (dispatcher->reads_owed) made.count = demand_room(&dispatcher->demand, sum);
     return made;
 }
 
@@ -108,7 +124,9 @@ static uint32_t reads_of(const struct dispatcher *dispatcher, uint32_t queue)
 {
     const struct tap *tap = &dispatcher->taps[dispatcher->tap_of[queue]];
     uint32_t reads = 0;
-    if (!turn_is_open(dispatcher, tap) || orders_hold(dispatcher->needs->orders, queue)) return ORDER_BARRED;
+    if (!is_up(dispatcher, tap) || tap_is_blocked(tap) || orders_hold(dispatcher->needs->orders, queue)) return ORDER_BARRED;
+    if (dispatcher->reads_owed && !owes(dispatcher, queue)) return ORDER_BARRED;
+    if (tap->read_count >= READS) return ORDER_CROWDED;
     for (uint32_t i = 0; i < tap->read_count; i++) reads += read_is_of(&tap->reads[i], queue);
     return reads;
 }

@@ -27,6 +27,7 @@ struct dispatcher {
     uint64_t oldest;   /* the job that waits longest beside a worker that sleeps, and since when that was seen (dispatcher) */
     int64_t oldest_ns;
     bool lacks_slots; /* for a read that was wanted */
+    bool reads_owed;  /* nothing is wanted but leases that are owed */
     bool is_held;     /* jobs are wanted, and what could be read is paused by an operator */
 };
 

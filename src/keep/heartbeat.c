@@ -10,6 +10,7 @@
 #include "job/witness.h"
 #include "keep/lease.h"
 #include "tell/notices.h"
+#include "wire/errors.h"
 #include "wire/script.h"
 
 struct heartbeat {
@@ -122,6 +123,21 @@ static uint32_t run_length(const struct lease *leases, uint32_t count)
     return n;
 }
 
+/* What is refused for one queue is no reason to lose the leases of the others. The first refusal is the one that is told. */
+static int renew_all(struct heartbeat *heartbeat, struct conn *conn, quern_error *err)
+{
+    int refused = QUERN_OK, code = QUERN_OK;
+    for (uint32_t at = 0, n; at < heartbeat->count; at += n) {
+        quern_error why;
+        n = run_length(heartbeat->due + at, heartbeat->count - at);
+        code = renew(heartbeat, conn, heartbeat->due + at, n, &why);
+        if (code && (!refused || !error_is_refusal(code))) *err = why;
+        if (code && !error_is_refusal(code)) return code;
+        if (!refused) refused = code;
+    }
+    return refused;
+}
+
 /* Returns when to come again. */
 static int64_t heartbeat_step(struct heartbeat *heartbeat, int64_t now_ns)
 {
@@ -136,11 +152,7 @@ static int64_t heartbeat_step(struct heartbeat *heartbeat, int64_t now_ns)
     }
     if (!counter_read(owed_ns)) counter_set(owed_ns, now_ns);
     struct conn *conn = link_use(&heartbeat->link, now_ns);
-    int code = conn ? QUERN_OK : QUERN_E_CONNECT;
-    for (uint32_t at = 0, n; at < heartbeat->count && !code; at += n) {
-        n = run_length(heartbeat->due + at, heartbeat->count - at);
-        code = renew(heartbeat, conn, heartbeat->due + at, n, &why);
-    }
+    int code = conn ? renew_all(heartbeat, conn, &why) : QUERN_E_CONNECT;
     if (!code) {
         link_works(&heartbeat->link);
         counter_set(owed_ns, 0);

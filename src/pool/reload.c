@@ -47,6 +47,9 @@ static int reload(quern_pool *pool, const quern_config *config, quern_error *err
 {
     if (atomic_load(&pool->is_stopping)) return err_set(err, QUERN_E_GONE, "the pool is stopping");
     int code = config_differences(pool->config, config, err);
+    if (!code && config->queues.count && config->stream_is_given != pool->config->stream_is_given)
+        code = err_set(err, QUERN_E_CONFIG, "stream: %s, where queues are given, is another set of queues; a restart is needed",
+                       config->stream_is_given ? "set now" : "not set any more");
     if (!code) code = change(pool, config, err);
     if (code) return code;
     log_set_level(pool->log, (enum log_level)config->log_level);

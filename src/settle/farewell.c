@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "job/consumers.h"
 #include "settle/batch.h"
+#include "wire/errors.h"
 #include "wire/pending.h"
 #include "wire/script.h"
 
@@ -44,8 +45,7 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
     size_t most = batch->max < PAGE ? batch->max : PAGE; /* nothing is known of their sizes: a few at a time */
     for (size_t count = most; count == most;) {
         int code = pending_read(conn, &page, rows, most, &count, err);
-        if (code == QUERN_E_GONE && origin_lane(origin) == LANE_ALONE)
-            return QUERN_OK; /* it is there only while it holds something */
+        if (code == QUERN_E_GONE) return QUERN_OK; /* somebody has removed it, and what was pending there is nobody's */
         if (code) return code;
         if (!count) break;
         page.after = rows[count - 1].id;
@@ -54,27 +54,45 @@ static int release_all(const struct settler_needs *needs, struct conn *conn, str
     return QUERN_OK;
 }
 
-static int take_leave(const struct settler_needs *needs, struct conn *conn, struct batch *batch, quern_error *err)
+static int leave_queue(const struct settler_needs *needs, struct conn *conn, struct batch *batch, uint32_t queue,
+                       quern_error *err)
 {
     int code = QUERN_OK;
-    for (uint32_t origin = 0; origin < LANES * needs->source_count && !code; origin++)
-        code = release_all(needs, conn, batch, origin, err);
-    for (uint32_t i = 0; i < needs->source_count && !code; i++)
-        code = consumers_leave(conn, &needs->sources[i], needs->consumer, err);
+    for (uint32_t lane = 0; lane < LANES && !code; lane++) code = release_all(needs, conn, batch, LANES * queue + lane, err);
+    return code ? code : consumers_leave(conn, &needs->sources[queue], needs->consumer, err);
+}
+
+/* The next one from *queue on, which then names the one that was not left. */
+static int take_leave(const struct settler_needs *needs, struct conn *conn, struct batch *batches, uint32_t *queue,
+                      quern_error *err)
+{
+    int code = QUERN_OK;
+    for (; *queue < needs->source_count; ++*queue)
+        if ((code = leave_queue(needs, conn, &batches[*queue], *queue, err))) break;
     return code;
 }
 
-void farewell(const struct settler_needs *needs, struct link *link, struct batch *batch)
+static void say_failed(const struct settler_needs *needs, uint32_t queue, const quern_error *why)
+{
+    log_event(needs->log, LOG_WARNING, "farewell_failed", LOG_TEXT("stream", needs->sources[queue].stream),
+              LOG_TEXT("why", why->text), LOG_TEXT("then", "what is still ours comes back when its lease is over"));
+}
+
+/* A connection may have broken while it was idle: each queue has a second try, on a new one, which there is no time to wait for. One that
+ * is refused then is passed over. */
+void farewell(const struct settler_needs *needs, struct link *link, struct batch *batches)
 {
     quern_error why;
+    uint32_t queue = 0, tried = needs->source_count; /* tried: the one that has failed once */
     struct conn *conn = link_use(link, clock_now_ns());
-    int code = conn ? take_leave(needs, conn, batch, &why) : QUERN_OK;
-    if (code) {
-        /* It may have broken while it was idle: once more, on a new one, which there is no time to wait for. */
+    while (conn && take_leave(needs, conn, batches, &queue, &why)) {
         link_fail(link, &why);
-        if ((conn = link_use(link, link->next_try_ns))) code = take_leave(needs, conn, batch, &why);
+        if (queue == tried) say_failed(needs, queue, &why);
+        if (queue == tried && !error_is_refusal(why.code)) return; /* the server is away */
+        if (queue == tried)
+            queue++;
+        else
+            tried = queue;
+        conn = link_use(link, link->next_try_ns);
     }
-    if (code)
-        log_event(needs->log, LOG_WARNING, "farewell_failed", LOG_TEXT("why", why.text),
-                  LOG_TEXT("then", "what is still ours comes back when its lease is over"));
 }

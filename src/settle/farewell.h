@@ -12,7 +12,8 @@
 
 struct batch;
 
-/* One attempt, bounded by the answers' deadlines; where Redis is away, leases do the rest. */
-void farewell(const struct settler_needs *needs, struct link *link, struct batch *batch);
+/* Two attempts for each queue, bounded by the answers' deadlines; where Redis is away, leases do the rest. batches: one per queue, all
+ * answered. */
+void farewell(const struct settler_needs *needs, struct link *link, struct batch *batches);
 
 #endif

@@ -16,6 +16,7 @@
 #include "settle/batch.h"
 #include "settle/farewell.h"
 #include "settle/verdict.h"
+#include "wire/errors.h"
 
 /* What is worth being woken for: so many jobs, or fewer if they are large, for what they came in is held until they are settled, and
  * what is held long is out of the caches when its place is used again. */
@@ -26,10 +27,11 @@ struct settler {
     struct link link;
     struct quern_job **jobs; /* taken and not yet settled, in order; room for every slot, and for a ghost of each */
     uint32_t count;
-    size_t mean_bytes; /* the data of those that were taken last */
-    bool is_overdue;   /* said that the drain is over */
-    uint64_t random;   /* the state of a small generator */
-    struct batch open; /* the script batch that is being asked; kept as it is until it is answered */
+    size_t mean_bytes;  /* the data of those that were taken last */
+    bool is_overdue;    /* said that the drain is over */
+    uint64_t random;    /* the state of a small generator */
+    struct batch *open; /* per queue: the script batch that is being asked; kept as it is until it is answered */
+    uint32_t put_off;   /* queues of which something was refused: they come last; a bit for each */
 };
 
 /* ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -105,7 +107,7 @@ static enum action action_of(struct settler *settler, const struct quern_job *jo
         .is_fresh = !job_is_alone(job) && lease_is_fresh(granted_ns, now_ns, settler->needs->lease_ns, connected_ns),
         .is_lost = slot_has(job, SLOT_LOST) || slot_is_gone(job),
         .keeps_log = source->config->completed_max > 0,
-        .is_log_scripted = settler->open.refused_on_ns == connected_ns ||
+        .is_log_scripted = settler->open[job_queue(job)].refused_on_ns == connected_ns ||
                            atomic_load_explicit(&settler->needs->deletes[job_queue(job)], memory_order_relaxed),
         .is_of_batch = message_batch(&job->message, source->group).at,
         .is_unpended =
@@ -170,17 +172,19 @@ static void close_batch(struct settler *settler, struct batch *batch)
     count_settled(settler, settled);
 }
 
-/* Moves the jobs that share their action and origin with the first one of it into the batch, as many as one command takes. */
-static bool gather(struct settler *settler, enum action action, int64_t now_ns, struct conn *conn)
+/* Moves the jobs of these queues (a bit for each) that share their action and origin with the first one of it into its queue's batch, as
+ * many as one command takes. NULL: there is none. */
+static struct batch *gather(struct settler *settler, uint32_t queues, enum action action, int64_t now_ns, struct conn *conn)
 {
-    struct batch *batch = &settler->open;
+    struct batch *batch = NULL;
     uint32_t kept = 0, i = 0;
-    batch_begin(batch, action);
-    for (; i < settler->count && !batch_is_full(batch); i++) {
+    for (; i < settler->count && !(batch && batch_is_full(batch)); i++) {
         struct quern_job *job = settler->jobs[i];
-        bool fits = !is_owed_a_lease(settler, job, now_ns) && action_of(settler, job, now_ns, conn_opened_ns(conn)) == action &&
-                    batch_takes(batch, job);
-        if (!fits) {
+        struct batch *own = &settler->open[job_queue(job)];
+        bool fits = queues >> job_queue(job) & 1 && (!batch || batch == own) && !is_owed_a_lease(settler, job, now_ns) &&
+                    action_of(settler, job, now_ns, conn_opened_ns(conn)) == action;
+        if (fits && !batch) batch_begin(batch = own, action);
+        if (!fits || !batch_takes(batch, job)) {
             settler->jobs[kept++] = job;
             continue;
         }
@@ -190,24 +194,34 @@ static bool gather(struct settler *settler, enum action action, int64_t now_ns, 
     }
     memmove(settler->jobs + kept, settler->jobs + i, (settler->count - i) * sizeof *settler->jobs);
     settler->count -= i - kept;
-    return batch->count > 0;
+    return batch && batch->count ? batch : NULL;
 }
 
-static void take_back(struct settler *settler)
+static void take_back(struct settler *settler, struct batch *batch)
 {
-    for (uint32_t i = 0; i < settler->open.count; i++) settler->jobs[settler->count++] = settler->open.jobs[i];
-    settler->open.count = 0;
+    for (uint32_t i = 0; i < batch->count; i++) settler->jobs[settler->count++] = batch->jobs[i];
+    batch->count = 0;
 }
 
 /* QUERN_OK: answered. Else a script batch stays open as it is; a plain one is taken apart. */
-static int ask_open(struct settler *settler, struct conn *conn, quern_error *err)
+static int ask_open(struct settler *settler, struct batch *batch, struct conn *conn, quern_error *err)
 {
-    int code = batch_ask(&settler->open, settler->needs, conn, err);
+    uint32_t queue = (uint32_t)(batch - settler->open);
+    int code = batch_ask(batch, settler->needs, conn, err);
     if (!code)
-        close_batch(settler, &settler->open);
-    else if (settler->open.action == ACTION_ACK)
-        take_back(settler);
+        close_batch(settler, batch);
+    else if (batch->action == ACTION_ACK)
+        take_back(settler, batch);
+    if (!code) settler->put_off &= ~(UINT32_C(1) << queue);
+    if (error_is_refusal(code)) settler->put_off |= UINT32_C(1) << queue;
     return code;
+}
+
+static bool is_any_open(const struct settler *settler)
+{
+    for (uint32_t i = 0; i < settler->needs->source_count; i++)
+        if (settler->open[i].count) return true;
+    return false;
 }
 
 static void leave(struct settler *settler, struct quern_job *job)
@@ -236,15 +250,28 @@ static bool forget_some(struct settler *settler)
     return forgotten > 0;
 }
 
-/* Everything taken, action by action. */
-static int settle_all(struct settler *settler, struct conn *conn, quern_error *err)
+/* What was taken of these queues, action by action; nothing of a queue before its open batch is answered. */
+static int settle_queues(struct settler *settler, uint32_t queues, struct conn *conn, quern_error *err)
 {
     static const enum action actions[] = {ACTION_ACK,   ACTION_LOG,     ACTION_DONE, ACTION_PASS,
                                           ACTION_RETRY, ACTION_RELEASE, ACTION_DEAD};
-    int code = settler->open.count ? ask_open(settler, conn, err) : QUERN_OK;
+    int code = QUERN_OK;
+    for (uint32_t i = 0; i < settler->needs->source_count && !code; i++)
+        if (queues >> i & 1 && settler->open[i].count) code = ask_open(settler, &settler->open[i], conn, err);
     int64_t now_ns = clock_now_ns();
+    struct batch *batch;
     for (size_t i = 0; i < COUNT_OF(actions) && !code; i++)
-        while (!code && gather(settler, actions[i], now_ns, conn)) code = ask_open(settler, conn, err);
+        while (!code && (batch = gather(settler, queues, actions[i], now_ns, conn))) code = ask_open(settler, batch, conn, err);
+    return code;
+}
+
+/* Everything taken. A refusal ends the connection, so those of which something was refused come last, one by one: what Redis will not
+ * have of one queue is no reason to keep the jobs of the others. */
+static int settle_all(struct settler *settler, struct conn *conn, quern_error *err)
+{
+    uint32_t last = settler->put_off;
+    int code = settle_queues(settler, ~last, conn, err);
+    for (; last && !code; last &= last - 1) code = settle_queues(settler, last & -last, conn, err);
     wake_others(settler);
     return code;
 }
@@ -263,7 +290,7 @@ static bool give_up(struct settler *settler, int64_t now_ns)
 {
     const struct settler_needs *needs = settler->needs;
     if (now_ns < atomic_load(needs->drain_ns)) return false;
-    take_back(settler);
+    for (uint32_t i = 0; i < needs->source_count; i++) take_back(settler, &settler->open[i]);
     counter_add(&needs->counters->unsettled, settler->count);
     for (uint32_t i = 0; i < settler->count; i++) leave(settler, settler->jobs[i]);
     settler->count = 0;
@@ -304,7 +331,7 @@ static void settler_step(struct settler *settler)
     struct counter *owed_ns = &settler->needs->counters->owed_ns;
     quern_error why;
     bool has_freed = take_all(settler) | forget_some(settler);
-    if (!settler->count && !settler->open.count) {
+    if (!settler->count && !is_any_open(settler)) {
         counter_set(owed_ns, 0);
         link_rest(&settler->link);
         if (has_freed) wake_others(settler);
@@ -332,6 +359,20 @@ static void settler_step(struct settler *settler)
     linger(settler);
 }
 
+static bool batches_open(struct settler *settler, uint32_t most)
+{
+    uint32_t count = settler->needs->source_count, opened = 0;
+    settler->open = calloc(count, sizeof *settler->open);
+    while (settler->open && opened < count && batch_open(&settler->open[opened], most)) opened++;
+    return opened == count;
+}
+
+static void batches_close(struct settler *settler)
+{
+    for (uint32_t i = 0; settler->open && i < settler->needs->source_count; i++) batch_close(&settler->open[i]);
+    free(settler->open);
+}
+
 void settler_run(void *given)
 {
     struct settler_start *start = given;
@@ -341,13 +382,13 @@ void settler_run(void *given)
     link_adopt(&settler.link, start->conn);
     uint32_t most = 2 * slots_count(start->needs->slots);
     settler.jobs = malloc(most * sizeof *settler.jobs);
-    bool is_whole = settler.jobs && batch_open(&settler.open, most);
+    bool is_whole = settler.jobs && batches_open(&settler, most);
     start->begun(start->pool, is_whole);
     if (is_whole) {
         while (!is_over(&settler)) settler_step(&settler);
-        farewell(start->needs, &settler.link, &settler.open);
+        farewell(start->needs, &settler.link, settler.open);
     }
-    batch_close(&settler.open);
+    batches_close(&settler);
     free(settler.jobs);
     link_close(&settler.link);
 }

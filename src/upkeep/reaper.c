@@ -15,6 +15,7 @@
 #include "upkeep/reclaim.h"
 #include "upkeep/tidy.h"
 #include "upkeep/trim.h"
+#include "wire/errors.h"
 
 enum { LONGEST_TURN_MS = 5000 };
 
@@ -27,6 +28,7 @@ struct ward {
     int64_t turn_until_ns;
     bool is_seen;     /* do_due has looked */
     bool alone_waits; /* as of the last look */
+    bool took_last;   /* the last job that ran alone here was of this one */
     bool has_alone;   /* and whether there is any such job, waiting or running somewhere */
     struct reclaim reclaim;
     struct trim trim;
@@ -49,6 +51,7 @@ struct reaper {
     struct ward *wards;
     struct chore *chores;
     size_t chore_count;
+    size_t first; /* that is looked at first: behind the one that was refused last */
 };
 
 /* ── chores ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -124,6 +127,19 @@ static int do_due(const struct reaper_needs *needs, struct ward *ward, struct co
     return QUERN_OK;
 }
 
+/* Has another one a job that is to run alone, and this one has just had its turn? */
+static bool yields(struct ward *ward)
+{
+    bool is_other = false;
+    for (uint32_t i = 0; i < ward->count; i++) is_other |= &ward->all[i] != ward && ward->all[i].alone_waits;
+    return ward->took_last && is_other;
+}
+
+static void note_taken(struct ward *ward)
+{
+    for (uint32_t i = 0; i < ward->count; i++) ward->all[i].took_last = &ward->all[i] == ward;
+}
+
 /* Behind do_due, which has looked. */
 static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct conn *conn, int64_t now_ns, int64_t *due_ns,
                     quern_error *err)
@@ -137,8 +153,13 @@ static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct 
         if (ward->alone_waits && may_take) needs->call_alone(needs->call_user);
         return QUERN_OK;
     }
+    if (may_take && yields(ward)) {
+        ward->took_last = false; /* once */
+        return QUERN_OK;
+    }
     int code = may_take && ward->alone_waits ? alone_step(needs, ward->origin, conn, trusts_idle, &is_taken, err) : QUERN_OK;
     if (code || !may_take) return code;
+    if (is_taken) note_taken(ward);
     if (!is_taken) ward->alone_waits = false;
     if (!is_taken && needs->lanes == LANES_ALONE && none_waits(ward)) needs->stop(needs->user);
     return QUERN_OK;
@@ -225,13 +246,14 @@ static void run_chore(struct reaper *reaper, struct chore *chore, struct conn *c
 {
     quern_error why;
     int code = chore->step(reaper->needs, chore->ward, conn, now_ns, &chore->due_ns, &why);
-    chore->is_refused = code && code != QUERN_E_CONNECT && code != QUERN_E_TIMEOUT;
+    chore->is_refused = error_is_refusal(code);
     if (!code) {
         if (!is_any_refused(reaper)) link_works(&reaper->link);
         return;
     }
     link_fail(&reaper->link, &why);
     if (!chore->is_refused) return;
+    reaper->first = (size_t)(chore - reaper->chores) + 1; /* else it would go first on the next connection, too, and end that */
     /* What Redis refuses, it will refuse again: a key of another type, a group that is gone. */
     int64_t pause_ns = reaper->needs->period_ns > NS_PER_S ? reaper->needs->period_ns : NS_PER_S;
     chore->due_ns = now_ns + pause_ns;
@@ -241,8 +263,9 @@ static void run_chore(struct reaper *reaper, struct chore *chore, struct conn *c
 static int64_t reaper_step(struct reaper *reaper, int64_t now_ns)
 {
     int64_t next_ns = CLOCK_NEVER;
+    size_t first = reaper->first;
     for (size_t i = 0; i < reaper->chore_count; i++) {
-        struct chore *chore = &reaper->chores[i];
+        struct chore *chore = &reaper->chores[(first + i) % reaper->chore_count];
         bool is_due = chore->due_ns <= now_ns;
         /* A lost connection is made again whether or not anything is due: else its time would be over, and nobody would wait. */
         struct conn *conn = is_due || !reaper->link.conn ? link_use(&reaper->link, now_ns) : NULL;
@@ -302,8 +325,10 @@ static void last_trim(struct reaper *reaper)
         while (has_more) {
             struct conn *conn = link_use(&reaper->link, clock_now_ns());
             has_more = false;
-            if (!conn || trim_step(&reaper->wards[i].trim, reaper->needs, &reaper->needs->sources[i], conn, &has_more, NULL))
-                return;
+            int code = conn
+                           ? trim_step(&reaper->wards[i].trim, reaper->needs, &reaper->needs->sources[i], conn, &has_more, NULL)
+                           : QUERN_E_CONNECT;
+            if (code && !error_is_refusal(code)) return;
         }
     }
 }

@@ -7,6 +7,8 @@
 #ifndef QUERN_WIRE_ERRORS_H
 #define QUERN_WIRE_ERRORS_H
 
+#include <stdbool.h>
+
 #include "quern.h"
 
 enum error_class {
@@ -23,5 +25,11 @@ struct error_meaning {
 };
 
 struct error_meaning error_meaning(quern_bytes text);
+
+/* The server was reached, and has refused what was asked: what is asked of another queue it may answer. */
+static inline bool error_is_refusal(int code)
+{
+    return code && code != QUERN_E_CONNECT && code != QUERN_E_TIMEOUT;
+}
 
 #endif

@@ -120,6 +120,9 @@ static void queues_that_disagree_are_refused(void **state)
     disagrees("[\"a\", {\"stream\": \"b\", \"dead_letter_stream\": \"a\"}]",
               "queues[1].dead_letter_stream: \"a\" is the stream of queues[0], where dead jobs would run again; use another, "
               "or null");
+    disagrees("[\"a\", \"a:failed\"]",
+              "queues[0].dead_letter_stream: \"a:failed\" is the stream of queues[1], where dead jobs would run "
+              "again; use another");
     disagrees("[\"a\", {\"stream\": \"b\", \"dead_letter_stream\": \"b\"}]",
               "dead_letter_stream: \"b\" is the stream itself, so that dead jobs would run again; use another, or null");
     disagrees("[\"a\", {\"stream\": \"b\", \"group\": \"h\", \"ignored_groups\": [\"h\"]}]",

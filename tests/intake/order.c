@@ -47,6 +47,7 @@ static void those_behind_wait_until_it_is_known_whether_one_has_something(void *
     order_gets(&order, 0, 10, 10, true);
     assert_int_equal(0, order_next(&order, (uint32_t[]){1, 0}));
     assert_int_equal(1, order_next(&order, (uint32_t[]){ORDER_BARRED, 0}));
+    assert_int_equal(-1, order_next(&order, (uint32_t[]){ORDER_CROWDED, 0}));
     order_gets(&order, 0, 10, 0, false);
     assert_int_equal(-1, order_next(&order, (uint32_t[]){0, 1}));
 }
