@@ -167,7 +167,7 @@ static int inquire(struct inquest *inquest, quern_error *err)
     for (inquest->queue = 0; inquest->queue < journal->head->source_count && !code; inquest->queue++) {
         quern_error why;
         code = inquire_queue(inquest, &why);
-        if (code && !refused) *err = why;
+        if (code) *err = why;
         if (error_is_refusal(code)) refused = code, code = QUERN_OK; /* what was held of the others goes back all the same */
     }
     return code ? code : refused;

@@ -177,12 +177,17 @@ static int narrow(const quern_config *config, struct served *served, quern_error
     return err_set(err, QUERN_E_CONFIG, "stream: \"%s\" is none of queues (%s); name one of them", config->stream, streams);
 }
 
+/* Is it where the dead jobs of this queue go if it says nothing? */
+static bool is_default_of(const quern_config *queue, const char *stream)
+{
+    size_t len = strlen(queue->stream);
+    return !strncmp(queue->stream, stream, len) && !strcmp(stream + len, ":failed");
+}
+
 /* Are the dead jobs of the one the other one's jobs? */
 static bool is_buried_in(const quern_config *dead, const quern_config *other)
 {
-    size_t len = strlen(dead->stream);
-    if (dead->dead_letter_stream) return !strcmp(dead->dead_letter_stream, other->stream);
-    return !strncmp(dead->stream, other->stream, len) && !strcmp(other->stream + len, ":failed");
+    return dead->dead_letter_stream ? !strcmp(dead->dead_letter_stream, other->stream) : is_default_of(dead, other->stream);
 }
 
 /* No two are the same, and none is where another's dead jobs go. */
@@ -199,7 +204,7 @@ static int check_pairs(const struct served *served, quern_error *err)
                 return err_set(err, QUERN_E_CONFIG,
                                "queues[%zu].dead_letter_stream: \"%s\" is the stream of queues[%zu], where dead jobs would run "
                                "again; use another%s",
-                               i, b->stream, j, a->dead_letter_stream ? ", or null" : "");
+                               i, b->stream, j, is_default_of(a, b->stream) ? "" : ", or null");
         }
     return QUERN_OK;
 }

@@ -126,14 +126,16 @@ static uint32_t run_length(const struct lease *leases, uint32_t count)
 /* What is refused for one queue is no reason to lose the leases of the others. The first refusal is the one that is told. */
 static int renew_all(struct heartbeat *heartbeat, struct conn *conn, quern_error *err)
 {
-    int refused = QUERN_OK, code = QUERN_OK;
+    int refused = QUERN_OK;
     for (uint32_t at = 0, n; at < heartbeat->count; at += n) {
         quern_error why;
         n = run_length(heartbeat->due + at, heartbeat->count - at);
-        code = renew(heartbeat, conn, heartbeat->due + at, n, &why);
-        if (code && (!refused || !error_is_refusal(code))) *err = why;
-        if (code && !error_is_refusal(code)) return code;
-        if (!refused) refused = code;
+        int code = renew(heartbeat, conn, heartbeat->due + at, n, &why);
+        if (code && (!refused || code == QUERN_E_GONE)) { /* one that is gone is made again by who hears of it */
+            refused = code;
+            *err = why;
+        }
+        if (conn_is_broken(conn)) break;
     }
     return refused;
 }

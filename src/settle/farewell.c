@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/log.h"
 #include "job/consumers.h"
 #include "settle/batch.h"
@@ -18,7 +19,7 @@ static int release_page(const struct settler_needs *needs, struct conn *conn, st
                         const struct pending_row *rows, size_t count, quern_error *err)
 {
     struct quern_job *jobs = slots_loose(count);
-    if (!jobs) return QUERN_E_MEMORY;
+    if (!jobs) return err_set(err, QUERN_E_MEMORY, "no memory for %zu jobs", count);
     batch_begin(batch, ACTION_RELEASE);
     for (size_t i = 0; i < count; i++) {
         jobs[i].message.entry = rows[i].id;
@@ -95,4 +96,5 @@ void farewell(const struct settler_needs *needs, struct link *link, struct batch
             tried = queue;
         conn = link_use(link, link->next_try_ns);
     }
+    if (!conn && queue == tried) say_failed(needs, queue, &why);
 }

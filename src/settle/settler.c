@@ -32,6 +32,7 @@ struct settler {
     uint64_t random;    /* the state of a small generator */
     struct batch *open; /* per queue: the script batch that is being asked; kept as it is until it is answered */
     uint32_t put_off;   /* queues of which something was refused: they come last; a bit for each */
+    uint32_t first;     /* the one of them that is asked first: behind the one that was refused last */
 };
 
 /* ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -206,14 +207,18 @@ static void take_back(struct settler *settler, struct batch *batch)
 /* QUERN_OK: answered. Else a script batch stays open as it is; a plain one is taken apart. */
 static int ask_open(struct settler *settler, struct batch *batch, struct conn *conn, quern_error *err)
 {
-    uint32_t queue = (uint32_t)(batch - settler->open);
+    uint32_t queue = (uint32_t)(batch - settler->open), count = settler->needs->source_count;
     int code = batch_ask(batch, settler->needs, conn, err);
+    /* A right that our user has not, he has for none of them. */
+    for (uint32_t i = 0; batch->lacks_transactions && i < count; i++) settler->open[i].lacks_transactions = true;
     if (!code)
         close_batch(settler, batch);
     else if (batch->action == ACTION_ACK)
         take_back(settler, batch);
     if (!code) settler->put_off &= ~(UINT32_C(1) << queue);
-    if (error_is_refusal(code)) settler->put_off |= UINT32_C(1) << queue;
+    if (!error_is_refusal(code)) return code;
+    settler->put_off |= UINT32_C(1) << queue;
+    settler->first = queue + 1;
     return code;
 }
 
@@ -269,9 +274,12 @@ static int settle_queues(struct settler *settler, uint32_t queues, struct conn *
  * have of one queue is no reason to keep the jobs of the others. */
 static int settle_all(struct settler *settler, struct conn *conn, quern_error *err)
 {
-    uint32_t last = settler->put_off;
+    uint32_t last = settler->put_off, first = settler->first, count = settler->needs->source_count;
     int code = settle_queues(settler, ~last, conn, err);
-    for (; last && !code; last &= last - 1) code = settle_queues(settler, last & -last, conn, err);
+    for (uint32_t i = 0; last && i < count && !code; i++) {
+        uint32_t bit = UINT32_C(1) << (first + i) % count;
+        if (last & bit) code = settle_queues(settler, bit, conn, err);
+    }
     wake_others(settler);
     return code;
 }
@@ -352,6 +360,7 @@ static void settler_step(struct settler *settler)
     int code = settle_all(settler, conn, &why);
     if (code) {
         link_fail(&settler->link, &why);
+        if (settler->put_off) link_hurry(&settler->link); /* for the others */
         return;
     }
     link_works(&settler->link);

@@ -28,7 +28,8 @@ struct ward {
     int64_t turn_until_ns;
     bool is_seen;     /* do_due has looked */
     bool alone_waits; /* as of the last look */
-    bool took_last;   /* the last job that ran alone here was of this one */
+    bool may_yield;   /* to others that wait for a turn */
+    uint64_t turn;    /* when it last had one that ran alone here; 0: never */
     bool has_alone;   /* and whether there is any such job, waiting or running somewhere */
     struct reclaim reclaim;
     struct trim trim;
@@ -127,17 +128,23 @@ static int do_due(const struct reaper_needs *needs, struct ward *ward, struct co
     return QUERN_OK;
 }
 
-/* Has another one a job that is to run alone, and this one has just had its turn? */
-static bool yields(struct ward *ward)
+/* Has another one a job that is to run alone, and has waited longer for a turn? Once: it may not get it, for a reason of its own. */
+static bool yields(const struct reaper_needs *needs, struct ward *ward)
 {
     bool is_other = false;
-    for (uint32_t i = 0; i < ward->count; i++) is_other |= &ward->all[i] != ward && ward->all[i].alone_waits;
-    return ward->took_last && is_other;
+    for (uint32_t i = 0; i < ward->count && ward->may_yield; i++)
+        is_other |= ward->all[i].alone_waits && ward->all[i].turn < ward->turn &&
+                    !orders_hold(needs->orders, ward->all[i].origin / LANES);
+    ward->may_yield = !is_other;
+    return is_other;
 }
 
-static void note_taken(struct ward *ward)
+static void note_turn(struct ward *ward)
 {
-    for (uint32_t i = 0; i < ward->count; i++) ward->all[i].took_last = &ward->all[i] == ward;
+    uint64_t last = 0;
+    for (uint32_t i = 0; i < ward->count; i++)
+        if (ward->all[i].turn > last) last = ward->all[i].turn;
+    ward->turn = last + 1;
 }
 
 /* Behind do_due, which has looked. */
@@ -153,13 +160,10 @@ static int do_alone(const struct reaper_needs *needs, struct ward *ward, struct 
         if (ward->alone_waits && may_take) needs->call_alone(needs->call_user);
         return QUERN_OK;
     }
-    if (may_take && yields(ward)) {
-        ward->took_last = false; /* once */
-        return QUERN_OK;
-    }
+    if (may_take && ward->alone_waits && yields(needs, ward)) return QUERN_OK;
     int code = may_take && ward->alone_waits ? alone_step(needs, ward->origin, conn, trusts_idle, &is_taken, err) : QUERN_OK;
     if (code || !may_take) return code;
-    if (is_taken) note_taken(ward);
+    if (is_taken) note_turn(ward);
     if (!is_taken) ward->alone_waits = false;
     if (!is_taken && needs->lanes == LANES_ALONE && none_waits(ward)) needs->stop(needs->user);
     return QUERN_OK;
@@ -253,6 +257,7 @@ static void run_chore(struct reaper *reaper, struct chore *chore, struct conn *c
     }
     link_fail(&reaper->link, &why);
     if (!chore->is_refused) return;
+    link_hurry(&reaper->link);                            /* for the other queues */
     reaper->first = (size_t)(chore - reaper->chores) + 1; /* else it would go first on the next connection, too, and end that */
     /* What Redis refuses, it will refuse again: a key of another type, a group that is gone. */
     int64_t pause_ns = reaper->needs->period_ns > NS_PER_S ? reaper->needs->period_ns : NS_PER_S;
@@ -312,7 +317,8 @@ static void hear(struct reaper *reaper, int64_t now_ns)
     for (size_t i = 0; i < reaper->chore_count; i++) {
         struct chore *chore = &reaper->chores[i];
         if (chore->step == do_trim && is_trim_due) chore->due_ns = now_ns;
-        if (chore->step == do_alone && chore->ward->alone_waits && !gate_is_taken(reaper->needs->gate)) chore->due_ns = now_ns;
+        bool is_free = chore->step == do_alone && chore->ward->alone_waits && !gate_is_taken(reaper->needs->gate);
+        if (is_free && !chore->is_refused) chore->due_ns = now_ns;
         if (chore->step == do_due && first_ns < chore->due_ns) chore->due_ns = first_ns;
     }
 }

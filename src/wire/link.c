@@ -83,3 +83,10 @@ void link_fail(struct link *link, const quern_error *why)
     else if (!is_old)
         link_down(link, why);
 }
+
+void link_hurry(struct link *link)
+{
+    enum { SOON_MS = 1000 };
+    int64_t soon_ns = clock_now_ns() + SOON_MS * NS_PER_MS;
+    if (link->next_try_ns > soon_ns) link->next_try_ns = soon_ns;
+}

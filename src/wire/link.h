@@ -46,6 +46,8 @@ void link_close(struct link *link);
 struct conn *link_use(struct link *link, int64_t now_ns);
 /* After an error on it. */
 void link_fail(struct link *link, const quern_error *why);
+/* Behind link_fail(), where only one of several things was refused: the next attempt is not more than a second away. */
+void link_hurry(struct link *link);
 /* After an answer that was what it should be. */
 void link_works(struct link *link);
 /* There is nothing to ask now: whether it would work is nobody's concern, so it counts as up. */

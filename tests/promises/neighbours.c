@@ -45,6 +45,24 @@ static void one_that_cannot_be_settled_keeps_no_job_of_another(void **state)
     assert_true(mill_has_seen_once(mill, 0, 2));
 }
 
+/* Both are refused, the second one only for a while. */
+static void one_that_stays_refused_keeps_none_that_is_not_any_more(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, "queues", BOTH, "completed_max", "1000", NULL);
+    plant(scene, "a:g:settles");
+    plant(scene, "b:g:settles");
+    put(scene, "b", 0, 1);
+    wait_for(redis_info(&scene->redis, "errorstats", "errorstat_WRONGTYPE:count") >= 1);
+    put(scene, "a", 1, 1);
+    wait_for(redis_info(&scene->redis, "errorstats", "errorstat_WRONGTYPE:count") >= 3);
+    redis_ask(&scene->redis, "DEL", "b:g:settles");
+    wait_for(redis_number(&scene->redis, "XLEN", "b:g:completed") == 1);
+    redis_ask(&scene->redis, "DEL", "a:g:settles");
+    wait_for(mill_stat(mill, "jobs", "done") == 2);
+    mill_stop(mill);
+}
+
 /* Another pool would take the second one's job, were its lease not renewed. */
 static void one_that_cannot_be_renewed_costs_no_other_its_leases(void **state)
 {
@@ -112,8 +130,10 @@ static void one_whose_lonely_job_is_paused_lets_that_of_another_run(void **state
     wait_for(mill_lines(mill, "event=runs_alone") == 1);
     redis_ask(&scene->redis, "XADD", "b:g:alone", "*", "event", "job", "data", "1", "quern_entry", "1-0");
     for (int taken = 1; mill->ended == 0; taken++) {
-        stays(mill->ended == 0, 1500);              /* both were looked at, and wait for the gate */
-        atomic_store(&mill->pool->gate.rest_ns, 0); /* a minute each time */
+        long long calls = redis_calls(&scene->redis, "evalsha");
+        wait_for(mill->ended ||
+                 redis_calls(&scene->redis, "evalsha") >= calls + 8); /* both were looked at, and wait for the gate */
+        atomic_store(&mill->pool->gate.rest_ns, 0);                   /* a minute each time */
         wait_for(mill->ended || mill_lines(mill, "event=runs_alone") > taken);
         assert_true(taken < 4);
     }
@@ -205,6 +225,7 @@ int main(void)
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_open, scene_close)
     const struct CMUnitTest tests[] = {
         SCENE(one_that_cannot_be_settled_keeps_no_job_of_another),
+        SCENE(one_that_stays_refused_keeps_none_that_is_not_any_more),
         SCENE(one_that_cannot_be_renewed_costs_no_other_its_leases),
         SCENE(one_whose_chores_are_refused_keeps_no_retry_of_another),
         SCENE(one_that_is_gone_at_the_end_is_no_reason_to_stay_in_another),

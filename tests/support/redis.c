@@ -196,7 +196,7 @@ long long redis_info(struct redis *redis, const char *section, const char *name)
 {
     size_t len = strlen(name);
     const char *at = redis_ask(redis, "INFO", section)->text;
-    while (at && (at = strstr(at, name)) && at[len] != ':') at += len;
+    while (at && (at = strstr(at, name)) && at[len] != ':' && at[len] != '=') at += len;
     return at ? atoll(at + len + 1) : -1;
 }
 

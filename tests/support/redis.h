@@ -64,7 +64,7 @@ long long redis_pending(struct redis *redis, const char *stream, const char *gro
 /* Calls of a command ("xreadgroup") so far, or of all commands (NULL), by INFO commandstats. */
 long long redis_calls(struct redis *redis, const char *command);
 
-/* A number that INFO tells ("stats", "total_connections_received"); -1: it does not. */
+/* A number that INFO tells ("stats", "total_connections_received"; "errorstats", "errorstat_OOM:count"); -1: it does not. */
 long long redis_info(struct redis *redis, const char *section, const char *name);
 
 /* Closes the connections whose name ends in suffix (":dispatcher"); returns how many there were. */
