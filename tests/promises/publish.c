@@ -84,7 +84,9 @@ static void a_small_budget_ends_in_time(void **state)
     for (size_t i = 0; i < 3; i++) {
         bulk_set(bulk, "publish_ms", budgets[i]);
         int64_t from_ms = wait_now_ms();
-        assert_int_equal(bulk_publish(bulk, 5), QUERN_E_CONNECT);
+        int code = bulk_publish(bulk, 5);
+        assert_true(code == QUERN_E_CONNECT ||
+                    (i == 0 && code == QUERN_E_TIMEOUT)); /* a millisecond may be over before the first try */
         assert_in_range(wait_now_ms() - from_ms, 0, atoi(budgets[i]) + 500);
         assert_true(bulk->error.is_retriable);
         for (int r = 0; r < 5; r++)
