@@ -38,8 +38,8 @@ struct order {
 void order_open(struct order *order, const uint32_t *weights, uint32_t count);
 
 /* in_flight: per queue, how many reads of it are not answered yet; ORDER_BARRED: it cannot be read now; ORDER_CROWDED: not before one of
- * those that are under way is answered, for which, without weights, those behind it wait if it has something, or may have. One of which it is not known
- * whether it has anything is not read twice at a time, and without weights those behind it wait for the answer. -1: none. */
+ * those that are under way is answered. One of which it is not known whether it has anything is not read twice at a time. Without weights
+ * those behind one that is crowded or not known wait for the answer, unless it is dry. -1: none. */
 enum { ORDER_BARRED = INT32_MAX, ORDER_CROWDED = INT32_MAX - 1 };
 int order_next(const struct order *order, const uint32_t *in_flight);
 

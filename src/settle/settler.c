@@ -360,7 +360,7 @@ static void settler_step(struct settler *settler)
     int code = settle_all(settler, conn, &why);
     if (code) {
         link_fail(&settler->link, &why);
-        if (settler->put_off) link_hurry(&settler->link); /* for the others */
+        if (error_is_refusal(code) && settler->needs->source_count > 1) link_hurry(&settler->link); /* for the others */
         return;
     }
     link_works(&settler->link);

@@ -257,7 +257,7 @@ static void run_chore(struct reaper *reaper, struct chore *chore, struct conn *c
     }
     link_fail(&reaper->link, &why);
     if (!chore->is_refused) return;
-    link_hurry(&reaper->link);                            /* for the other queues */
+    if (reaper->needs->source_count > 1) link_hurry(&reaper->link); /* for the others */
     reaper->first = (size_t)(chore - reaper->chores) + 1; /* else it would go first on the next connection, too, and end that */
     /* What Redis refuses, it will refuse again: a key of another type, a group that is gone. */
     int64_t pause_ns = reaper->needs->period_ns > NS_PER_S ? reaper->needs->period_ns : NS_PER_S;

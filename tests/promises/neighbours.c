@@ -10,17 +10,6 @@
 
 #define BOTH "[\"a\", \"b\"]"
 
-static void put(struct scene *scene, const char *stream, int from, int n)
-{
-    struct desk *desk = desk_open(scene, "stream", stream, NULL);
-    char data[16];
-    for (int i = from; i < from + n; i++) {
-        snprintf(data, sizeof data, "%d", i);
-        assert_int_equal(QUERN_OK, PUBLISH(desk, data));
-    }
-    desk_close(desk);
-}
-
 static void plant(struct scene *scene, const char *key)
 {
     redis_ask(&scene->redis, "DEL", key);
@@ -33,9 +22,9 @@ static void one_that_cannot_be_settled_keeps_no_job_of_another(void **state)
     struct scene *scene = *state;
     struct mill *mill = mill_run(scene, "queues", BOTH, "completed_max", "1000", NULL);
     plant(scene, "a:g:settles");
-    put(scene, "a", 0, 1);
+    desk_fill(scene, "a", 0, 1);
     wait_for(mill_lines(mill, "WRONGTYPE"));
-    put(scene, "b", 1, 1);
+    desk_fill(scene, "b", 1, 1);
     wait_for(redis_number(&scene->redis, "XLEN", "b:g:completed") == 1);
     assert_int_equal(redis_pending(&scene->redis, "b", "g"), 0);
     assert_int_equal(redis_pending(&scene->redis, "a", "g"), 1);
@@ -52,9 +41,9 @@ static void one_that_stays_refused_keeps_none_that_is_not_any_more(void **state)
     struct mill *mill = mill_run(scene, "queues", BOTH, "completed_max", "1000", NULL);
     plant(scene, "a:g:settles");
     plant(scene, "b:g:settles");
-    put(scene, "b", 0, 1);
+    desk_fill(scene, "b", 0, 1);
     wait_for(redis_info(&scene->redis, "errorstats", "errorstat_WRONGTYPE:count") >= 1);
-    put(scene, "a", 1, 1);
+    desk_fill(scene, "a", 1, 1);
     wait_for(redis_info(&scene->redis, "errorstats", "errorstat_WRONGTYPE:count") >= 3);
     redis_ask(&scene->redis, "DEL", "b:g:settles");
     wait_for(redis_number(&scene->redis, "XLEN", "b:g:completed") == 1);
@@ -70,8 +59,8 @@ static void one_that_cannot_be_renewed_costs_no_other_its_leases(void **state)
     struct mill *mill = mill_new(scene, "queues", BOTH, "lease_ms", "600", NULL);
     mill->is_shut = true;
     mill_started(mill);
-    put(scene, "a", 0, 1);
-    put(scene, "b", 1, 1);
+    desk_fill(scene, "a", 0, 1);
+    desk_fill(scene, "b", 1, 1);
     wait_for(mill->inside == 2);
     plant(scene, "a");
     struct mill *other = mill_run(scene, "stream", "b", "lease_ms", "600", "reap_ms", "100", NULL);
@@ -94,7 +83,7 @@ static void one_whose_chores_are_refused_keeps_no_retry_of_another(void **state)
     mill_started(mill);
     plant(scene, "a:g:delayed");
     wait_for(mill_lines(mill, "WRONGTYPE"));
-    put(scene, "b", 0, 1);
+    desk_fill(scene, "b", 0, 1);
     wait_for(mill->ended == 1);
     mill->verdict = QUERN_DONE;
     wait_for(mill_stat(mill, "jobs", "done") == 1);
@@ -108,7 +97,7 @@ static void one_that_is_gone_at_the_end_is_no_reason_to_stay_in_another(void **s
     struct mill *mill = mill_new(scene, "queues", BOTH, NULL);
     mill->is_shut = true;
     mill_started(mill);
-    put(scene, "b", 0, 1);
+    desk_fill(scene, "b", 0, 1);
     wait_for(mill->inside == 1);
     assert_int_equal(redis_number(&scene->redis, "EXISTS", "b:g:retry"), 1);
     quern_pool_stop(mill->pool);
@@ -170,8 +159,8 @@ static void in_order_also_across_groups(void **state)
         mill_new(scene, "queues", "[{\"stream\": \"a\", \"group\": \"g\"}, {\"stream\": \"b\", \"group\": \"h\"}]", "threads",
                  "1", NULL);
     mill_on(mill, &(quern_handler){.event = "*", .run = run_race, .user = &race});
-    put(scene, "a", 0, IN_A);
-    put(scene, "b", IN_A, IN_A);
+    desk_fill(scene, "a", 0, IN_A);
+    desk_fill(scene, "b", IN_A, IN_A);
     mill_start(mill);
     wait_for(race.from_a == IN_A && race.from_b == IN_A);
     assert_in_range(race.early, 0, 1); /* one may be fetched while it is not known whether there are others */
@@ -186,14 +175,14 @@ static void what_is_owed_by_one_is_not_read_from_another(void **state)
     struct mill *mill = mill_new(scene, "queues", BOTH, "prefetch_ms", "100", NULL);
     mill->is_shut = true;
     mill_started(mill);
-    put(scene, "b", 0, 1);
+    desk_fill(scene, "b", 0, 1);
     wait_for(mill->inside == 1);
     redis_ask(&scene->redis, "SADD", "b:g:paused", "*");
     wait_for(mill_lines(mill, "events_paused") == 1);
     redis_ask(&scene->redis, "XGROUP", "DESTROY", "b", "g");
     wait_for(redis_number(&scene->redis, "XINFO", "CONSUMERS", "b", "g") >= 0 && mill_lines(mill, "event=group_made_again"));
     mill->work_us = 20000;
-    put(scene, "a", 1, JOBS);
+    desk_fill(scene, "a", 1, JOBS);
     mill->is_shut = false;
     wait_for(mill->ended > 5);
     stays(redis_pending(&scene->redis, "a", "g") < 400, 1500);
@@ -215,7 +204,7 @@ static void a_reload_that_means_other_queues_is_refused(void **state)
     config_on(config, &(quern_handler){.event = "*", .run = mill_grind, .user = mill});
     assert_int_equal(mill_reload(mill, config), QUERN_E_CONFIG);
     if (!strstr(mill->error.text, "stream: set now")) fail_msg("%s", mill->error.text);
-    put(scene, "b", 0, 1);
+    desk_fill(scene, "b", 0, 1);
     wait_for(mill->ended == 1);
     mill_stop(mill);
 }

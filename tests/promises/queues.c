@@ -26,17 +26,6 @@ static quern_verdict note(quern_job *job, void *thread, void *user)
     return mill_grind(job, thread, diary->mill);
 }
 
-static void fill(struct scene *scene, const char *stream, int from, int n)
-{
-    struct desk *desk = desk_open(scene, "stream", stream, NULL);
-    char data[16];
-    for (int i = from; i < from + n; i++) {
-        snprintf(data, sizeof data, "%d", i);
-        assert_int_equal(QUERN_OK, PUBLISH(desk, data));
-    }
-    desk_close(desk);
-}
-
 static int count_from(const struct diary *diary, char stream, int from, int to)
 {
     int n = 0;
@@ -59,9 +48,9 @@ static void in_order_a_queue_is_served_while_those_before_it_are_empty(void **st
     static struct diary diary;
     struct scene *scene = *state;
     struct mill *mill = noting(scene, &diary, "[\"urgent\", \"normal\", \"later\"]", 500);
-    fill(scene, "later", 0, JOBS);
-    fill(scene, "normal", JOBS, JOBS);
-    fill(scene, "urgent", 2 * JOBS, JOBS);
+    desk_fill(scene, "later", 0, JOBS);
+    desk_fill(scene, "normal", JOBS, JOBS);
+    desk_fill(scene, "urgent", 2 * JOBS, JOBS);
     mill_start(mill);
     wait_for(diary.count == 3 * JOBS);
     assert_int_equal(JOBS, count_from(&diary, 'u', 0, JOBS));
@@ -77,11 +66,11 @@ static void an_urgent_job_passes_those_that_wait_in_redis(void **state)
     static struct diary diary;
     struct scene *scene = *state;
     struct mill *mill = noting(scene, &diary, "[\"urgent\", \"normal\"]", 15000);
-    fill(scene, "normal", 0, JOBS);
+    desk_fill(scene, "normal", 0, JOBS);
     mill_start(mill);
     wait_for(diary.count >= 5);
     int before = diary.count;
-    fill(scene, "urgent", JOBS, 1);
+    desk_fill(scene, "urgent", JOBS, 1);
     wait_for(count_from(&diary, 'u', 0, JOBS) == 1);
     assert_in_range(diary.count, before, before + AHEAD);
     mill_stop(mill);
@@ -93,8 +82,8 @@ static void with_weights_queues_share_the_threads_and_none_starves(void **state)
     static struct diary diary;
     struct scene *scene = *state;
     struct mill *mill = noting(scene, &diary, "[{\"stream\": \"a\", \"weight\": 4}, {\"stream\": \"b\", \"weight\": 1}]", 200);
-    fill(scene, "a", 0, JOBS);
-    fill(scene, "b", JOBS, JOBS);
+    desk_fill(scene, "a", 0, JOBS);
+    desk_fill(scene, "b", JOBS, JOBS);
     mill_start(mill);
     wait_for(diary.count >= LOOKED_AT);
     int from_b = count_from(&diary, 'b', 0, LOOKED_AT);
@@ -111,8 +100,8 @@ static void a_queue_that_was_paused_has_saved_nothing_up(void **state)
     static struct diary diary;
     struct scene *scene = *state;
     struct mill *mill = noting(scene, &diary, "[{\"stream\": \"a\", \"weight\": 1}, {\"stream\": \"b\", \"weight\": 1}]", 1000);
-    fill(scene, "a", 0, JOBS_A);
-    fill(scene, "b", JOBS_A, JOBS_B);
+    desk_fill(scene, "a", 0, JOBS_A);
+    desk_fill(scene, "b", JOBS_A, JOBS_B);
     mill_start(mill);
     wait_for(diary.count >= BEFORE);
     redis_ask(&scene->redis, "SADD", "b:g:paused", "*");
@@ -137,7 +126,7 @@ static void an_idle_pool_hears_of_a_job_in_any_of_its_queues(void **state)
     mill_set(mill, "lease_ms", "600000");
     mill_start(mill);
     for (int i = 0; i < 5; i++) {
-        fill(scene, streams[i], i, 1);
+        desk_fill(scene, streams[i], i, 1);
         wait_until(diary.count == i + 1, 5000);
     }
     mill_stop(mill); /* out of each of the blocking reads, at once */
@@ -152,14 +141,14 @@ static void each_has_its_own_group_policy_and_keys(void **state)
                                  NULL);
     mill->verdict = QUERN_RETRY;
     mill_started(mill);
-    fill(scene, "a", 0, 3);
-    fill(scene, "b", 3, 4);
+    desk_fill(scene, "a", 0, 3);
+    desk_fill(scene, "b", 3, 4);
     wait_for(mill_stat(mill, "jobs", "retry") == 3 && mill_stat(mill, "jobs", "dead") == 4);
     assert_int_equal(3, redis_number(&scene->redis, "ZCARD", "a:g:delayed"));
     assert_int_equal(4, redis_number(&scene->redis, "XLEN", "graves"));
     mill->verdict = QUERN_DONE;
-    fill(scene, "a", 7, 2);
-    fill(scene, "b", 9, 2);
+    desk_fill(scene, "a", 7, 2);
+    desk_fill(scene, "b", 9, 2);
     wait_for(mill_stat(mill, "jobs", "done") == 4);
     assert_int_equal(2, redis_number(&scene->redis, "XLEN", "a:g:completed"));
     assert_int_equal(0, redis_number(&scene->redis, "EXISTS", "b:bees:completed"));
@@ -174,8 +163,8 @@ static void what_holds_for_a_handler_holds_in_every_queue(void **state)
     mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind, .policy = "{\"retry_limit\": 0}"});
     mill->verdict = QUERN_RETRY;
     mill_start(mill);
-    fill(scene, "a", 0, 1);
-    fill(scene, "b", 1, 1);
+    desk_fill(scene, "a", 0, 1);
+    desk_fill(scene, "b", 1, 1);
     wait_for(mill_stat(mill, "jobs", "dead") == 2);
     mill_stop(mill);
 }
@@ -186,7 +175,7 @@ static void two_groups_of_one_stream_each_get_every_job(void **state)
     struct scene *scene = *state;
     struct mill *mill =
         mill_run(scene, "queues", "[{\"stream\": \"a\", \"group\": \"x\"}, {\"stream\": \"a\", \"group\": \"y\"}]", NULL);
-    fill(scene, "a", 0, JOBS);
+    desk_fill(scene, "a", 0, JOBS);
     wait_for(mill_stat(mill, "jobs", "done") == 2 * JOBS);
     for (int i = 0; i < JOBS; i++) assert_int_equal(2, mill->seen[i]);
     mill_stop(mill);
@@ -224,7 +213,7 @@ static void until_empty_ends_when_all_of_them_are(void **state)
     pthread_mutex_init(&chain.lock, NULL);
     mill->work_us = 5000;
     mill_on(mill, &(quern_handler){.event = "*", .run = hand_on, .user = &chain});
-    fill(scene, "last", 0, JOBS);
+    desk_fill(scene, "last", 0, JOBS);
     mill_start(mill);
     assert_int_equal(QUERN_OK, quern_pool_join(mill->pool, PATIENCE_MS, &mill->error));
     assert_true(mill_has_seen_once(mill, 0, JOBS) && mill_has_seen_once(mill, 100, JOBS));
@@ -238,7 +227,7 @@ static void until_empty_does_not_end_while_a_queue_with_jobs_is_paused(void **st
     struct scene *scene = *state;
     redis_ask(&scene->redis, "XGROUP", "CREATE", "second", "g", "0", "MKSTREAM");
     redis_ask(&scene->redis, "SADD", "second:g:paused", "*");
-    fill(scene, "second", 0, 5);
+    desk_fill(scene, "second", 0, 5);
     struct mill *mill = mill_run(scene, "until_empty", "true", "queues", "[\"first\", \"second\"]", NULL);
     assert_int_equal(QUERN_E_BUSY, quern_pool_join(mill->pool, 1000, &mill->error));
     redis_ask(&scene->redis, "DEL", "second:g:paused");
@@ -266,7 +255,7 @@ static void a_stop_that_waits_for_one_of_several_reads_sleeps(void **state)
     wait_for(mill_stat(mill, "redis", "reads") >= reads + 2); /* both begin anew */
     int64_t used_ms = cpu_ms(), from_ms = wait_now_ms();
     quern_pool_stop(mill->pool);
-    fill(scene, "b", 0, 1);
+    desk_fill(scene, "b", 0, 1);
     mill_stop(mill);
     int64_t took_ms = wait_now_ms() - from_ms;
     assert_in_range(took_ms, 1000, 6000);
@@ -279,11 +268,11 @@ static void a_stop_gives_back_what_was_not_started_to_each(void **state)
     struct scene *scene = *state;
     struct mill *mill = mill_run(scene, "threads", "1", "prefetch_ms", "60000", "queues",
                                  "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}]", NULL);
-    fill(scene, "a", 0, 1);
+    desk_fill(scene, "a", 0, 1);
     wait_for(mill_stat(mill, "jobs", "done") == 1);
     atomic_store(&mill->is_shut, true);
-    fill(scene, "a", 1, JOBS);
-    fill(scene, "b", 1 + JOBS, JOBS);
+    desk_fill(scene, "a", 1, JOBS);
+    desk_fill(scene, "b", 1 + JOBS, JOBS);
     wait_for(mill->inside == 1);
     wait_for(mill_stat(mill, "jobs", "waiting") == 2 * JOBS - 1);
     quern_pool_stop(mill->pool);
@@ -301,16 +290,16 @@ static void a_queue_whose_stream_is_deleted_heals_and_the_others_go_on(void **st
 {
     struct scene *scene = *state;
     struct mill *mill = mill_run(scene, "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}, \"c\"]", NULL);
-    fill(scene, "b", 0, 1);
+    desk_fill(scene, "b", 0, 1);
     wait_for(mill_stat(mill, "jobs", "done") == 1);
     redis_ask(&scene->redis, "DEL", "b", "b:h:retry");
-    fill(scene, "a", 1, 1);
+    desk_fill(scene, "a", 1, 1);
     wait_for(mill_stat(mill, "jobs", "done") == 2);
-    fill(scene, "b", 2, 1);
+    desk_fill(scene, "b", 2, 1);
     wait_for(mill_stat(mill, "jobs", "done") == 3);
     redis_ask(&scene->redis, "XGROUP", "DESTROY", "c", "g");
-    fill(scene, "c", 3, 1);
-    fill(scene, "a", 4, 1);
+    desk_fill(scene, "c", 3, 1);
+    desk_fill(scene, "a", 4, 1);
     wait_for(mill_stat(mill, "jobs", "done") == 5);
     mill_stop(mill);
     assert_true(mill_has_seen_once(mill, 0, 5));
@@ -323,9 +312,9 @@ static void an_outage_loses_nothing_of_any_queue(void **state)
     struct mill *mill =
         mill_new(scene, "queues", "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}, \"c\"]", "lease_ms", "2000", NULL);
     mill->work_us = 1000;
-    fill(scene, "a", 0, JOBS / 3);
-    fill(scene, "b", JOBS / 3, JOBS / 3);
-    fill(scene, "c", 2 * JOBS / 3, JOBS / 3);
+    desk_fill(scene, "a", 0, JOBS / 3);
+    desk_fill(scene, "b", JOBS / 3, JOBS / 3);
+    desk_fill(scene, "c", 2 * JOBS / 3, JOBS / 3);
     mill_started(mill); /* not before: most of them would have ended by now */
     for (int round = 0; round < 3; round++) {
         int before = mill->ended;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/desk.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,4 +39,15 @@ int desk_publish(struct desk *desk, const char *data, quern_message message)
     if (!desk->publisher) desk->publisher = quern_publisher_open(desk->config, &desk->error);
     if (!desk->publisher) return desk->error.code;
     return quern_publish(desk->publisher, &message, 1, &desk->receipt, &desk->error);
+}
+
+void desk_fill(struct scene *scene, const char *stream, int from, int n)
+{
+    struct desk *desk = desk_open(scene, "stream", stream, NULL);
+    char data[16];
+    for (int i = from; i < from + n; i++) {
+        snprintf(data, sizeof data, "%d", i);
+        assert_int_equal(QUERN_OK, PUBLISH(desk, data));
+    }
+    desk_close(desk);
 }

@@ -22,4 +22,7 @@ void desk_close(struct desk *desk);
 int desk_publish(struct desk *desk, const char *data, quern_message message);
 #define PUBLISH(desk, data, ...) desk_publish((desk), (data), (quern_message){__VA_ARGS__})
 
+/* Publishes jobs of these numbers, event "job", to that stream. */
+void desk_fill(struct scene *scene, const char *stream, int from, int n);
+
 #endif
