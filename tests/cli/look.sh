@@ -65,10 +65,10 @@ stats_look_twice_a_second_apart_unless_told_otherwise() {
     equal "$(member done_per_s)" 0.0
     ((took >= 1000)) || fail "it took $took ms"
     began=$(now_ms)
-    run_quern 0 stats --redis "$url" --sample_ms 100
+    run_quern 0 stats --redis "$url" --sample_ms 2000
     took=$(($(now_ms) - began))
     equal "$(line 'done per second')" 0.0
-    ((took >= 100 && (slower > 1 || took < 1000))) || fail "it took $took ms"
+    ((took >= 2000)) || fail "it took $took ms"
 }
 
 pending_jobs_are_listed_oldest_first() {

@@ -128,7 +128,7 @@ without_a_server_it_gives_up_in_time_and_says_which_line() {
     began=$(now_ms)
     run_quern 1 publish --redis $nowhere --timeout 1.5 event - < <(seq 2000)
     took=$(($(now_ms) - began))
-    ((took >= 1000 && took < 1500 + 1000 * slower)) || fail "it took $took ms"
+    ((took >= 1000 && took < 4500 * slower)) || fail "it took $took ms"
     has err "line 1 is the first that was not confirmed"
     has err "0 published"
     run_quern 1 publish --redis $nowhere --timeout 0.1 event
@@ -290,21 +290,21 @@ what_finds_no_room_is_named_by_its_line() {
 
 lines_are_one_batch_whose_closing_job_is_told_the_counts() {
     redis_start
-    seq 700 >lines
+    seq 300 >lines
     run_quern 0 publish --redis "$url" --then report --then_data '{"for": "you"}' item - <lines
-    has err "700 published"
+    has err "300 published"
     id=$(<out)
     [[ $id =~ ^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$ ]] || fail "id: $id"
     run_quern 0 peek batches --redis "$url"
     has out "$id"
-    has out "700"
+    has out "300"
     run_quern 0 stats --redis "$url" --sample_ms 0
     has out "open batches"
     printf '{"completed_max": 1000, "retry_limit": 0, "workers": [{"event": "item", "module": "exec", "options": {"shell": true,
         "command": "read -r n; test $n -gt 7"}}, {"event": "report", "module": "exec", "options": {"command": ["cat"]}}]}' >quern.json
     run_quern 0 run -c quern.json --redis "$url" --until-empty
     redis XREVRANGE app.events:app.workers:completed + - COUNT 1 >last
-    has last "{\"for\": \"you\",\"batch\":{\"id\":\"$id\",\"published\":700,\"done\":693,\"dead\":7,\"open\":0,\"complete\":true}}"
+    has last "{\"for\": \"you\",\"batch\":{\"id\":\"$id\",\"published\":300,\"done\":293,\"dead\":7,\"open\":0,\"complete\":true}}"
     start_quern other run -c quern.json --redis "$url"
     seq 8 10 | run_quern 0 publish --redis "$url" --then report --wait_ms 20000 item -
     equal "$(grep -c '"outcome":"done"' out)" 3

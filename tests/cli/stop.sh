@@ -22,27 +22,23 @@ a_stop_finishes_what_runs_and_the_rest_runs_elsewhere_at_once() {
     one=$pid
     wait_for 10 completed_reaches 2
     wait_for 10 holds 8
-    began=$(now_ms)
     before=$(completed)
     signal_process TERM "$one"
     status_of "$one" 10
-    took=$(($(now_ms) - began))
     equal "$status" 0 status
     # Two that run, and two that may have begun since it was counted.
     (($(completed) <= before + 4)) || fail "it went on with new jobs: $before done before, $(completed) behind it"
-    ! is_plain || ((took <= 1000)) || fail "it took $took ms to end"
     equal "$(pending)" 0 "still pending after the stop"
     began=$(now_ms)
     run_quern 0 run -c burn.json --redis "$url" --threads 30 --until-empty
     took=$(($(now_ms) - began))
     equal "$(settled_ids)" "30 more 0 missing 0"
-    ! is_plain || ((took < 5000)) || fail "the rest took $took ms"
+    ((took < 40000)) || fail "the rest took $took ms: its lease is 60 s"
     lacks one.log job_left
     has one.log left_pending=0
 }
 
 a_second_signal_ends_it_at_once() {
-    local began
     may_leave_threads
     redis_start
     burn_config
@@ -53,11 +49,9 @@ a_second_signal_ends_it_at_once() {
     wait_for 5 grep -q . one.log
     read -rt 0.2 <&"$never"
     ! has_ended $pid || fail "it did not wait for its jobs"
-    began=$(now_ms)
     signal_process INT $pid
-    status_of $pid 5
+    status_of $pid 4 # its jobs take 20 s
     equal "$status" 1 status
-    (($(now_ms) - began < 500 * slower)) || fail "it took $(($(now_ms) - began)) ms"
     has one.log "second signal: leaving at once"
     equal "$(pending) $(retry_length)" "0 2" "pending, given back"
 }
@@ -81,7 +75,7 @@ END
     equal "$status" 1 status
     has one.log "still running: 1 handlers"
     ((took >= 600)) || fail "it gave up after $took ms"
-    ! is_plain || ((took <= 700 + 500 + 800)) || fail "it took $took ms"
+    ((took < 15000)) || fail "it took $took ms: its command would have been killed after 20 s"
     equal "$(pending) $(retry_length)" "0 1" "pending, given back"
     group=$(pgrep_hanging)
     [[ -z $group ]] || kill -KILL -- "-$group"
@@ -132,7 +126,6 @@ waiting_is_nothing() {
 }
 
 a_stop_while_redis_is_away_ends_within_drain_ms() {
-    local began
     redis_start
     burn_config '"drain_ms": 1000'
     burn_jobs 100 '{"sleep_us": 300000}'
@@ -140,10 +133,8 @@ a_stop_while_redis_is_away_ends_within_drain_ms() {
     wait_for 10 holds 2
     redis_kill
     wait_for 10 grep -q redis_lost one.log
-    began=$(now_ms)
     signal_process TERM $pid
-    status_of $pid 10
-    (($(now_ms) - began < 2500 * slower)) || fail "it took $(($(now_ms) - began)) ms"
+    status_of $pid 5 # drain_ms by itself is 25 s
 }
 
 # Threads that had nothing to say during the outage find their connections broken only now.
@@ -160,7 +151,7 @@ a_stop_after_an_outage_is_as_quick_as_any() {
     stop_quern $pid
     took=$(($(now_ms) - began))
     equal "$status" 0 status
-    ! is_plain || ((took < 500)) || fail "it took $took ms"
+    ! is_plain || ((took < 3000)) || fail "it took $took ms"
     equal "$(count_in one.log redis_lost)" 1 "lines of loss"
     lacks one.log farewell_failed
 }

@@ -111,7 +111,7 @@ static void a_job_published_after_a_step_back_starts_soon(void **state)
     wait_for(mill->ended == 1);
     redis_step(&scene->redis, -HOUR_MS);
     scene_publish(scene, 1, 10);
-    wait_until(mill_has_seen_once(mill, 0, 11), 5000);
+    wait_for(mill_has_seen_once(mill, 0, 11));
     mill_stop(mill);
 }
 

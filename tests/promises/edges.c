@@ -157,7 +157,7 @@ static void entries_that_are_too_many_for_one_answer_stop_nobody(void **state)
     for (int i = 0; i < 2; i++) resp_ask_words(scene->redis.client, WORDS, words, NULL);
     scene_publish(scene, 0, 10);
     struct mill *mill = mill_run(scene, "threads", "4", NULL);
-    wait_for(mill_stat(mill, "jobs", "dead") == 2 && mill_has_seen_once(mill, 0, 10));
+    wait_until(mill_stat(mill, "jobs", "dead") == 2 && mill_has_seen_once(mill, 0, 10), 3 * PATIENCE_MS);
     wait_for(redis_pending(&scene->redis, "jobs", "g") == 0);
     mill_stop(mill);
 }

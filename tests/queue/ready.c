@@ -197,7 +197,7 @@ static void a_million_jobs_each_once_and_nobody_sleeps_while_jobs_wait(void **st
                             .seen = calloc(JOBS, sizeof *mill.seen),
                             .is_one_by_one = way % 2,
                             .is_attentive = way / 2,
-                            .deadline_ns = unit_deadline_ns()};
+                            .deadline_ns = clock_deadline_ns(clock_now_ns(), 3 * UNIT_PATIENCE_MS)};
         ready_set_worth(mill.ready, mill.is_attentive ? UINT32_MAX : 0); /* at least 1 */
         unit_together(1 + CONSUMERS, all_of_them, &mill);
         assert_false(mill.is_stuck);
