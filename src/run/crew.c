@@ -18,8 +18,8 @@ struct crew {
     _Atomic uint32_t places; /* how many of workers were ever used */
     _Atomic uint32_t stuck;
     pthread_mutex_t list_lock; /* a leaf; guards replaced and past */
-    struct worker *replaced;   /* until their handlers return */
-    struct crew_sums past;     /* jobs and time of those that have */
+    struct worker *replaced;   /* others have their places; until they are gone */
+    struct crew_sums past;     /* jobs and time of those that are */
     struct worker *_Atomic workers[WORKERS_MAX];
 };
 
@@ -44,6 +44,7 @@ static void has_left(void *given, struct worker *worker)
     struct crew *crew = given;
     if (atomic_load(&worker->is_replaced)) atomic_fetch_sub(&crew->stuck, 1);
     if (atomic_fetch_sub(&crew->alive, 1) == 1 && ready_is_closed(crew->needs.ready)) done_close(crew->needs.done);
+    atomic_store(&worker->is_gone, true);
 }
 
 static void was_lost(void *given, struct worker *worker);
@@ -71,25 +72,12 @@ static struct worker *worker_open(struct crew *crew, uint32_t number)
     return worker;
 }
 
+/* One that has decided to leave may be in the host's thread_close for long, and the host may hold a lock that it wants. */
 static void join_if_gone(struct worker *worker)
 {
-    if (!worker->is_started || worker->is_alive) return;
+    if (!worker->is_started || !atomic_load(&worker->is_gone)) return;
     pthread_join(worker->thread, NULL);
     worker->is_started = false;
-}
-
-/* Makes a place fit for a thread: allocated, and its last thread joined. */
-static struct worker *place_prepare(struct crew *crew, uint32_t number)
-{
-    struct worker *worker = atomic_load(&crew->workers[number]);
-    if (worker) {
-        join_if_gone(worker);
-        return worker;
-    }
-    if (!(worker = worker_open(crew, number))) return NULL;
-    atomic_store(&crew->workers[number], worker);
-    atomic_store(&crew->places, number + 1);
-    return worker;
 }
 
 static int worker_start(struct crew *crew, struct worker *worker, quern_error *err)
@@ -97,19 +85,13 @@ static int worker_start(struct crew *crew, struct worker *worker, quern_error *e
     char name[16];
     snprintf(name, sizeof name, "quern-work-%u", worker->number % 10000);
     worker->is_started = worker->is_alive = true;
+    atomic_store(&worker->is_gone, false);
     atomic_fetch_add(&crew->alive, 1);
     if (!thread_start(&worker->thread, ROLE_WORKER, name, worker_run, worker)) return QUERN_OK;
     worker->is_started = worker->is_alive = false;
     has_left(crew, worker); /* the last real worker may have left meanwhile: done is closed by whoever counts to zero */
     return err_set(err, QUERN_E_MEMORY, "worker thread %u could not be started: is there a limit on threads?",
                    worker->number + 1);
-}
-
-static int place_start(struct crew *crew, uint32_t number, quern_error *err)
-{
-    struct worker *worker = place_prepare(crew, number);
-    if (!worker) return err_set(err, QUERN_E_MEMORY, "no memory for worker thread %u", number + 1);
-    return worker->is_started ? QUERN_OK : worker_start(crew, worker, err);
 }
 
 static void add(struct crew_sums *sums, const struct worker *worker)
@@ -119,8 +101,8 @@ static void add(struct crew_sums *sums, const struct worker *worker)
     sums->run_ns += counter_read(&worker->run_ns);
 }
 
-/* Those of the list whose handlers have returned since: what they have done still counts. */
-static void drop_returned(struct crew *crew)
+/* Those of the list that are gone since: what they have done still counts. */
+static void drop_gone(struct crew *crew)
 {
     for (struct worker *at = crew->replaced; at; at = at->next) join_if_gone(at);
     pthread_mutex_lock(&crew->list_lock);
@@ -137,6 +119,39 @@ static void drop_returned(struct crew *crew)
 }
 
 /* Under the lock: the one that is out goes to the list, where its numbers still count, and its place to the new one. */
+static void give_place(struct crew *crew, struct worker *out, struct worker *in)
+{
+    drop_gone(crew);
+    pthread_mutex_lock(&crew->list_lock);
+    out->next = crew->replaced;
+    crew->replaced = out;
+    atomic_store(&crew->workers[out->number], in);
+    pthread_mutex_unlock(&crew->list_lock);
+}
+
+/* Makes a place fit for a thread: the worker that has it, or a new one where there is none, or one that is still leaving. */
+static struct worker *place_prepare(struct crew *crew, uint32_t number)
+{
+    struct worker *worker = atomic_load(&crew->workers[number]), *other;
+    if (worker) join_if_gone(worker);
+    if (worker && (!worker->is_started || worker->is_alive)) return worker;
+    if (!(other = worker_open(crew, number))) return NULL;
+    if (worker) {
+        give_place(crew, worker, other);
+    } else {
+        atomic_store(&crew->workers[number], other);
+        atomic_store(&crew->places, number + 1);
+    }
+    return other;
+}
+
+static int place_start(struct crew *crew, uint32_t number, quern_error *err)
+{
+    struct worker *worker = place_prepare(crew, number);
+    if (!worker) return err_set(err, QUERN_E_MEMORY, "no memory for worker thread %u", number + 1);
+    return worker->is_started ? QUERN_OK : worker_start(crew, worker, err);
+}
+
 static bool replace(struct crew *crew, struct worker *worker)
 {
     struct worker *other = worker_open(crew, worker->number);
@@ -144,12 +159,7 @@ static bool replace(struct crew *crew, struct worker *worker)
         free(other);
         return false;
     }
-    drop_returned(crew);
-    pthread_mutex_lock(&crew->list_lock);
-    worker->next = crew->replaced;
-    crew->replaced = worker;
-    atomic_store(&crew->workers[worker->number], other);
-    pthread_mutex_unlock(&crew->list_lock);
+    give_place(crew, worker, other);
     atomic_fetch_add(&crew->stuck, 1);
     atomic_store(&worker->is_replaced, true);
     return true;

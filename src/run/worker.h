@@ -51,7 +51,8 @@ struct worker {
     pthread_t thread;
     bool is_started, is_alive; /* crew's, under its lock: to be joined; has not decided to leave */
     _Atomic bool is_replaced;  /* its handler has outstayed its time: another has its place */
-    struct worker *next;       /* crew's list of the replaced ones */
+    _Atomic bool is_gone;      /* it has left: its thread is at its end */
+    struct worker *next;       /* crew's list of those that have no place any more */
     _Atomic bool is_running;   /* a handler */
     struct table *table;       /* the rest is its own thread's */
     struct handler *handler;   /* that runs now, and the job it runs; NULL: none */

@@ -72,6 +72,84 @@ static void a_job_that_is_long_for_its_kind_keeps_no_other_waiting(void **state)
     mill_stop(mill);
 }
 
+/* ── a thread_close that takes long ──────────────────────────────────────────────────────────────────────────────── */
+
+/* Two threads that have opened one context each; those that close stand still until is_open, or until a test that hangs is over. */
+struct door {
+    struct mill *mill;
+    _Atomic bool is_open;
+    _Atomic int closing, closed;
+};
+
+static int door_open(void **thread, void *user)
+{
+    *thread = user;
+    return 0;
+}
+
+static void door_close(void *thread, void *user)
+{
+    struct door *door = user;
+    (void)thread;
+    atomic_fetch_add(&door->closing, 1);
+    for (int64_t end_ms = wait_now_ms() + PATIENCE_MS; !atomic_load(&door->is_open) && wait_now_ms() < end_ms;) wait_breathe();
+    atomic_fetch_add(&door->closed, 1);
+}
+
+static quern_verdict door_run(quern_job *job, void *thread, void *user)
+{
+    struct door *door = user;
+    return mill_grind(job, thread, door->mill);
+}
+
+static void door_start(struct scene *scene, struct door *door, struct mill *mill)
+{
+    door->mill = mill;
+    mill_on(mill, &(quern_handler){
+                      .event = "*", .run = door_run, .thread_open = door_open, .thread_close = door_close, .user = door});
+    mill_start(mill);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(scene, 0, 2);
+    wait_for(mill->inside == 2);
+}
+
+static void who_leaves_slowly_is_not_waited_for_by_who_changes_the_number(void **state)
+{
+    struct door door = {0};
+    struct mill *mill = mill_new(*state, NULL);
+    door_start(*state, &door, mill);
+    assert_int_equal(quern_pool_set_threads(mill->pool, 1, &mill->error), QUERN_OK);
+    atomic_store(&mill->is_shut, false);
+    wait_for(door.closing == 1);
+    assert_int_equal(quern_pool_set_threads(mill->pool, 2, &mill->error), QUERN_OK);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(*state, 2, 2);
+    wait_for(mill->inside == 2);
+    assert_int_equal(door.closed, 0);
+    atomic_store(&mill->is_shut, false);
+    atomic_store(&door.is_open, true);
+    wait_for(door.closed == 1 && mill_stat(mill, "jobs", "done") == 4);
+    mill_stop(mill);
+    assert_true(door.closed == 3 && mill_has_seen_once(mill, 0, 4));
+}
+
+static void who_leaves_slowly_keeps_no_other_from_being_given_up(void **state)
+{
+    struct door door = {0};
+    struct mill *mill = mill_new(*state, "timeout_ms", "100", "timeout_grace_ms", "50", "retry_limit", "0", NULL);
+    door_start(*state, &door, mill);
+    wait_for(mill->told[QUERN_NOTICE_STUCK] == 2);
+    atomic_store(&mill->is_shut, false);
+    wait_for(door.closing == 2);
+    atomic_store(&mill->is_shut, true);
+    scene_publish(*state, 2, 1);
+    wait_for(mill->told[QUERN_NOTICE_STUCK] == 3 && mill_stat(mill, "jobs", "dead") == 3);
+    assert_int_equal(door.closed, 0);
+    atomic_store(&mill->is_shut, false);
+    atomic_store(&door.is_open, true);
+    mill_stop(mill);
+}
+
 static void a_number_of_threads_out_of_bounds_is_refused(void **state)
 {
     struct scene *scene = *state;
@@ -225,6 +303,8 @@ int main(void)
         SCENE(threads_come_and_go_without_losing_or_doubling_a_job),
         SCENE(as_many_jobs_run_at_once_as_there_are_threads),
         SCENE(a_job_that_is_long_for_its_kind_keeps_no_other_waiting),
+        SCENE(who_leaves_slowly_is_not_waited_for_by_who_changes_the_number),
+        SCENE(who_leaves_slowly_keeps_no_other_from_being_given_up),
         SCENE(a_number_of_threads_out_of_bounds_is_refused),
         SCENE(each_thread_opens_each_event_once_and_closes_it_itself),
         SCENE(a_thread_that_ends_while_it_opens_fails_the_job_and_is_replaced),
