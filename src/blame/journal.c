@@ -119,6 +119,24 @@ bool journal_is_of_this_boot(const struct journal *journal)
     return strncmp(journal->head->boot, boot, sizeof boot) == 0;
 }
 
+/* What is longer than its place is cut, and compared as far as it goes. */
+#define IS_KEPT(place, word) (strncmp(place, word, sizeof(place) - 1) == 0)
+
+static bool is_ours(const struct journal_source *source, const struct journal_words *words)
+{
+    for (uint32_t i = 0; i < words->source_count; i++)
+        if (IS_KEPT(source->stream, words->sources[i].stream) && IS_KEPT(source->group, words->sources[i].group)) return true;
+    return false;
+}
+
+bool journal_is_of(const struct journal *journal, const struct journal_words *words)
+{
+    if (!IS_KEPT(journal->head->redis, words->redis)) return false;
+    for (uint32_t i = 0; i < journal->head->source_count; i++)
+        if (is_ours(&journal->head->sources[i], words)) return true;
+    return false;
+}
+
 static void write_words(struct journal_head *head, const struct journal_words *words)
 {
     snprintf(head->redis, sizeof head->redis, "%s", words->redis);

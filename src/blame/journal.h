@@ -120,6 +120,9 @@ pid_t journal_pid(const char *name);
 struct journal *journal_read(const char *path, bool takes_lock);
 /* Is it a journal that another version of quern has left behind, which nobody here can read? */
 bool journal_is_outdated(const char *path);
+/* Was it begun for one of these queues, there? One is enough: a list of queues may have become longer or shorter since, and what is
+ * left over of another one is left over no less. */
+bool journal_is_of(const struct journal *journal, const struct journal_words *words);
 /* Was it begun in this boot of the machine? What a file held when that went down need not be what was last written. */
 bool journal_is_of_this_boot(const struct journal *journal);
 /* What runs in a record of a process that lives; false: nothing. */

@@ -8,23 +8,6 @@
 #include "base/log.h"
 #include "blame/blame.h"
 
-static bool is_ours(const struct journal_source *source, const struct journal_words *words)
-{
-    for (uint32_t i = 0; i < words->source_count; i++)
-        if (!strcmp(source->stream, words->sources[i].stream) && !strcmp(source->group, words->sources[i].group)) return true;
-    return false;
-}
-
-/* One queue in common is enough: a list of queues may have become longer or shorter since, and what is left over of another one is left
- * over no less. */
-static bool is_same(const struct journal_head *head, const struct journal_words *words)
-{
-    if (strcmp(head->redis, words->redis) != 0) return false;
-    for (uint32_t i = 0; i < head->source_count; i++)
-        if (is_ours(&head->sources[i], words)) return true;
-    return false;
-}
-
 static void settle(struct conn *conn, const struct journal *journal, struct log *log)
 {
     struct blame_sums sums;
@@ -54,7 +37,7 @@ void blame_past(struct conn *conn, const char *dir, const struct journal_words *
         char *path = NULL;
         if (!journal_is_orphan(entry->d_name) || asprintf(&path, "%s/%s", dir, entry->d_name) < 0) continue;
         struct journal *journal = journal_read(path, true);
-        if (journal && is_same(journal->head, words)) settle(conn, journal, log);
+        if (journal && journal_is_of(journal, words)) settle(conn, journal, log);
         if (!journal && journal_is_outdated(path)) drop(path, log);
         journal_drop(journal);
         free(path);

@@ -28,12 +28,13 @@ static const char *module_directory(const quern_config *config, char path[PATH_M
     return path;
 }
 
-/* {"command": [...]} */
+/* {"command": [...]}; NULL: a word is no UTF-8, or there is no memory. */
 static char *command_options(char **command)
 {
     json_t *words = json_array();
-    for (; *command; command++) json_array_append_new(words, json_string(*command));
-    json_t *options = json_pack("{s:o}", "command", words);
+    while (*command && !json_array_append_new(words, json_string(*command))) command++;
+    json_t *options = *command ? NULL : json_pack("{s:O}", "command", words);
+    json_decref(words);
     char *text = options ? json_dumps(options, JSON_COMPACT) : NULL;
     json_decref(options);
     return text;

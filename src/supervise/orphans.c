@@ -12,23 +12,64 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-void orphans_adopt(void)
-{
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-}
+/* Its number may be another's later; with the time of its start (in ticks since the machine's) it is its own. */
+struct inherited {
+    pid_t pid;
+    unsigned long long started;
+};
 
-/* Its parent, process group and session. */
-static bool look(pid_t pid, int *parent, int *group, int *session)
+struct process {
+    pid_t pid;
+    int parent, group, session;
+    unsigned long long started;
+};
+
+static bool look(struct process *process)
 {
     char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process->pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
     text[n > 0 ? n : 0] = 0;
     const char *at = strrchr(text, ')');
-    return at && sscanf(at + 1, " %*c %d %d %d", parent, group, session) == 3;
+    return at && sscanf(at + 1, " %*c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                        &process->parent, &process->group, &process->session, &process->started) == 4;
+}
+
+/* The next child in our session. */
+static bool next_child(DIR *list, struct process *process)
+{
+    for (struct dirent *entry; list && (entry = readdir(list));) {
+        process->pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
+        if (process->pid && look(process) && process->parent == getpid() && process->session == getsid(0)) return true;
+    }
+    return false;
+}
+
+bool orphans_adopt(struct orphans *orphans)
+{
+    struct process child;
+    bool fits = true;
+    DIR *list = opendir("/proc");
+    *orphans = (struct orphans){0};
+    while (fits && next_child(list, &child)) {
+        struct inherited *more = realloc(orphans->inherited, (orphans->count + 1) * sizeof *more);
+        if (!(fits = more)) break;
+        more[orphans->count++] = (struct inherited){child.pid, child.started};
+        orphans->inherited = more;
+    }
+    if (list) closedir(list);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    return fits;
+}
+
+static bool is_inherited(const struct orphans *orphans, const struct process *process)
+{
+    for (size_t i = 0; i < orphans->count; i++)
+        if (orphans->inherited[i].pid == process->pid && orphans->inherited[i].started == process->started) return true;
+    return false;
 }
 
 static bool is_among(pid_t pid, const pid_t *list)
@@ -37,17 +78,21 @@ static bool is_among(pid_t pid, const pid_t *list)
     return *list != 0;
 }
 
-int orphans_kill(const pid_t *but)
+int orphans_kill(const struct orphans *orphans, const pid_t *but)
 {
-    int killed = 0, parent, group, session;
+    int killed = 0;
+    struct process child;
     DIR *list = opendir("/proc");
-    for (struct dirent *entry; list && (entry = readdir(list));) {
-        pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
-        if (!pid || is_among(pid, but) || !look(pid, &parent, &group, &session)) continue;
-        if (parent != getpid() || session != getsid(0)) continue;
-        bool is_shared = group == getpgrp() || is_among(group, but); /* a group that others of us live in */
-        killed += !kill(is_shared ? pid : -group, SIGKILL);
+    while (next_child(list, &child)) {
+        if (is_among(child.pid, but) || is_inherited(orphans, &child)) continue;
+        bool is_shared = child.group == getpgrp() || is_among(child.group, but); /* a group that others of us live in */
+        killed += !kill(is_shared ? child.pid : -child.group, SIGKILL);
     }
     if (list) closedir(list);
     return killed;
+}
+
+void orphans_free(struct orphans *orphans)
+{
+    free(orphans->inherited);
 }

@@ -28,6 +28,7 @@ struct supervisor {
     struct url url;
     struct conn *conn; /* warm: a crash should not wait for a connection. NULL: none now */
     struct child pool, alone;
+    struct orphans orphans;
     int signals;
     int64_t restart_ns; /* CLOCK_NEVER: nothing is to be started */
     int64_t pause_ms;   /* before the next restart */
@@ -129,6 +130,7 @@ static void bury(struct supervisor *supervisor, bool has_crashed, const char *wh
 {
     if (has_crashed) supervisor->options->say("the process that %s has crashed: %s", what, ended);
     orphans_kill(
+        &supervisor->orphans,
         (const pid_t[]){supervisor->pool.pid, supervisor->alone.pid ? supervisor->alone.pid : supervisor->pool.pid, 0});
 }
 
@@ -268,10 +270,14 @@ int supervise(const struct supervise_options *options)
         options->say("%s", why.text);
         return why.code == QUERN_E_CONFIG ? WRONG : FAILED;
     }
-    orphans_adopt();
+    if (!orphans_adopt(&supervisor.orphans)) {
+        options->say("no memory for the list of processes");
+        return FAILED;
+    }
     start_pool(&supervisor);
     while (!supervisor.is_stopping || supervisor.pool.pid || supervisor.alone.pid) supervise_step(&supervisor);
     conn_close(supervisor.conn);
+    orphans_free(&supervisor.orphans);
     url_free(&supervisor.url);
     close(supervisor.signals);
     return supervisor.status;

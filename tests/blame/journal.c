@@ -82,6 +82,28 @@ static void what_ran_is_read_when_the_process_is_gone(void **state)
     free(path);
 }
 
+/* A server may be many nodes, whose names are longer than their place. */
+static void a_journal_is_of_its_server_and_of_one_of_its_queues(void **state)
+{
+    static const struct source others[] = {{.stream = "other", .group = "g"}, {.stream = "jobs", .group = "g"}};
+    char nodes[1000] = "redis://";
+    quern_error err;
+    (void)state;
+    memset(nodes + 8, 'n', sizeof nodes - 9);
+    struct journal_words here = words, there = words;
+    here.redis = nodes;
+    struct journal *journal = journal_open(dir, NULL, &here, 8, &err);
+    assert_non_null(journal);
+    assert_true(journal_is_of(journal, &here));
+    assert_false(journal_is_of(journal, &there));
+    here.sources = others;
+    here.source_count = 2;
+    assert_true(journal_is_of(journal, &here));
+    here.source_count = 1;
+    assert_false(journal_is_of(journal, &here));
+    journal_close(journal);
+}
+
 static void a_journal_of_another_version_is_known_as_such(void **state)
 {
     (void)state;
@@ -246,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_ran_is_read_when_the_process_is_gone),
+        cmocka_unit_test(a_journal_is_of_its_server_and_of_one_of_its_queues),
         cmocka_unit_test(a_journal_of_another_version_is_known_as_such),
         cmocka_unit_test(the_journal_of_a_process_that_lives_is_not_read_by_others),
         cmocka_unit_test(others_look_on_while_a_job_runs),

@@ -77,6 +77,19 @@ a_handler_that_ends_its_thread_has_failed_and_the_thread_is_replaced() {
 a_child_that_a_handler_forks_is_not_one_of_us() {
     calm fork "21 0"
 }
+# Whoever has become quern by exec had children: a container's script, a shell that writes the log.
+what_ran_before_us_is_not_ours_to_end() {
+    local side
+    redis_start
+    zoo_config
+    publish_jobs 20 segv
+    QUERN=$quern URL=$url setsid sh -c 'sleep 1000 & echo $! >side; exec "$QUERN" run -c zoo.json --redis "$URL" --until-empty' \
+        >one.out 2>one.log &
+    status_of $! 60
+    equal "$status" 0 status
+    side=$(<side)
+    kill "$side" 2>/dev/null || fail "what was started before is not there any more"
+}
 a_child_that_a_handler_forks_may_exit() {
     calm fork-exit "21 0"
 }
@@ -206,7 +219,7 @@ run_all a_job_that_segfaults_is_buried_and_its_neighbours_are_done a_job_that_ab
     a_job_that_overflows_its_stack_is_buried a_job_that_ends_the_process_without_a_word_is_buried \
     a_job_that_is_killed_for_its_memory_is_buried an_exception_is_a_failed_attempt \
     a_handler_that_ends_its_thread_has_failed_and_the_thread_is_replaced a_child_that_a_handler_forks_is_not_one_of_us \
-    a_child_that_a_handler_forks_may_exit descriptors_that_a_handler_closes_are_made_again \
+    what_ran_before_us_is_not_ours_to_end a_child_that_a_handler_forks_may_exit descriptors_that_a_handler_closes_are_made_again \
     a_handler_that_spins_for_ever_is_given_up a_process_that_is_killed_from_outside_buries_nobody \
     a_long_job_beside_a_crasher_that_crashes_ten_times_is_done without_a_parent_the_next_start_finds_who_it_was \
     commands_of_a_process_that_was_killed_are_ended a_parent_that_is_killed_takes_its_child_along_gently \

@@ -62,6 +62,7 @@ a_wrong_command_line_is_one_line_and_status_2() {
     refused_with "-c: its value is missing" publish -c
     refused_with "EVENT -- COMMAND" run event
     refused_with "EVENT -- COMMAND" run event --
+    refused_with "the command is not UTF-8" run event -- printf %s $'a\xff' b
     refused_with "nothing to run" run
     refused_with "EVENT [JSON | @FILE | -]" publish
     refused_with "EVENT [JSON | @FILE | -]" publish one two three
