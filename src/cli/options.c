@@ -246,5 +246,7 @@ int server_open(quern_config *config, bool is_quiet, struct embed **embed)
         return err.code;
     }
     if (!config->redis && !is_quiet) say("no Redis was named (--redis): a private one serves at %s", embed_url(*embed));
-    return quern_config_set(config, "redis", embed_url(*embed), &err);
+    int code = quern_config_set(config, "redis", embed_url(*embed), &err);
+    if (code) say("%s", err.text);
+    return code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "embed/embed.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -38,7 +39,7 @@ struct embed {
     int stop_fd;   /* readable: the watcher is to end */
     bool is_user, is_watched;
     pthread_t watcher;
-    char url[sizeof "unix://" + PLACE_SOCKET_MAX];
+    char url[sizeof "unix://" + 3 * PLACE_SOCKET_MAX];
 };
 
 /* ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -101,6 +102,16 @@ static int wait_until_serving(struct embed *embed, int64_t start_ms, quern_error
     }
 }
 
+/* What means something in a URL, or is no ASCII, as %XX. */
+static void write_url(struct embed *embed)
+{
+    char *at = stpcpy(embed->url, "unix://");
+    for (const char *from = embed->place.socket; *from; from++) {
+        bool is_plain = isascii((unsigned char)*from) && (isalnum((unsigned char)*from) || strchr("/-._~", *from));
+        at += sprintf(at, is_plain ? "%c" : "%%%02X", (unsigned char)*from);
+    }
+}
+
 static int open_files(struct embed *embed, const char *dir, quern_error *err)
 {
     int code = place_open(&embed->place, dir, err);
@@ -110,7 +121,7 @@ static int open_files(struct embed *embed, const char *dir, quern_error *err)
     embed->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (embed->users_fd < 0 || embed->keeper_fd < 0 || embed->stop_fd < 0)
         return err_set(err, QUERN_E_SERVER, "cannot open the lock files in %s: %s", embed->place.dir, strerror(errno));
-    snprintf(embed->url, sizeof embed->url, "unix://%s", embed->place.socket);
+    write_url(embed);
     return QUERN_OK;
 }
 

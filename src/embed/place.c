@@ -27,11 +27,20 @@ static const char *home(void)
     return self && is_set(self->pw_dir) ? self->pw_dir : NULL;
 }
 
+/* The first of a service's directories. With DynamicUser=yes it is a link that the service manager has made (systemd.exec(5)). */
+static int write_given(char path[PATH_MAX], const char *list)
+{
+    char named[PATH_MAX];
+    int len = snprintf(named, sizeof named, "%.*s", (int)strcspn(list, ":"), list);
+    if (len >= PATH_MAX) return len;
+    return realpath(named, path) ? (int)strlen(path) : snprintf(path, PATH_MAX, "%s", named);
+}
+
 /* As snprintf() returns it; -1: there is no place for state. */
 static int write_default(char path[PATH_MAX])
 {
     const char *given = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"), *at_home = home();
-    if (is_set(given)) return snprintf(path, PATH_MAX, "%.*s", (int)strcspn(given, ":"), given);
+    if (is_set(given)) return write_given(path, given);
     if (is_set(xdg) && *xdg == '/') return snprintf(path, PATH_MAX, "%s/quern", xdg);
     return at_home ? snprintf(path, PATH_MAX, "%s/.local/state/quern", at_home) : -1;
 }

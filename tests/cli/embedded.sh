@@ -45,6 +45,19 @@ what_was_published_is_there_at_the_next_start() {
     has err done=0
 }
 
+a_folder_may_have_any_name() {
+    local name
+    for name in $'of a%41b?db=3 #' $'no UTF-8: \xff' $'a line\nand another'; do
+        trap 'end_children; wait_for 20 nobody_lives' EXIT
+        export XDG_STATE_HOME=$here/state-$name
+        run_quern 0 publish event
+        run_quern 0 run --until-empty event -- true
+        has err done=1
+        [[ -d $XDG_STATE_HOME/quern ]] || fail "no folder $XDG_STATE_HOME"
+        wait_for 10 nobody_lives
+    done
+}
+
 two_processes_share_it_and_one_may_be_interrupted() {
     local one two
     state_here
@@ -134,7 +147,7 @@ a_folder_that_others_may_write_to_is_refused() {
 
 run_all the_private_server_is_said_in_one_line \
     what_was_published_is_there_at_the_next_start \
-    two_processes_share_it_and_one_may_be_interrupted \
+    a_folder_may_have_any_name two_processes_share_it_and_one_may_be_interrupted \
     an_interrupt_of_the_whole_group_leaves_the_server_to_the_others \
     a_named_folder_is_used_and_its_users_killed_leave_nothing \
     a_server_that_is_killed_comes_back_with_its_data \

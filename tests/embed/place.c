@@ -216,6 +216,26 @@ static void a_place_is_where_the_environment_says(void **state)
     place_close(&place);
 }
 
+/* As the service manager makes it for a user that exists while the service runs. */
+static void the_directory_of_a_service_may_be_a_link(void **state)
+{
+    struct yard *yard = *state;
+    struct place place;
+    char link[100], want[120];
+    snprintf(link, sizeof link, "%s/link", yard->top);
+    snprintf(want, sizeof want, "%s/private", yard->top);
+    assert_int_equal(mkdir(want, 0700), 0);
+    assert_int_equal(symlink("private", link), 0);
+    setenv("STATE_DIRECTORY", link, 1);
+    assert_int_equal(place_open(&place, NULL, NULL), QUERN_OK);
+    assert_string_equal(place.dir, want);
+    place_close(&place);
+    assert_int_equal(place_open(&place, link, NULL), QUERN_E_CONFIG);
+    chmod(want, 0777);
+    assert_int_equal(place_open(&place, NULL, NULL), QUERN_E_CONFIG);
+    unsetenv("STATE_DIRECTORY");
+}
+
 /* What ask_ping() makes of a server that says these words: answered by a connection whose words are there already. */
 static enum ask_answer answer_to(const struct yard *yard, const char *words)
 {
@@ -264,6 +284,7 @@ int main(void)
         CASE(a_large_log_is_emptied_at_the_start),
         CASE(keeper_and_server_hold_nobody_elses_descriptors),
         CASE(a_place_is_where_the_environment_says),
+        CASE(the_directory_of_a_service_may_be_a_link),
         CASE(a_ping_tells_loading_from_serving_and_from_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
