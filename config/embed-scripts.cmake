@@ -6,11 +6,11 @@ set(code "/* Made from the files in src/wire/scripts. */\n#include \"wire/script
 file(READ ${SOURCE}/owner.lua owner)
 file(READ ${SOURCE}/moved.lua moved)
 file(READ ${SOURCE}/batched.lua batched)
-foreach(name publish enqueue ack logged done retry dead batch renew adopt heal due reclaim alone blame trim sweep
+foreach(name publish enqueue ack logged done retry dead batch renew adopt join heal due reclaim alone blame trim sweep
     replay skip purge remove raze cancel find)
   file(READ ${SOURCE}/${name}.lua text)
   set(shared "")
-  if(name MATCHES "^(publish|enqueue|done|retry|dead|batch|renew|adopt|heal|due|reclaim|alone|blame)$")
+  if(name MATCHES "^(publish|enqueue|done|retry|dead|batch|renew|adopt|join|heal|due|reclaim|alone|blame)$")
     string(APPEND shared "${owner}")
   endif()
   if(name MATCHES "^(replay|skip|purge|remove|raze|cancel|find)$") # what repairs or looks

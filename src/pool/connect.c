@@ -8,8 +8,9 @@
 #include "upkeep/heed.h"
 #include "wire/cluster.h"
 #include "wire/group.h"
+#include "wire/script.h"
 
-enum { JOIN_TRIES = 5, RECONNECT_MS = 2000, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
+enum { RECONNECT_MS = 2000, ANSWER_MIN_MS = 1000, ANSWER_MAX_MS = 5000 };
 /* How long one attempt may take at least; the second where it is the only one: connect_ms 0 means one attempt, not an impatient one. */
 enum { LEAST_WAIT_MS = 1000, ONE_ATTEMPT_MS = 5000 };
 
@@ -48,16 +49,17 @@ struct link_options link_options(quern_pool *pool, int role)
     };
 }
 
-/* The consumer is made known so that whoever leaves sees that the retry stream is in use. One that leaves in between, as the last so
- * far, takes the stream with it: then once more. */
+/* In one step, so that no pool that leaves, as the last so far, takes the retry stream in between. */
 static int join_group(quern_pool *pool, const struct source *source, struct conn *conn, quern_error *err)
 {
-    int code = QUERN_E_SERVER;
-    for (int i = 0; i < JOIN_TRIES && code == QUERN_E_SERVER; i++) {
-        if ((code = group_create(conn, source->retry, source->group, "0", err))) return code;
-        code = consumer_create(conn, source->retry, source->group, pool->consumer, err);
-    }
-    return code;
+    const struct reply *reply;
+    script_begin(conn, &script_join, 2, 3);
+    conn_arg_text(conn, source->stream);
+    conn_arg_text(conn, source->retry);
+    conn_arg_text(conn, source->group);
+    conn_arg_text(conn, pool->consumer);
+    conn_arg_text(conn, source->config->start);
+    return script_ask(conn, &script_join, conn_answer_deadline(conn), &reply, NULL, err);
 }
 
 static int check_keys(quern_pool *pool, const struct source *source, struct conn *conn, quern_error *err)
@@ -79,7 +81,6 @@ static int check_keys(quern_pool *pool, const struct source *source, struct conn
     if (!code) code = key_must_be(conn, source->paused, "set", err);
     if (!code) code = key_must_be(conn, source->cancelled, "zset", err);
     if (!code) code = key_must_be(conn, source->reaper, "string", err);
-    if (!code) code = group_create(conn, source->stream, source->group, source->config->start, err);
     return code ? code : join_group(pool, source, conn, err);
 }
 

@@ -43,13 +43,6 @@ int group_create(struct conn *conn, const char *stream, const char *group, const
     return conn_refused(reply, "XGROUP CREATE", err);
 }
 
-int consumer_create(struct conn *conn, const char *stream, const char *group, const char *consumer, quern_error *err)
-{
-    const struct reply *reply;
-    conn_command(conn, "XGROUP", "CREATECONSUMER", stream, group, consumer, NULL);
-    return conn_ask(conn, &reply, err);
-}
-
 int key_must_be(struct conn *conn, const char *key, const char *type, quern_error *err)
 {
     const struct reply *reply;

@@ -9,10 +9,6 @@
 /* Creates stream and group where they are missing; that they exist is no error. start: "0", "$" or an id. Waits. */
 int group_create(struct conn *conn, const char *stream, const char *group, const char *start, quern_error *err) QUERN_MUST_USE;
 
-/* Makes the consumer known to the group; that it is known already is no error. Waits. */
-int consumer_create(struct conn *conn, const char *stream, const char *group, const char *consumer,
-                    quern_error *err) QUERN_MUST_USE;
-
 /* Is the key of this type, or missing? QUERN_E_SERVER: it holds another type, and err names both. Waits. */
 int key_must_be(struct conn *conn, const char *key, const char *type, quern_error *err) QUERN_MUST_USE;
 

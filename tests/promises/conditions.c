@@ -148,6 +148,31 @@ static void what_a_dead_process_held_comes_back_from_a_full_server(void **state)
     goes_on(scene, mill, 1, 2);
 }
 
+enum { THERE = 50 };
+
+/* A pool that comes when there is no room any more makes some, and leaves. */
+static void a_pool_comes_to(struct scene *scene, int from)
+{
+    scene_publish(scene, from, THERE);
+    is_set(scene, "maxmemory", "1");
+    struct mill *mill = mill_run(scene, NULL);
+    wait_for(mill_has_seen(mill, from, THERE) && mill_stat(mill, "jobs", "held") == 0 && is_clean(scene));
+    mill_stop(mill);
+    is_set(scene, "maxmemory", "0");
+}
+
+/* Nobody else makes room there: were it refused, the jobs would lie there for ever. */
+static void a_pool_starts_at_a_full_server_and_drains_it(void **state)
+{
+    struct scene *scene = *state;
+    a_pool_comes_to(scene, 0); /* the first that ever came */
+    assert_int_equal(redis_pending(&scene->redis, "jobs", "g"), 0);
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:retry"), 0); /* it went with the last pool */
+    a_pool_comes_to(scene, THERE);
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:retry", "g", "0", "MKSTREAM");
+    a_pool_comes_to(scene, 2 * THERE);
+}
+
 /* ── cannot save, is a replica, is busy ──────────────────────────────────────────────────────────────────────────── */
 
 static void a_server_that_cannot_save_is_waited_for(void **state)
@@ -371,6 +396,7 @@ int main(void)
         SCENE(a_restart_that_has_forgotten_everything_is_gone_on_with),
         SCENE(a_full_server_is_drained_and_then_takes_jobs_again),
         SCENE(what_a_dead_process_held_comes_back_from_a_full_server),
+        SCENE(a_pool_starts_at_a_full_server_and_drains_it),
         SCENE(a_server_that_cannot_save_is_waited_for),
         SCENE(a_primary_that_is_a_replica_for_a_while_is_waited_for),
         SCENE(a_busy_server_is_waited_for),

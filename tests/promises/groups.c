@@ -109,6 +109,16 @@ static void a_new_group_begins_at_the_start_it_was_given(void **state)
     mill_stop(behind);
 }
 
+static void of_a_group_that_began_at_the_end_it_is_known_how_many_wait(void **state)
+{
+    struct scene *scene = *state;
+    scene_publish(scene, 0, 10);
+    mill_stop(mill_run(scene, "trim", "false", "start", "$", NULL));
+    scene_publish(scene, 10, 3);
+    const struct answer *group = answer_at(redis_ask(&scene->redis, "XINFO", "GROUPS", "jobs"), 0);
+    assert_int_equal(answer_of(group, "lag")->number, 3);
+}
+
 static void a_group_that_exists_is_no_error_and_goes_on_where_it_was(void **state)
 {
     struct scene *scene = *state;
@@ -160,6 +170,7 @@ int main(void)
         SCENE(nothing_is_trimmed_while_the_pools_own_group_is_missing),
         SCENE(pools_of_one_group_share_and_each_job_is_completed_once),
         SCENE(a_new_group_begins_at_the_start_it_was_given),
+        SCENE(of_a_group_that_began_at_the_end_it_is_known_how_many_wait),
         SCENE(a_group_that_exists_is_no_error_and_goes_on_where_it_was),
         SCENE(a_derived_key_of_another_type_is_refused_by_its_name),
     };

@@ -8,6 +8,7 @@
 #include "support/acl.h"
 #include "support/mill.h"
 #include "support/proxy.h"
+#include "wire/script.h"
 
 static int count_entries(const char *dir)
 {
@@ -133,7 +134,7 @@ static void a_start_whose_answer_does_not_come_tries_again(void **state)
     struct scene *scene = *state;
     struct proxy *proxy = proxy_open(NULL, scene->redis.socket, NULL);
     struct mill *mill = mill_new(scene, "redis", proxy_url(proxy), "lease_ms", "3000", NULL);
-    proxy_fault(proxy, &(struct proxy_fault){":settler", "XGROUP", PROXY_SILENT, .times = 1});
+    proxy_fault(proxy, &(struct proxy_fault){":settler", script_join.sha1, PROXY_SILENT, .times = 1});
     mill_started(mill);
     assert_int_equal(proxy_swallowed(proxy), 1);
     scene_publish(scene, 0, 1);

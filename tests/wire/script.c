@@ -6,10 +6,10 @@
 #include "support/peer.h"
 #include "wire/errors.h"
 
-static const struct script *const scripts[] = {&script_publish, &script_ack,   &script_done,   &script_retry, &script_dead,
-                                               &script_renew,   &script_adopt, &script_heal,   &script_due,   &script_reclaim,
-                                               &script_trim,    &script_sweep, &script_replay, &script_skip,  &script_purge,
-                                               &script_remove,  &script_cancel};
+static const struct script *const scripts[] = {&script_publish, &script_ack,    &script_done,  &script_retry,  &script_dead,
+                                               &script_renew,   &script_adopt,  &script_join,  &script_heal,   &script_due,
+                                               &script_reclaim, &script_trim,   &script_sweep, &script_replay, &script_skip,
+                                               &script_purge,   &script_remove, &script_cancel};
 
 static void the_name_of_a_script_is_the_sha1_of_its_text(void **state)
 {
