@@ -29,7 +29,7 @@ static int publisher_connect(quern_publisher *publisher, int64_t deadline_ns, qu
     }
     int code = cluster_check(publisher->conn, config->stream, config->dead_letter_stream, err);
     if (code || publisher->has_group || (!config->group_is_given && !config->max_pending)) return code;
-    code = group_create(publisher->conn, config->stream, config->group, config->start, err);
+    code = group_create(publisher->conn, config->stream, config->group, config->start, deadline_ns, err);
     publisher->has_group = !code;
     return code;
 }
@@ -91,6 +91,7 @@ int attempts_make(quern_publisher *publisher, const struct outgoing *batch, int6
         struct error_meaning meaning = {ERROR_UNKNOWN, QUERN_E_SERVER};
         int64_t try_ns = try_deadline_ns(config, batch, deadline_ns);
         int sent = 0, code = publisher_connect(publisher, try_ns, err);
+        if (code == QUERN_E_SERVER && err->is_retriable) meaning.class = ERROR_TRANSIENT; /* no group, for the time being */
         if (!code && !(code = send_batch(publisher->conn, attempt, &publisher->ahead, try_ns, &sent, &meaning, err)))
             return QUERN_OK;
         may_be_there |= sent != SENT_NOTHING;

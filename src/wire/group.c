@@ -9,11 +9,11 @@
 
 /* Behind the last entry, and how many were added before it: without that number Redis could not tell how many wait for a group that
  * begins there, until it has caught up. Both in one answer. *is_laid_out false: there is no stream yet, or no telling. */
-static int lay_out_at_end(struct conn *conn, const char *stream, const char *group, bool *is_laid_out, quern_error *err)
+static int lay_out_at_end(struct conn *conn, const char *stream, const char *group, int64_t deadline_ns, bool *is_laid_out,
+                          quern_error *err)
 {
     char last[64], added[24];
     const struct reply *reply;
-    int64_t deadline_ns = conn_answer_deadline(conn);
     *is_laid_out = false;
     conn_command(conn, "XINFO", "STREAM", stream, NULL);
     int code = conn_send(conn, deadline_ns, err);
@@ -29,14 +29,14 @@ static int lay_out_at_end(struct conn *conn, const char *stream, const char *gro
     return QUERN_OK;
 }
 
-int group_create(struct conn *conn, const char *stream, const char *group, const char *start, quern_error *err)
+int group_create(struct conn *conn, const char *stream, const char *group, const char *start, int64_t deadline_ns,
+                 quern_error *err)
 {
     const struct reply *reply;
     bool is_laid_out = false;
-    int code = strcmp(start, "$") == 0 ? lay_out_at_end(conn, stream, group, &is_laid_out, err) : QUERN_OK;
+    int code = strcmp(start, "$") == 0 ? lay_out_at_end(conn, stream, group, deadline_ns, &is_laid_out, err) : QUERN_OK;
     if (code) return code;
     if (!is_laid_out) conn_command(conn, "XGROUP", "CREATE", stream, group, start, "MKSTREAM", NULL);
-    int64_t deadline_ns = conn_answer_deadline(conn);
     code = conn_send(conn, deadline_ns, err);
     if (!code) code = conn_reply(conn, deadline_ns, &reply, err);
     if (code || reply->type != REPLY_ERROR || reply_is_error(reply, "BUSYGROUP")) return code;

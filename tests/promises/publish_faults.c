@@ -241,6 +241,55 @@ static void an_unmarked_call_of_many_windows_tells_each_message_what_became_of_i
     assert_int_equal(bulk_publish(bulk, 750), QUERN_OK);
 }
 
+/* ── the group, which the first call makes ───────────────────────────────────────────────────────────────────────── */
+
+struct call {
+    struct bulk *bulk;
+    _Atomic bool has_ended;
+    int code;
+};
+
+static void *publish_one(void *given)
+{
+    struct call *call = given;
+    call->code = bulk_publish(call->bulk, 1);
+    call->has_ended = true;
+    return NULL;
+}
+
+static void a_group_that_is_refused_for_a_while_is_made_within_publish_ms(void **state)
+{
+    struct bulk *bulk = *state;
+    struct call call = {.bulk = bulk};
+    pthread_t thread;
+    bulk_set(bulk, "group", "g");
+    bulk_set(bulk, "publish_ms", "30000");
+    bulk->publisher = quern_publisher_open(bulk->config, &bulk->error);
+    assert_non_null(bulk->publisher);
+    redis_ask(&bulk->redis, "CONFIG", "SET", "maxmemory", "1");
+    assert_int_equal(pthread_create(&thread, NULL, publish_one, &call), 0);
+    wait_for(call.has_ended || redis_info(&bulk->redis, "errorstats", "errorstat_OOM:count") >= 2);
+    redis_ask(&bulk->redis, "CONFIG", "SET", "maxmemory", "0");
+    pthread_join(thread, NULL);
+    if (call.code) fail_msg("%s", bulk->error.text);
+    bulk_is_there(bulk, 1);
+    assert_int_equal(redis_pending(&bulk->redis, "jobs", "g"), 0);
+}
+
+/* A connection that says nothing takes one try, not the whole budget. */
+static void a_group_whose_answer_does_not_come_is_made_on_the_next_connection(void **state)
+{
+    struct bulk *bulk = *state;
+    bulk_use_proxy(bulk);
+    bulk_set(bulk, "group", "g");
+    bulk_set(bulk, "publish_ms", "6000"); /* a try of a third of it */
+    proxy_fault(bulk->proxy, &(struct proxy_fault){"quern:publisher", "XGROUP", PROXY_SILENT, .times = 1});
+    int code = bulk_publish(bulk, 1);
+    if (code) fail_msg("%s", bulk->error.text);
+    assert_int_equal(proxy_swallowed(bulk->proxy), 1);
+    bulk_is_there(bulk, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +303,8 @@ int main(void)
         BULK(a_batch_that_was_sent_ahead_is_done_only_behind_the_one_before_it),
         BULK(an_unmarked_batch_says_what_is_known_whatever_befalls_its_answer),
         BULK(an_unmarked_call_of_many_windows_tells_each_message_what_became_of_it),
+        BULK(a_group_that_is_refused_for_a_while_is_made_within_publish_ms),
+        BULK(a_group_whose_answer_does_not_come_is_made_on_the_next_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
