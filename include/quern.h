@@ -179,8 +179,9 @@ QUERN_PUBLIC void quern_config_log(quern_config *config, void (*logger)(void *us
 
 /* ── Pool ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Starts the threads and takes jobs from then on. Copies the config. Waits for Redis at most connect_ms (0: one attempt),
- * and creates stream and group where they are missing. Gives; NULL: see error, nothing is left behind. */
+/* Starts the threads and takes jobs from then on. Copies the config. Waits for Redis at most connect_ms (0: one attempt), also for
+ * one that refuses what it will not refuse for ever, and creates stream and group where they are missing. Gives; NULL: see error,
+ * nothing is left behind. */
 QUERN_PUBLIC quern_pool *quern_pool_start(const quern_config *config, quern_error *error) QUERN_MUST_USE;
 
 /* Asks the pool to stop: no new jobs, unstarted ones go back to Redis at once, running ones are finished and settled.

@@ -238,6 +238,12 @@ static bool wait_to_start(struct run *run)
     return true;
 }
 
+/* No server, one that does not answer, or one that refuses what it will not refuse for ever. */
+static bool may_come(const quern_error *err)
+{
+    return err->code == QUERN_E_CONNECT || err->code == QUERN_E_TIMEOUT || (err->code == QUERN_E_SERVER && err->is_retriable);
+}
+
 /* A server that is down is waited for: one line when it is, one when it is back. The waiting is done here, between single
  * attempts, where a signal is heard. NULL: *status says how to end. */
 static quern_pool *start(struct run *run, int *status)
@@ -247,10 +253,10 @@ static quern_pool *start(struct run *run, int *status)
     quern_pool *pool;
     bool was_down = false;
     for (; !(pool = quern_pool_start(run->config, &err)); was_down = true) {
-        bool may_come = err.code == QUERN_E_CONNECT;
-        if (!was_down || !may_come) say("%s%s", err.text, may_come ? "; waiting for it" : "");
+        bool waits = may_come(&err);
+        if (!was_down || !waits) say("%s%s", err.text, waits ? "; waiting for it" : "");
         *status = err.code == QUERN_E_CONFIG || err.code == QUERN_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
-        if (!may_come) return NULL;
+        if (!waits) return NULL;
         if (!wait_to_start(run)) {
             *status = EXIT_DONE;
             return NULL;

@@ -141,7 +141,8 @@ int connect_redis(quern_pool *pool, quern_error *err)
         if (!code) return QUERN_OK;
         close_conns(pool);
         int pause_ms = (int)backoff_next_ms(&backoff), left_ms = clock_poll_ms(end_ns);
-        bool may_pass = code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT; /* a connection that says nothing is as good as none */
+        bool is_away = code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT; /* one that says nothing is as good as none */
+        bool may_pass = is_away || (code == QUERN_E_SERVER && why.is_retriable);
         if (!may_pass || left_ms <= 0) break;
         poll(NULL, 0, pause_ms < left_ms ? pause_ms : left_ms);
     }

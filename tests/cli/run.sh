@@ -87,6 +87,25 @@ no_redis_is_one_line_and_it_starts_when_there_is_one() {
     equal "$status" 0 status
 }
 
+a_server_that_refuses_for_a_while_is_waited_for() {
+    redis_start
+    redis CONFIG SET min-replicas-to-write 1 >/dev/null
+    start_quern one run --redis "$url" event -- true
+    wait_for 10 grep -q "waiting for it" one.log
+    has one.log NOREPLICAS
+    redis CONFIG SET min-replicas-to-write 0 >/dev/null
+    wait_for 10 is_started one
+    stop_quern $pid
+    equal "$status" 0 status
+    redis CLIENT PAUSE 60000 WRITE >/dev/null
+    start_quern two run --redis "$url" --lease_ms 3000 event -- true # a second for an answer
+    wait_for 20 grep -q "waiting for it" two.log
+    redis CLIENT UNPAUSE >/dev/null
+    wait_for 20 is_started two
+    stop_quern $pid
+    equal "$status" 0 status
+}
+
 a_stop_is_heard_while_it_waits_for_redis() {
     local began
     start_quern one run --redis unix:///nowhere event -- true
@@ -206,6 +225,7 @@ run_all a_command_is_run_per_job_and_its_exit_code_decides \
     an_event_without_a_handler_waits_and_is_said \
     an_event_without_a_handler_is_dead_or_passed_over_where_that_is_asked \
     no_redis_is_one_line_and_it_starts_when_there_is_one \
+    a_server_that_refuses_for_a_while_is_waited_for \
     a_stop_is_heard_while_it_waits_for_redis \
     that_it_waits_is_said_at_once \
     a_wrong_password_is_one_line_and_is_never_shown \

@@ -249,6 +249,35 @@ static void an_idle_pool_tells_a_server_that_refuses_once(void **state)
     assert_int_equal(mill_lines(mill, "event=redis_lost"), 1);
 }
 
+static void *start_pool(void *given)
+{
+    struct mill *mill = given;
+    mill->pool = quern_pool_start(mill->config, &mill->error);
+    return NULL;
+}
+
+static void a_start_waits_connect_ms_for_a_server_that_refuses(void **state)
+{
+    struct scene *scene = *state;
+    pthread_t thread;
+    struct mill *mill = mill_new(scene, "connect_ms", "300", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = mill_grind, .user = mill});
+    is_set(scene, "min-replicas-to-write", "1");
+    start_pool(mill);
+    assert_null(mill->pool);
+    assert_int_equal(mill->error.code, QUERN_E_SERVER);
+    assert_true(mill->error.is_retriable && strstr(mill->error.text, "NOREPLICAS"));
+    mill_set(mill, "connect_ms", "30000");
+    long long refused = redis_info(&scene->redis, "errorstats", "errorstat_NOREPLICAS:count");
+    assert_int_equal(pthread_create(&thread, NULL, start_pool, mill), 0);
+    wait_for(redis_info(&scene->redis, "errorstats", "errorstat_NOREPLICAS:count") >= refused + 2);
+    is_set(scene, "min-replicas-to-write", "0");
+    pthread_join(thread, NULL);
+    if (!mill->pool) fail_msg("%s", mill->error.text);
+    scene_publish(scene, 0, 10);
+    goes_on(scene, mill, 0, 10);
+}
+
 /* ── paused, unblocked ───────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* Longer than an answer may take, which is a second here. */
@@ -401,6 +430,7 @@ int main(void)
         SCENE(a_primary_that_is_a_replica_for_a_while_is_waited_for),
         SCENE(a_busy_server_is_waited_for),
         SCENE(an_idle_pool_tells_a_server_that_refuses_once),
+        SCENE(a_start_waits_connect_ms_for_a_server_that_refuses),
         SCENE(a_pause_of_all_clients_is_waited_for),
         SCENE(a_pause_of_all_writes_is_waited_for),
         SCENE(a_read_may_be_unblocked_with_an_error),
