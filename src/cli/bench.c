@@ -165,7 +165,7 @@ static int bench_all(struct bench *bench, int argc, char **argv)
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     int status = open_bench(bench);
     if (status) return status;
-    code = server_open(bench->config, bench->is_json, &bench->embed);
+    code = server_open(bench->config, &(struct server_options){.is_quiet = bench->is_json}, &bench->embed);
     if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
     take_signals();
     status = measure(bench);

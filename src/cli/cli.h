@@ -76,9 +76,17 @@ int options_read(quern_config *config, const struct verb_options *options, int a
  * or err says why there is none. */
 int journals_set(quern_config *config, quern_error *err) QUERN_MUST_USE;
 
-/* The server that config names: a URL is left as it is; none, or embedded:[folder], opens the private server (said in one line, unless is_quiet) and sets
- * redis to its socket. QUERN_OK, or the reason has been said. */
+/* How long the private server may take: connect_ms; 0 means one attempt, not an impatient one. */
+int64_t server_patience_ms(const quern_config *config);
+
+/* The server that config names: a URL is left as it is; none, or embedded:[folder], opens the private server (said in one line, unless
+ * is_quiet) and sets redis to its socket. QUERN_OK; QUERN_E_GONE: goes_on has said no; or the reason has been said. */
 struct embed;
-int server_open(quern_config *config, bool is_quiet, struct embed **embed);
+struct server_options {
+    bool is_quiet;
+    bool (*goes_on)(void *user, const char *lack); /* how long it is waited for (embed/embed); NULL: server_patience_ms() */
+    void *user;
+};
+int server_open(quern_config *config, const struct server_options *options, struct embed **embed);
 
 #endif

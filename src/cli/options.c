@@ -234,18 +234,30 @@ int options_read(quern_config *config, const struct verb_options *options, int a
     return code;
 }
 
-int server_open(quern_config *config, bool is_quiet, struct embed **embed)
+int64_t server_patience_ms(const quern_config *config)
+{
+    enum { ONE_ATTEMPT_MS = 5000 };
+    return config->connect_ms ? config->connect_ms : ONE_ATTEMPT_MS;
+}
+
+int server_open(quern_config *config, const struct server_options *options, struct embed **embed)
 {
     quern_error err;
     *embed = NULL;
     if (config->redis && strncmp(config->redis, "embedded:", 9) != 0) return QUERN_OK;
-    const char *folder = config->redis && config->redis[9] ? config->redis + 9 : config->state_dir;
-    *embed = embed_open(&(struct embed_options){.dir = folder, .start_ms = config->connect_ms}, &err);
+    struct embed_options of = {
+        .dir = config->redis && config->redis[9] ? config->redis + 9 : config->state_dir,
+        .start_ms = server_patience_ms(config),
+        .goes_on = options->goes_on,
+        .user = options->user,
+    };
+    *embed = embed_open(&of, &err);
     if (!*embed) {
-        say("%s", err.text);
+        if (err.code != QUERN_E_GONE) say("%s", err.text);
         return err.code;
     }
-    if (!config->redis && !is_quiet) say("no Redis was named (--redis): a private one serves at %s", embed_url(*embed));
+    if (!config->redis && !options->is_quiet)
+        say("no Redis was named (--redis): a private one serves at %s", embed_url(*embed));
     int code = quern_config_set(config, "redis", embed_url(*embed), &err);
     if (code) say("%s", err.text);
     return code;

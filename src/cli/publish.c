@@ -37,7 +37,7 @@ static quern_message message_of(const struct publish *publish, const char *data,
 static int publisher_open(struct publish *publish)
 {
     quern_error err;
-    int code = server_open(publish->config, false, &publish->embed);
+    int code = server_open(publish->config, &(struct server_options){0}, &publish->embed);
     if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
     if ((publish->publisher = quern_publisher_open(publish->config, &err)))
         return waiting_open(&publish->waiting, publish->config);

@@ -33,6 +33,8 @@ struct run {
     char *redis; /* as it was set before the private server took its place; NULL: not at all */
     struct modules modules;
     struct embed *embed;
+    int64_t late_ms; /* when it is said that the private server takes its time */
+    bool was_late;
     int witness; /* and what it is: the three are ours as long as it is */
     struct stat witnessed;
     int signals, ended;               /* descriptors: the signals of open_descriptors(); the pool has stopped by itself */
@@ -228,10 +230,10 @@ static void hear(struct run *run, quern_pool *pool, int signal)
 }
 
 /* Until the next attempt to start, which a pause holds back. false: it is to end. */
-static bool wait_to_start(struct run *run)
+static bool wait_to_start(struct run *run, int pause_ms)
 {
     do {
-        int signal = wait_signal(run, run->is_paused ? -1 : TRY_AGAIN_MS);
+        int signal = wait_signal(run, run->is_paused ? -1 : pause_ms);
         if (is_stop(signal)) return false;
         hear(run, NULL, signal);
     } while (run->is_paused);
@@ -257,7 +259,7 @@ static quern_pool *start(struct run *run, int *status)
         if (!was_down || !waits) say("%s%s", err.text, waits ? "; waiting for it" : "");
         *status = err.code == QUERN_E_CONFIG || err.code == QUERN_E_ARGUMENT ? EXIT_USAGE : EXIT_FAILED;
         if (!waits) return NULL;
-        if (!wait_to_start(run)) {
+        if (!wait_to_start(run, TRY_AGAIN_MS)) {
             *status = EXIT_DONE;
             return NULL;
         }
@@ -338,20 +340,47 @@ static int serve(struct run *run)
     return drain(run, pool, signal != 0);
 }
 
+/* The private server is waited for as any other is; that it takes its time is said once. */
+static bool goes_on(void *given, const char *lack)
+{
+    struct run *run = given;
+    if (!run->was_late && now_ms() >= run->late_ms) {
+        say("the private server does not serve yet: %s; waiting for it", lack);
+        run->was_late = true;
+    }
+    return wait_to_start(run, 0);
+}
+
+/* Opens the descriptors too, for a signal is heard while it waits. QUERN_OK, or *status says how to end. */
+static int open_server(struct run *run, int *status)
+{
+    if (open_descriptors(run)) {
+        say("no descriptors: is there a limit on open files?");
+        *status = EXIT_FAILED;
+        return QUERN_E_MEMORY;
+    }
+    run->late_ms = now_ms() + server_patience_ms(run->config);
+    int code = server_open(run->config, &(struct server_options){.is_quiet = run->is_child, .goes_on = goes_on, .user = run},
+                           &run->embed);
+    *status = code == QUERN_E_GONE ? EXIT_DONE : code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    if (!code && run->was_late) say("Redis answers");
+    return code;
+}
+
 /* The parent is a user of the private server too, so that it outlives a child that crashes. */
 static int watch_over(struct run *run, char **arguments)
 {
+    int status;
     /* Opened to see whether they can be: what is wrong is said once, and before anything is started. */
     if (guests_open(&run->modules, run->config, arguments)) return EXIT_USAGE;
     module_unload_all(&run->modules);
-    int code = server_open(run->config, run->is_child, &run->embed);
-    if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
+    if (open_server(run, &status)) return status; /* a wish to reload is granted: the child reads all anew */
     return supervise(&(struct supervise_options){.arguments = run->argv, .config = run->config, .say = say});
 }
 
 static int run_all(struct run *run)
 {
-    int rest, code = read_options(run, run->config, &rest);
+    int rest, status, code = read_options(run, run->config, &rest);
     if (code) return code == QUERN_E_GONE ? EXIT_DONE : EXIT_USAGE;
     notify_open();
     run->alive_every_ms = notify_every_ms();
@@ -359,13 +388,7 @@ static int run_all(struct run *run)
     add_ours(run, run->config);
     if (guests_open(&run->modules, run->config, run->argv + rest)) return EXIT_USAGE;
     run->redis = quern_config_get(run->config, "redis");
-    if (open_descriptors(run)) {
-        say("no descriptors: is there a limit on open files?");
-        return EXIT_FAILED;
-    }
-    code = server_open(run->config, run->is_child, &run->embed);
-    if (code) return code == QUERN_E_CONFIG ? EXIT_USAGE : EXIT_FAILED;
-    return serve(run);
+    return open_server(run, &status) ? status : serve(run);
 }
 
 static int run_as(struct run run)

@@ -99,7 +99,7 @@ static int view_all(struct view *view, const struct view_verb *verb, int argc, c
         return EXIT_USAGE;
     }
     if (!may_look(view->config)) return EXIT_FAILED;
-    if ((code = server_open(view->config, false, &embed))) return status_of(code);
+    if ((code = server_open(view->config, &(struct server_options){0}, &embed))) return status_of(code);
     int status = view->run ? view->run(view) : ask_and_show(view, verb);
     embed_close(embed);
     return status;

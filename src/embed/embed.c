@@ -50,7 +50,7 @@ typedef const char *lack;
 static lack const lack_of[] = {
     [ASK_NOBODY] = "nothing listens on its socket yet",
     [ASK_SILENCE] = "something holds its socket and does not answer",
-    [ASK_LOADING] = "it is still loading its data, so allow it more time",
+    [ASK_LOADING] = "it is still loading its data, which may take longer",
 };
 
 /* Does what can be done now. */
@@ -85,19 +85,27 @@ static int listen_to_keeper(struct embed *embed, int wait_ms, quern_error *err)
     return len && code > 0 ? err_set(err, code, "%s", text + (*text == ' ')) : QUERN_OK;
 }
 
-static int wait_until_serving(struct embed *embed, int64_t start_ms, quern_error *err)
+/* Is the time over, or is it not to be waited for any longer? */
+static int is_over(const struct embed *embed, const struct embed_options *options, int left_ms, lack lacking, quern_error *err)
+{
+    if (options->goes_on && !options->goes_on(options->user, lacking))
+        return err_set(err, QUERN_E_GONE, "the private server in %s is not waited for any longer", embed->place.dir);
+    if (left_ms) return QUERN_OK;
+    return err_set(err, QUERN_E_TIMEOUT, "the private server in %s did not serve within %lld ms: %s", embed->place.dir,
+                   (long long)options->start_ms, lacking);
+}
+
+static int wait_until_serving(struct embed *embed, const struct embed_options *options, quern_error *err)
 {
     lack lacking;
-    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), start_ms);
+    int64_t deadline_ns = options->goes_on ? CLOCK_NEVER : clock_deadline_ns(clock_now_ns(), options->start_ms);
     struct backoff pace = {.first_ms = LOOK_FIRST_MS, .max_ms = LOOK_MAX_MS, .random = backoff_seed()};
     for (;;) {
         int code = look(embed, deadline_ns, &lacking, err);
         if (code || !lacking) return code;
         int wait_ms = (int)backoff_next_ms(&pace), left_ms = clock_poll_ms(deadline_ns);
-        if (left_ms == 0)
-            return err_set(err, QUERN_E_TIMEOUT, "the private server in %s did not serve within %lld ms: %s", embed->place.dir,
-                           (long long)start_ms, lacking);
-        code = listen_to_keeper(embed, left_ms > 0 && left_ms < wait_ms ? left_ms : wait_ms, err);
+        code = is_over(embed, options, left_ms, lacking, err);
+        if (!code) code = listen_to_keeper(embed, left_ms > 0 && left_ms < wait_ms ? left_ms : wait_ms, err);
         if (code) return code;
     }
 }
@@ -196,7 +204,7 @@ struct embed *embed_open(const struct embed_options *options, quern_error *err)
     embed->self = options->self;
     embed->search = options->search;
     int code = open_files(embed, options->dir, err);
-    if (!code) code = wait_until_serving(embed, options->start_ms, err);
+    if (!code) code = wait_until_serving(embed, options, err);
     if (!code) code = start_watcher(embed, err);
     if (!code) return embed;
     embed_close(embed);

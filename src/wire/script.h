@@ -23,8 +23,8 @@ struct script {
 };
 
 extern const struct script script_publish, script_enqueue, script_ack, script_logged, script_done, script_retry, script_dead,
-    script_batch, script_renew, script_adopt, script_join, script_heal, script_due, script_reclaim, script_alone, script_blame, script_trim,
-    script_sweep;
+    script_batch, script_renew, script_adopt, script_join, script_heal, script_due, script_reclaim, script_alone, script_blame,
+    script_trim, script_sweep;
 extern const struct script script_replay, script_skip, script_purge, script_remove, script_raze,
     script_cancel;                      /* what repairs */
 extern const struct script script_find; /* what looks */

@@ -145,10 +145,77 @@ a_folder_that_others_may_write_to_is_refused() {
     equal "$(lines_of err)" 1 lines
 }
 
+# A server program that stands still before it serves, until the gate is opened: as one that loads for long. Each is a line in starts.
+slow_server() {
+    local real
+    real=$(command -v redis-server || command -v redis-check-rdb)
+    mkdir -- "$here/bin"
+    mkfifo -- "$here/gate"
+    : >starts
+    cat >"$here/bin/redis-server" <<END
+#!/bin/bash
+echo started >>"$here/starts"
+read -r word <"$here/gate"
+exec -a redis-server "$real" "\$@"
+END
+    chmod 700 "$here/bin/redis-server"
+    PATH=$here/bin:$PATH
+}
+open_gate() { timeout 10 bash -c 'echo go >"$1"' open "$here/gate" || fail "nobody stands at the gate"; }
+starts_are() { [[ $(lines_of starts) == "$1" ]]; }
+
+a_server_that_loads_for_long_is_waited_for_and_started_once() {
+    local supervise n=0
+    state_here
+    slow_server
+    for supervise in true false; do
+        n=$((n + 1))
+        start_quern run$n run --connect_ms 200 --supervise $supervise event -- true
+        wait_for 10 grep -q "waiting for it" run$n.log
+        wait_for 10 starts_are $n
+        equal "$(lines_of run$n.log)" 1 lines
+        open_gate
+        wait_for 10 is_started run$n
+        has run$n.log "Redis answers"
+        run_quern 0 publish event
+        stop_quern $pid
+        equal "$status" 0 status
+        wait_for 10 nobody_lives
+        starts_are $n || fail "the server was started anew"
+    done
+}
+
+a_stop_is_heard_while_the_private_server_loads() {
+    local supervise n=0
+    state_here
+    slow_server
+    for supervise in true false; do
+        n=$((n + 1))
+        start_quern run$n run --connect_ms 60000 --supervise $supervise event -- true
+        wait_for 10 starts_are $n
+        signal_process TERM $pid
+        status_of $pid 10
+        equal "$status" 0 status
+        equal "$(lines_of run$n.log)" 0 lines
+        wait_for 10 nobody_lives
+    done
+}
+
+one_attempt_is_patient_with_a_server_that_has_to_be_started() {
+    state_here
+    run_quern 0 publish --connect_ms 0 event
+    wait_for 10 nobody_lives
+    run_quern 0 stats --connect_ms 0
+    wait_for 10 nobody_lives
+}
+
 run_all the_private_server_is_said_in_one_line \
     what_was_published_is_there_at_the_next_start \
     a_folder_may_have_any_name two_processes_share_it_and_one_may_be_interrupted \
     an_interrupt_of_the_whole_group_leaves_the_server_to_the_others \
     a_named_folder_is_used_and_its_users_killed_leave_nothing \
     a_server_that_is_killed_comes_back_with_its_data \
-    a_folder_that_others_may_write_to_is_refused
+    a_folder_that_others_may_write_to_is_refused \
+    a_server_that_loads_for_long_is_waited_for_and_started_once \
+    a_stop_is_heard_while_the_private_server_loads \
+    one_attempt_is_patient_with_a_server_that_has_to_be_started
