@@ -110,7 +110,7 @@ static bool is_intact(const struct run *run)
 static bool is_alive(quern_pool *pool)
 {
     char *text = quern_pool_stats(pool);
-    json_t *stats = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *stats = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
     const json_t *up = json_object_get(json_object_get(stats, "redis"), "up");
     bool gets_on = json_is_true(json_object_get(stats, "healthy")) || (json_is_integer(up) && !json_integer_value(up));
     json_decref(stats);
@@ -272,7 +272,7 @@ static quern_pool *start(struct run *run, int *status)
 static int64_t unsettled_jobs(quern_pool *pool)
 {
     char *text = quern_pool_stats(pool);
-    json_t *stats = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *stats = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
     int64_t count = json_integer_value(json_object_get(json_object_get(stats, "jobs"), "unsettled"));
     json_decref(stats);
     quern_free(text);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "cli/print.h"
 #include "cli/view.h"
 #include "config/config.h"
@@ -44,6 +45,7 @@ static char *ask_each(const struct view *view, const struct served *served, quer
     json_t *list = json_array();
     char *text = NULL;
     bool is_whole = list != NULL;
+    err_set(err, QUERN_E_MEMORY, "no memory for what was seen"); /* where nothing else is said */
     for (size_t i = 0; i < served->count && is_whole; i++) {
         char *one = quern_queue_stats(served->at[i], view->sample_ms, err);
         json_t *answer = one                         ? json_loads(one, JSON_ALLOW_NUL, NULL)

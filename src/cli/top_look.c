@@ -22,9 +22,10 @@ void sight_of_queue(struct sight *sight, const char *answer, const quern_error *
 {
     sight_of_no_queue(sight);
     if (answer)
-        sight->queue = json_loads(answer, 0, NULL);
+        sight->queue = json_loads(answer, JSON_ALLOW_NUL, NULL);
     else
         take_reason(sight->why, sizeof sight->why, err);
+    if (answer && !sight->queue) snprintf(sight->why, sizeof sight->why, "what it answered could not be read");
 }
 
 /* ── the machine ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -63,7 +64,7 @@ static bool add_process(const struct sight *before, struct sight *now, json_t *p
 
 static bool take_machine(const struct sight *before, struct sight *now, const char *answer)
 {
-    json_t *list = json_loads(answer, 0, NULL), *process;
+    json_t *list = json_loads(answer, JSON_ALLOW_NUL, NULL), *process;
     size_t i;
     bool is_whole = list && now->processes && now->jobs && now->used;
     json_array_foreach(list, i, process) if (is_whole) is_whole = add_process(before, now, process);

@@ -61,6 +61,20 @@ a_watchdog_is_fed_while_the_pool_gets_on_and_no_longer() {
     stop_quern "$pid"
 }
 
+# A job's id is anybody's: what is told of it stays readable.
+a_watchdog_is_fed_whatever_the_id_of_a_running_job_is() {
+    local before
+    redis_start
+    systemd_start 400000
+    burn_config
+    started_quern run run -c burn.json --redis "$url" --drain_ms 100
+    printf 'a\0b' | redis -x XADD app.events '*' event burn data '{"sleep_us": 600000000}' id >/dev/null
+    wait_for 10 pending_is 1
+    before=$(count_in told WATCHDOG=1)
+    wait_for 10 told_is WATCHDOG=1 $((before + 4))
+    stop_quern "$pid"
+}
+
 # Another process would not make it better.
 an_outage_of_the_server_is_no_reason_for_the_watchdog() {
     local before
@@ -89,5 +103,6 @@ what_a_job_runs_cannot_speak_for_the_service() {
 run_all a_service_is_ready_when_its_pool_runs_and_says_that_it_stops \
     a_service_is_not_ready_while_it_waits_for_its_server \
     a_watchdog_is_fed_while_the_pool_gets_on_and_no_longer \
+    a_watchdog_is_fed_whatever_the_id_of_a_running_job_is \
     an_outage_of_the_server_is_no_reason_for_the_watchdog \
     what_a_job_runs_cannot_speak_for_the_service

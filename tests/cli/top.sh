@@ -139,6 +139,16 @@ end 0
 .
 }
 
+a_nul_in_an_id_is_shown_and_hides_nothing() {
+    work_begins
+    printf 'a\0b' | redis -x XADD app.events '*' event mail.send data '{"sleep_us": 60000000}' id >/dev/null
+    wait_for 10 running_is 1
+    top 0 "$url" --once --every 50
+    has out 'running 1'
+    grep -qE ' mail\.send +a\\x00b ' out || fail "$(<out)"
+    printf '%s\n' 'see running 1' 'see a\x00b' 'type q' 'end 0' | on_screen
+}
+
 what_the_locale_cannot_show_is_a_question_mark() {
     work_begins
     publish_running 1 mail.send '{"sleep_us": 60000000, "note": "gr\u00fc\u00df"}'
@@ -289,6 +299,7 @@ run_all \
     without_a_terminal_it_suggests_once \
     wrong_words_and_options_are_refused \
     what_others_wrote_does_not_steer_the_terminal \
+    a_nul_in_an_id_is_shown_and_hides_nothing \
     what_the_locale_cannot_show_is_a_question_mark \
     the_view_is_live_in_80_by_24_and_quits_on_q \
     what_is_seen_is_seen_anew \
