@@ -29,7 +29,7 @@ inspect:   base wire job config blame/journal.h
 repair:    base wire job config inspect
 embed:     base
 supervise: base wire job config blame
-cli:       base config embed supervise pool/leave.h
+cli:       base config embed supervise pool/leave.h wire/url.h
 pool:      base config wire job queue run keep intake settle upkeep blame publish inspect tell
 '
 # pool assembles the house.
@@ -233,7 +233,7 @@ self_test() {
     planted src/settle/planted.c '#include "intake/admit.h"'
     planted src/upkeep/planted.c '#include "intake/dispatcher.h"'
     planted src/repair/planted.c '#include "settle/batch.h"'
-    planted src/cli/planted.c '#include "wire/url.h"'
+    planted src/cli/planted.c '#include "wire/conn.h"'
     planted src/wire/planted.h '#include "conn.h"'
     planted src/cli/planted.c '#include "pool.h"'
     planted src/attic/planted.c '#include "base/err.h"'

@@ -12,16 +12,18 @@
 #include "cli/view.h"
 #include "config/config.h"
 #include "config/queues.h"
+#include "wire/url.h"
 
 enum { EVERY_MS = 1000, EVERY_MIN_MS = 50, EVERY_MAX_MS = 3600000 };
 
-/* A URL without its user and password. Gives. */
-static char *server_of(const char *url)
+/* A URL as it may be shown, without its passwords. Gives. */
+static char *server_of(const char *text)
 {
-    const char *name = strstr(url, "://"), *at = name ? strchr(name + 3, '@') : NULL;
-    char *shown = NULL;
-    if (!at || strncmp(url, "unix:", 5) == 0) return strdup(url);
-    return asprintf(&shown, "%.*s%s", (int)(name + 3 - url), url, strrchr(url, '@') + 1) < 0 ? NULL : shown;
+    struct url url;
+    if (url_read(&url, text, NULL)) return NULL; /* why, is said where Redis would be */
+    char *shown = strdup(url.shown);
+    url_free(&url);
+    return shown;
 }
 
 /* Two looks, every_ms apart; Redis takes the same time between its own two. */

@@ -91,10 +91,15 @@ without_a_server_the_machine_is_shown_and_the_status_is_1() {
 }
 
 a_password_is_not_shown() {
-    run_quern 1 top --redis redis://me:s3cret@127.0.0.1:1 --state_dir "$here/state" --once --every 50
-    has out "redis://127.0.0.1:1"
-    lacks out s3cret
-    lacks err s3cret
+    local server
+    for server in "redis://me:s3cret@127.0.0.1:1 redis://me:***@127.0.0.1:1" \
+        "unix://me:s3cret@/nobody/listens/here unix://me:***@/nobody/listens/here" \
+        "sentinel://127.0.0.1:1/main?sentinel=me:s3cret sentinel://127.0.0.1:1/main"; do
+        run_quern 1 top --redis "${server% *}" --state_dir "$here/state" --once --every 50
+        has out "app.workers  ${server#* }"
+        lacks out s3cret
+        lacks err s3cret
+    done
 }
 
 without_a_terminal_it_suggests_once() {
