@@ -19,6 +19,7 @@
 /* A letter may have as many bytes as a job: few of them travel at a time. */
 enum { PAGE = 32, FIELDS_MAX = 1000000 };
 #define YEAR_9999_MS UINT64_C(253402300799999)
+#define NUMBER_MAX   1e15 /* what others write may be larger than any variable */
 
 /* One letter while it is looked at. */
 struct sheet {
@@ -35,7 +36,7 @@ static bool sheet_open(struct sheet *sheet, const struct reply *reply)
     int is_foreign = message_read(&sheet->message, &sheet->entry, false, FIELDS_MAX, NULL);
     (void)is_foreign; /* what could be read of it is there */
     sheet->data = sheet->message.data.at ? sheet->message.data : message_field(&sheet->message, "data");
-    sheet->record = sheet->data.at ? codec_parse(sheet->data, NULL) : NULL;
+    sheet->record = sheet->data.at ? codec_parse_wide(sheet->data) : NULL;
     return true;
 }
 
@@ -57,10 +58,14 @@ static bool show_of_record(json_t *object, const char *name, const json_t *recor
     return !json_is_string(hex) || !json_object_set(object, other, hex);
 }
 
+/* Where another number of the record fits no variable, this one is a real, too. */
 static bool show_number_of_record(json_t *object, const char *name, const json_t *record)
 {
-    json_t *number = json_object_get(record, name);
-    return show_number_or_null(object, name, json_integer_value(number), json_is_integer(number));
+    json_t *value = json_object_get(record, name);
+    double real = json_real_value(value);
+    bool is_whole = json_is_real(value) && real > -NUMBER_MAX && real < NUMBER_MAX && real == (double)(int64_t)real;
+    int64_t number = is_whole ? (int64_t)real : json_integer_value(value);
+    return show_number_or_null(object, name, number, is_whole || json_is_integer(value));
 }
 
 /* When Redis was given it: every letter has that, and by one clock. */

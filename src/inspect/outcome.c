@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "inspect/show.h"
+#include "job/codec.h"
 
 /* Every object has these, in this order. */
 static const char *const members[] = {"id",    "outcome",  "event",  "retries", "result", "reason",
@@ -54,17 +55,9 @@ static bool show_done(json_t *object, const struct reply *fields)
 
 /* ── dead ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* A job's data within may have whole numbers that no variable holds: then all are read as reals. */
-static json_t *parse(quern_bytes text)
-{
-    json_t *value = text.len ? json_loadb(text.at, text.len, JSON_ALLOW_NUL, NULL) : NULL;
-    if (value || !text.len) return value;
-    return json_loadb(text.at, text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-}
-
 void outcome_read_dead(struct outcome *outcome, const struct entry *entry, const char *group)
 {
-    *outcome = (struct outcome){.entry = *entry, .record = parse(reply_bytes(reply_field(entry->fields, "data")))};
+    *outcome = (struct outcome){.entry = *entry, .record = codec_parse_wide(reply_bytes(reply_field(entry->fields, "data")))};
     const char *its = json_string_value(json_object_get(outcome->record, "group"));
     json_t *id = json_object_get(outcome->record, "original_id");
     if (its && strcmp(its, group) == 0 && json_is_string(id))

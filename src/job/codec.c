@@ -30,6 +30,18 @@ struct json_t *codec_parse(quern_bytes text, quern_error *err)
     return NULL;
 }
 
+static json_t *parse_reals(quern_bytes text)
+{
+    if (text.len && memchr(text.at, 0, text.len)) return NULL;
+    return json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+}
+
+struct json_t *codec_parse_wide(quern_bytes text)
+{
+    json_t *value = codec_parse(text, NULL);
+    return value ? value : parse_reals(text);
+}
+
 void codec_drop(struct json_t *value)
 {
     json_decref(value);
@@ -71,9 +83,7 @@ int codec_check_json(quern_bytes text, quern_error *err)
 
 bool codec_is_json(quern_bytes text)
 {
-    if (text.len && memchr(text.at, 0, text.len)) return false;
-    json_t *value =
-        json_loadb(text.at ? text.at : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    json_t *value = parse_reals(text);
     json_decref(value);
     return value != NULL;
 }

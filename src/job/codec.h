@@ -33,6 +33,8 @@ bool codec_is_json(quern_bytes text);
 
 /* Parses any JSON value. Gives a reference (json_decref); NULL: err says where it is wrong. */
 struct json_t *codec_parse(quern_bytes text, quern_error *err);
+/* The same; where whole numbers are in it that no variable holds, all numbers are reals. NULL: it is no JSON. */
+struct json_t *codec_parse_wide(quern_bytes text);
 void codec_drop(struct json_t *value);
 
 /* json_dumps(), which where memory runs out may go on without a name that it could not write: here that is NULL, too. Gives. */

@@ -367,6 +367,33 @@ static void json_is_given_byte_for_byte(void **state)
     mill_stop(mill);
 }
 
+/* And whoever looks for it finds it, numbers of any size or not. */
+static void a_number_beyond_64_bits_hides_no_letter(void **state)
+{
+    static const char number[] = "{\"n\":18446744073709551615}";
+    struct scene *scene = *state;
+    struct mill *mill = obeying_with(scene, NULL);
+    quern_config *config = quern_config_new();
+    add_job(scene, "dead", number);
+    wait_dead(mill, 1);
+    assert_int_equal(quern_config_set(config, "redis", scene->redis.url, NULL), QUERN_OK);
+    assert_int_equal(quern_config_set(config, "stream", "jobs", NULL), QUERN_OK);
+    assert_int_equal(quern_config_set(config, "group", "g", NULL), QUERN_OK);
+    char *list = quern_queue_dead(config, 9, &mill->error), *letter = quern_queue_letter(config, "job-1", &mill->error);
+    assert_non_null(list);
+    assert_non_null(letter);
+    assert_non_null(strstr(letter, number));
+    for (int i = 0; i < 2; i++) {
+        const char *text = i ? letter : list;
+        assert_non_null(strstr(text, "\"original_id\":\"job-1\",\"original_event\":\"dead\",\"reason\":\"rejected\""));
+        assert_non_null(strstr(text, "\"retries\":0,\"deliveries\":1"));
+    }
+    quern_free(list);
+    quern_free(letter);
+    quern_config_free(config);
+    mill_stop(mill);
+}
+
 static void what_is_not_json_is_given_as_a_text(void **state)
 {
     struct scene *scene = *state;
@@ -457,6 +484,7 @@ int main(void)
         SCENE(an_entry_that_cannot_be_read_is_shown_field_by_field),
         SCENE(an_entry_that_went_back_unread_is_shown_as_it_was),
         SCENE(json_is_given_byte_for_byte),
+        SCENE(a_number_beyond_64_bits_hides_no_letter),
         SCENE(what_is_not_json_is_given_as_a_text),
         SCENE(bytes_that_are_no_text_are_given_in_hex),
         SCENE(a_huge_job_is_kept_whole_beside_its_letter),
