@@ -111,24 +111,36 @@ static size_t bytes_in(const struct reply *fields)
     return bytes;
 }
 
-/* Takes the letters of a page, as long as there is room. */
+/* What was read tells how many fit the next page. */
+static void size_page(struct replay *replay, const struct reply *page)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < page->count; i++) bytes += bytes_in(reply_item(&page->items[i], 1));
+    if (bytes > PAGE_BYTES)
+        replay->page = PAGE_BYTES * (size_t)page->count / bytes;
+    else if (bytes < PAGE_BYTES / 4)
+        replay->page *= 2;
+    if (!replay->page) replay->page = 1;
+    if (replay->page > SCRIPT_MOVES_MAX) replay->page = SCRIPT_MOVES_MAX;
+}
+
+/* Takes the letters of a page, as long as there is room, also in one call of the script: behind small ones there may be large ones. */
 static int take_page(struct replay *replay, const struct reply *page, quern_error *err)
 {
     size_t bytes = 0;
     replay->is_cut = false;
-    for (uint32_t i = 0; page->type == REPLY_ARRAY && i < page->count; i++) {
-        if ((replay->is_cut = !room_of(replay))) break;
+    for (uint32_t i = 0; i < page->count; i++) {
+        if ((replay->is_cut = !room_of(replay) || bytes > PAGE_BYTES)) break;
         struct sheet sheet;
         if (!sheet_open(&sheet, &page->items[i]))
             return err_set(err, QUERN_E_SERVER, "XRANGE answered something that is no entry");
         replay->at = sheet.entry.id;
-        bytes += bytes_in(sheet.entry.fields);
-        int code = is_wanted(replay, &sheet) ? take_letter(replay, &sheet, err) : QUERN_OK;
+        bool wants = is_wanted(replay, &sheet);
+        int code = wants ? take_letter(replay, &sheet, err) : QUERN_OK;
+        bytes += wants ? bytes_in(sheet.entry.fields) : 0;
         sheet_close(&sheet);
         if (code) return code;
     }
-    if (bytes > PAGE_BYTES) replay->page = replay->page > 1 ? replay->page / 2 : 1;
-    if (bytes < PAGE_BYTES / 4 && replay->page < SCRIPT_MOVES_MAX) replay->page *= 2;
     return QUERN_OK;
 }
 
@@ -237,8 +249,10 @@ static int replay_all(struct replay *replay, quern_error *err)
     while (room_of(replay)) {
         size_t want = want_of(replay);
         int code = read_page(replay, want, &page, err);
-        uint32_t read = !code && page->type == REPLY_ARRAY ? page->count : 0;
-        if (!code) code = take_page(replay, page, err);
+        if (code || page->type != REPLY_ARRAY) return code;
+        size_page(replay, page);
+        uint32_t read = page->count;
+        code = take_page(replay, page, err);
         if (!code) code = send_parcels(replay, err);
         drop_parcels(replay);
         if (code || (read < want && !replay->is_cut)) return code;

@@ -340,6 +340,24 @@ static void one_letter_that_cannot_be_written_spoils_no_other(void **state)
     assert_int_equal(letters(redis), 1);
 }
 
+static void large_letters_behind_small_ones_do_not_go_in_one_call(void **state)
+{
+    enum { SMALL = 200, LARGE = 64, BYTES = 300000 };
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    char *record = malloc(BYTES + 200);
+    assert_non_null(record);
+    snprintf(record, BYTES + 200, "{\"original_event\": \"e\", \"group\": \"g\", \"original_data\": \"%0*d\"}", BYTES, 0);
+    seen_group(redis);
+    bury_jobs(redis, SMALL, OF_G);
+    for (int i = 0; i < LARGE; i++) bury(redis, "*", "l", record);
+    free(record);
+    long long calls = redis_calls(redis, "evalsha");
+    is_replayed(replay(seen, .limit = 0), SMALL + LARGE, 0);
+    assert_true(redis_calls(redis, "evalsha") - calls >= LARGE);
+    assert_int_equal(letters(redis), 0);
+}
+
 /* ── once ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void a_dry_run_counts_and_changes_nothing(void **state)
@@ -457,6 +475,7 @@ int main(void)
         SEEN(letters_of_many_groups_go_each_to_its_own),
         SEEN(letters_that_are_no_jobs_or_another_streams_stay),
         SEEN(one_letter_that_cannot_be_written_spoils_no_other),
+        SEEN(large_letters_behind_small_ones_do_not_go_in_one_call),
         SEEN(a_dry_run_counts_and_changes_nothing),
         SEEN(after_a_lost_answer_nothing_is_replayed_twice),
         SEEN(replays_are_as_fast_as_was_said),
