@@ -14,7 +14,7 @@ struct key {
     const char *name, *type;
 };
 
-enum { KEYS = 15, KEY_STREAM = 0, KEY_DELAYED, KEY_SCHEDULED, KEY_DEAD, KEY_ALONE, KEY_RETRY, KEY_BATCHES };
+enum { KEYS = 17, KEY_STREAM = 0, KEY_DELAYED, KEY_SCHEDULED, KEY_DEAD, KEY_ALONE, KEY_RETRY, KEY_BATCHES, KEY_PAUSED };
 
 static void list_keys(const struct source *source, struct key keys[KEYS])
 {
@@ -26,6 +26,8 @@ static void list_keys(const struct source *source, struct key keys[KEYS])
         [KEY_ALONE] = {source->alone, "stream"},
         [KEY_RETRY] = {source->retry, "stream"},
         [KEY_BATCHES] = {source->batches, "zset"},
+        [KEY_PAUSED] = {source->paused, "set"},
+        {source->cancelled, "zset"},
         {source->batch_open, "zset"},
         {source->batch_state, "hash"},
         {source->completed, "stream"},
@@ -137,7 +139,7 @@ int doctor_queue(struct look *look, struct findings *findings, bool *may_go_on, 
         finding_add(findings, FINDING_WARNING, "stream",
                     "see that stream is the name that publishers use; a pool or a job makes it", "there is no stream %s",
                     look->source.stream);
-    code = check_paused(look, findings, err);
+    if (is_right[KEY_PAUSED]) code = check_paused(look, findings, err);
     if (!code && is_right[KEY_DELAYED]) code = check_due(look, look->source.delayed, "a retry", findings, err);
     if (!code && is_right[KEY_SCHEDULED]) code = check_due(look, look->source.scheduled, "a scheduled job", findings, err);
     if (!code && is_right[KEY_BATCHES])

@@ -8,7 +8,7 @@
 #include "support/acl.h"
 #include "support/seen.h"
 
-enum { HOUR_MS = 3600000, TABLES = 12 };
+enum { HOUR_MS = 3600000, TABLES = 17 };
 
 /* ── fixtures and questions ──────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -258,10 +258,23 @@ static void each_key_of_a_wrong_type_is_found(void **state)
 {
     struct seen *seen = *state;
     struct redis *redis = &seen->scene->redis;
-    static const char *const keys[TABLES] = {
-        "jobs",           "jobs:g:retry",        "jobs:g:alone",   "jobs:g:completed",    "jobs:failed",
-        "jobs:g:delayed", "jobs:g:delayed:jobs", "jobs:scheduled", "jobs:scheduled:jobs", "jobs:g:crashes",
-        "jobs:g:settles", "jobs:g:reaper"};
+    static const char *const keys[TABLES] = {"jobs",
+                                             "jobs:g:retry",
+                                             "jobs:g:alone",
+                                             "jobs:g:completed",
+                                             "jobs:failed",
+                                             "jobs:g:delayed",
+                                             "jobs:g:delayed:jobs",
+                                             "jobs:scheduled",
+                                             "jobs:scheduled:jobs",
+                                             "jobs:g:crashes",
+                                             "jobs:g:settles",
+                                             "jobs:g:reaper",
+                                             "jobs:g:paused",
+                                             "jobs:g:cancelled",
+                                             "jobs:g:batches",
+                                             "jobs:g:batches:open",
+                                             "jobs:g:batches:state"};
     seen_group(redis);
     for (size_t i = 0; i < TABLES; i++) {
         char words[64];
