@@ -602,11 +602,12 @@ QUERN_PUBLIC char *quern_queue_cancel(const quern_config *config, const char *id
 
 /* Has no process of the group start jobs of this event (NULL: any) until quern_queue_resume(), whoever starts or stops meanwhile: each
  * knows it within half a second. What runs goes on. Jobs that were fetched go back at no cost, and are looked at again after 10 to 20
- * seconds; where all are paused none is read. At most 256 events. An object: changed (false: it was so already), paused (a list of
- * what is paused now; "*": all). QUERN_E_GONE: no such group; _ARGUMENT, _FULL. Rights: +scard +sadd +smembers. */
+ * seconds; where all are paused none is read. At most 256 events, and all of them. An object: changed (false: it was so already),
+ * paused (a list of what is paused now; "*": all). QUERN_E_GONE: no such group; _ARGUMENT, _FULL. Rights: +scard +sadd +smembers
+ * +sismember. */
 QUERN_PUBLIC char *quern_queue_pause(const quern_config *config, const char *event, unsigned flags, quern_error *err);
 
-/* The other way round; NULL: all that was paused. Rights: +srem +del +smembers. */
+/* The other way round; NULL: all that was paused. Rights: +srem +del +smembers +sismember. */
 QUERN_PUBLIC char *quern_queue_resume(const quern_config *config, const char *event, unsigned flags, quern_error *err);
 
 /* ── Module ────────────────────────────────────────────────────────────────────────────────────────────────────────

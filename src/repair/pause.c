@@ -20,12 +20,24 @@ static int count_paused(struct look *look, int64_t *count, quern_error *err)
     return look_ask_number(look, count, err);
 }
 
+static int is_member(struct look *look, const char *event, int64_t *is, quern_error *err)
+{
+    if (event)
+        conn_command(look->conn, "SISMEMBER", look->source.paused, event, NULL);
+    else
+        conn_command(look->conn, "EXISTS", look->source.paused, NULL);
+    return look_ask_number(look, is, err);
+}
+
+/* All of them are one more than the bound, so that who has come to it can do so. */
 static int pause_event(struct look *look, const char *event, int64_t *changed, quern_error *err)
 {
-    int64_t count;
+    int64_t count, is_paused = 0;
     int code = count_paused(look, &count, err);
-    if (code) return code;
-    if (count >= PAUSED_MAX)
+    bool is_full = !code && count >= PAUSED_MAX && strcmp(event, all_events) != 0;
+    if (is_full) code = is_member(look, event, &is_paused, err);
+    if (code || is_paused) return code;
+    if (is_full)
         return err_set(err, QUERN_E_FULL,
                        "%d events are paused already; pause all of them instead, or give them a queue of their own",
                        PAUSED_MAX);
@@ -40,15 +52,6 @@ static int resume_event(struct look *look, const char *event, int64_t *changed, 
     else
         conn_command(look->conn, "DEL", look->source.paused, NULL);
     return look_ask_number(look, changed, err);
-}
-
-static int is_member(struct look *look, const char *event, int64_t *is, quern_error *err)
-{
-    if (event)
-        conn_command(look->conn, "SISMEMBER", look->source.paused, event, NULL);
-    else
-        conn_command(look->conn, "EXISTS", look->source.paused, NULL);
-    return look_ask_number(look, is, err);
 }
 
 /* What is paused by now. */

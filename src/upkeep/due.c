@@ -83,7 +83,7 @@ int due_step(const struct reaper_needs *needs, const struct source *source, stru
     conn_arg_number(conn, SCRIPT_BYTES);
     conn_arg_text(conn, source->group);
     conn_arg_number(conn, needs->lease_ns / NS_PER_MS);
-    conn_arg_number(conn, PAUSED_MAX);
+    conn_arg_number(conn, PAUSED_MAX + 1); /* and "*" */
     conn_arg_number(conn, cancelled_for_ms);
     int code = script_ask(conn, &script_due, conn_answer_deadline(conn), &reply, NULL, err);
     if (code) return code;

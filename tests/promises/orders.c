@@ -153,6 +153,29 @@ static void what_is_paused_is_told(void **state)
     assert_int_equal(0, redis_number(&seen->scene->redis, "EXISTS", "jobs:g:paused"));
 }
 
+static void who_has_paused_as_many_as_may_be_can_pause_all(void **state)
+{
+    struct seen *seen = *state;
+    char event[16];
+    seen_group(&seen->scene->redis);
+    for (int i = 0; i < 256; i++) {
+        snprintf(event, sizeof event, "e%d", i);
+        redis_ask(&seen->scene->redis, "SADD", "jobs:g:paused", event);
+    }
+    seen_refused(seen, quern_queue_pause(seen->config, "e256", 0, &seen->error), QUERN_E_FULL, "256 events are paused");
+    json_t *answer = taken(seen, quern_queue_pause(seen->config, "e0", 0, &seen->error));
+    assert_true(json_is_false(json_object_get(answer, "changed")));
+    answer = taken(seen, quern_queue_pause(seen->config, NULL, 0, &seen->error));
+    assert_true(json_is_true(json_object_get(answer, "changed")));
+    assert_int_equal(257, json_array_size(json_object_get(answer, "paused")));
+    struct mill *mill = mill_run(seen->scene, NULL);
+    scene_publish(seen->scene, 0, 1);
+    stays(mill_stat(mill, "jobs", "held") == 0 && mill->ended == 0, 2000); /* four looks, each at all of them */
+    answer = taken(seen, quern_queue_resume(seen->config, "*", 0, &seen->error));
+    wait_for(mill->ended == 1);
+    mill_stop(mill);
+}
+
 static void a_pause_that_is_wrong_is_refused(void **state)
 {
     struct seen *seen = *state;
@@ -462,6 +485,7 @@ int main(void)
         SEEN(a_job_that_is_to_run_alone_stays_so_while_all_are_paused),
         SEEN(a_job_that_is_to_run_alone_stays_so_while_its_event_is_paused),
         SEEN(what_is_paused_is_told),
+        SEEN(who_has_paused_as_many_as_may_be_can_pause_all),
         SEEN(a_pause_that_is_wrong_is_refused),
         SEEN(the_handler_of_a_cancelled_job_is_told_and_it_is_not_tried_again),
         SEEN(what_a_cancelled_job_has_done_nevertheless_is_recorded),

@@ -55,7 +55,7 @@ local function alone()
   return all, all - held[1] + #redis.call('XPENDING', KEYS[4], ARGV[3], 'IDLE', ARGV[4], '-', '+', 1)
 end
 
--- What operators have ordered: bounded by who writes it, and here by a second look.
+-- What operators have ordered: bounded by who writes it (so many events, and all of them), and here by a second look.
 local function ordered()
   local paused = redis.call('SCARD', KEYS[8]) <= tonumber(ARGV[5]) and redis.call('SMEMBERS', KEYS[8]) or redis.call('SRANDMEMBER', KEYS[8], ARGV[5])
   redis.call('ZREMRANGEBYSCORE', KEYS[9], '-inf', string.format('%.0f', now_ms - tonumber(ARGV[6])))
