@@ -138,19 +138,6 @@ static bool put_of(struct parcel *parcel, const json_t *object, const char *name
 
 /* ── the job ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* [{"name", "value"}], each perhaps in hex. */
-static bool put_list(struct parcel *parcel, const json_t *list, const char *skipped)
-{
-    size_t i;
-    json_t *field;
-    json_array_foreach(list, i, field)
-    {
-        if (skipped && bytes_is(text_of(json_object_get(field, "name")), skipped)) continue;
-        if (!put_of(parcel, field, "name") || !put_of(parcel, field, "value")) return false;
-    }
-    return true;
-}
-
 static bool is_note(quern_bytes name)
 {
     static const char *const notes[] = {"quern_entry",      "quern_first_seen", "quern_deliveries", "quern_retries",
@@ -158,6 +145,20 @@ static bool is_note(quern_bytes name)
     for (size_t i = 0; i < COUNT_OF(notes); i++)
         if (bytes_is(name, notes[i])) return true;
     return false;
+}
+
+/* [{"name", "value"}], each perhaps in hex. In a private stream a note of the publisher's would be believed. */
+static bool put_list(struct parcel *parcel, const json_t *list, const char *skipped, bool is_private)
+{
+    size_t i;
+    json_t *field;
+    json_array_foreach(list, i, field)
+    {
+        quern_bytes name = text_of(json_object_get(field, "name"));
+        if ((skipped && bytes_is(name, skipped)) || (is_private && is_note(name))) continue;
+        if (!put_of(parcel, field, "name") || !put_of(parcel, field, "value")) return false;
+    }
+    return true;
 }
 
 /* Of a job that was too large for a record: each field of its own, as it was. */
@@ -192,7 +193,7 @@ static bool has_stamps(const struct sheet *sheet)
     return sheet->message.timestamps.at && codec_read_stamps(sheet->message.timestamps, &created_ms) == 0;
 }
 
-static bool put_job(struct parcel *parcel, const struct sheet *sheet)
+static bool put_job(struct parcel *parcel, const struct sheet *sheet, bool is_private)
 {
     const json_t *record = sheet->record;
     bool has_id = json_is_string(json_object_get(record, "original_id")) || json_is_string(hex_of(record, "original_id"));
@@ -202,7 +203,7 @@ static bool put_job(struct parcel *parcel, const struct sheet *sheet)
     if (!put_of(parcel, record, "original_event") || !put_data(parcel, sheet)) return false;
     put_field(parcel, "retries", bytes_of("0"));
     if (has_stamps(sheet)) put_field(parcel, "timestamps", sheet->message.timestamps);
-    return put_list(parcel, json_object_get(record, "original_more"), "expire_at");
+    return put_list(parcel, json_object_get(record, "original_more"), "expire_at", is_private);
 }
 
 /* As the scripts write them (moved.lua). */
@@ -228,7 +229,8 @@ int parcel_pack(struct parcel *parcel, const struct sheet *sheet, bool is_privat
     entry_id_text(sheet->entry.id, parcel->entry);
     if (!sheet->record) return QUERN_E_ARGUMENT;
     put_large(parcel, sheet, is_private);
-    bool is_whole = parcel->count || (json_array_size(fields) ? put_list(parcel, fields, NULL) : put_job(parcel, sheet));
+    bool is_whole = parcel->count ||
+                    (json_array_size(fields) ? put_list(parcel, fields, NULL, is_private) : put_job(parcel, sheet, is_private));
     if (is_whole && is_private) put_notes(parcel, sheet, now_ms);
     if (parcel->has_failed) return QUERN_E_MEMORY;
     return is_whole ? QUERN_OK : QUERN_E_ARGUMENT;

@@ -253,6 +253,27 @@ static void what_was_published_comes_back_from_every_grave(void **state)
     }
 }
 
+/* What a publisher wrote under the names of our notes: believed, it would be dead at once, or too often begun. */
+static void a_publishers_words_are_no_notes_of_ours(void **state)
+{
+    struct seen *seen = *state;
+    struct witness witness = {.verdict = QUERN_DEAD};
+    struct mill *mill = mill_new(seen->scene, "threads", "1", "on_max_deliveries", "dead", NULL);
+    mill_on(mill, &(quern_handler){.event = "*", .run = watch, .user = &witness});
+    mill_start(mill);
+    redis_ask(&seen->scene->redis, "XADD", "jobs", "*", "id", "job-1", "event", "e", "data", "1", "color", "red",
+              "quern_deliveries", "1000", "quern_unended", "1000", "quern_first_seen", "1-1");
+    wait_for(mill_stat(mill, "jobs", "dead") == 1);
+    atomic_store(&witness.verdict, QUERN_DONE);
+    is_replayed(replay(seen, .id = "job-1"), 1, 0);
+    wait_for(mill_stat(mill, "jobs", "done") + mill_stat(mill, "jobs", "dead") == 2);
+    assert_int_equal(mill_stat(mill, "jobs", "done"), 1);
+    mill_stop(mill);
+    assert_int_equal(witness.runs, 2);
+    assert_int_equal(witness.deliveries, 1);
+    assert_string_equal(witness.color, "red");
+}
+
 /* ── which ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void letters_are_chosen_by_id_event_reason_and_number(void **state)
@@ -471,6 +492,7 @@ int main(void)
         SEEN(fields_that_go_along_with_a_letter_come_back),
         SEEN(a_letter_without_a_group_goes_to_all_of_them),
         SEEN(what_was_published_comes_back_from_every_grave),
+        SEEN(a_publishers_words_are_no_notes_of_ours),
         SEEN(letters_are_chosen_by_id_event_reason_and_number),
         SEEN(letters_of_many_groups_go_each_to_its_own),
         SEEN(letters_that_are_no_jobs_or_another_streams_stay),
