@@ -83,6 +83,23 @@ bool bytes_is_steering(uint32_t character)
            (character >= 0x2028 && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069) || character == 0xfeff;
 }
 
+void bytes_tame(char *text)
+{
+    char *to = text;
+    uint32_t character;
+    for (quern_bytes rest = bytes_of(text); rest.len;) {
+        size_t n = bytes_character(rest, &character);
+        bool is_harmless = n && !bytes_is_steering(character);
+        if (!n) n = 1;
+        if (is_harmless)
+            to = (char *)memmove(to, rest.at, n) + n;
+        else
+            *to++ = '?';
+        rest = (quern_bytes){rest.at + n, rest.len - n};
+    }
+    *to = 0;
+}
+
 size_t bytes_cut(quern_bytes text, size_t max)
 {
     size_t len = text.len < max ? text.len : max;

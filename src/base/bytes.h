@@ -43,6 +43,9 @@ bool bytes_is_utf8(quern_bytes text);
 /* Does it steer a terminal, or turn the direction of what follows? */
 bool bytes_is_steering(uint32_t character);
 
+/* What would steer, and what is no character, becomes '?', so that text can be shown anywhere. */
+void bytes_tame(char *text);
+
 /* How much of text fits max bytes, up to a whole character. */
 size_t bytes_cut(quern_bytes text, size_t max);
 

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/bytes.h"
+
 static const struct {
     const char *name;
     int is_retriable;
@@ -32,8 +34,7 @@ int err_set(quern_error *err, int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    for (char *at = err->text; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
+    bytes_tame(err->text);
     err->code = code;
     err->is_retriable = code >= 0 && code < CODES && table[code].is_retriable;
     return code;

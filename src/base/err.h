@@ -2,7 +2,7 @@
 
 /* base/err: how a function says what went wrong.
  * Idea       the caller owns a quern_error (or passes NULL); the failing function fills it and returns its code.
- * Invariant  text is one line of at most 503 bytes, without control characters; on success nothing is written. */
+ * Invariant  text is one line of at most 503 bytes, without what steers a terminal; on success nothing is written. */
 #ifndef QUERN_BASE_ERR_H
 #define QUERN_BASE_ERR_H
 
@@ -23,7 +23,7 @@
     X(QUERN_E_MEMORY, 1)   \
     X(QUERN_E_UNKNOWN, 0)
 
-/* Fills err (NULL is allowed) and returns code. Control characters of the text become '?'. */
+/* Fills err (NULL is allowed) and returns code. What would steer a terminal becomes '?'. */
 int err_set(quern_error *err, int code, const char *format, ...) QUERN_PRINTF(3, 4);
 
 #endif

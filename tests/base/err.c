@@ -16,18 +16,20 @@ static void a_text_longer_than_its_place_is_cut(void **state)
     assert_int_equal(QUERN_E_FULL, err.code);
 }
 
-static void control_characters_do_not_reach_a_text(void **state)
+static void what_steers_a_terminal_does_not_reach_a_text(void **state)
 {
     (void)state;
     quern_error err;
     for (int c = 1; c < 256; c++) {
         err_set(&err, QUERN_E_SERVER, "a%cb", c);
-        bool is_control = c < 0x20 || c == 0x7f;
+        bool is_control = c < 0x20 || c >= 0x7f; /* a single byte above is no character */
         assert_int_equal((unsigned char)err.text[1], is_control ? '?' : c);
         assert_int_equal(3, strlen(err.text));
     }
     err_set(&err, QUERN_E_SERVER, "one\r\ntwo\x1b[2J\ttab");
     assert_string_equal("one??two?[2J?tab", err.text);
+    err_set(&err, QUERN_E_SERVER, "\302\2332J\342\200\256 gr\303\274\303\237e \342\200\246 \303");
+    assert_string_equal("?2J? gr\303\274\303\237e \342\200\246 ?", err.text);
 }
 
 static void nobody_need_listen(void **state)
@@ -69,7 +71,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_longer_than_its_place_is_cut),
-        cmocka_unit_test(control_characters_do_not_reach_a_text),
+        cmocka_unit_test(what_steers_a_terminal_does_not_reach_a_text),
         cmocka_unit_test(nobody_need_listen),
         cmocka_unit_test(each_code_says_whether_another_try_helps),
     };

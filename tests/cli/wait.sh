@@ -5,7 +5,7 @@
 # shellcheck source=../support/lib.sh
 . "$(dirname -- "$0")/../support/lib.sh"
 
-readonly worker='read -r data; case $data in 7) echo seven ;; \"dead\") echo no >&2; exit 65 ;; \"bytes\") printf "a\0\377" ;;
+readonly worker='read -r data; case $data in 7) echo seven ;; \"dead\") echo no >&2; exit 65 ;; \"steers\") printf "\302\2332J\342\200\256" >&2; exit 65 ;; \"bytes\") printf "a\0\377" ;;
     \"slow\") read -r _ <>/dev/stderr ;; esac'
 
 # works COMPLETED_MAX [OPTION…]: a process that runs the worker above for the event "e".
@@ -33,6 +33,14 @@ a_dead_job_is_said_and_exits_with_1() {
     run_quern 1 publish --redis "$url" --wait e '"dead"'
     has err "dead (rejected): "
     [[ ! -s out ]] || fail "it printed: $(<out)"
+}
+
+what_a_dead_job_has_said_does_not_steer_the_terminal() {
+    redis_start
+    works 100
+    run_quern 1 publish --redis "$url" --wait e '"steers"'
+    has err "?2J?"
+    ! grep -q -e $'\xc2\x9b' -e $'\xe2\x80\xae' err || fail "a steering character"
 }
 
 several_jobs_are_a_line_of_json_each() {
@@ -109,6 +117,7 @@ what_is_wrong_is_refused_and_nothing_is_published() {
 
 run_all one_job_prints_its_result_and_nothing_else \
     a_dead_job_is_said_and_exits_with_1 \
+    what_a_dead_job_has_said_does_not_steer_the_terminal \
     several_jobs_are_a_line_of_json_each \
     what_has_not_ended_in_time_exits_with_1_and_goes_on \
     without_a_log_it_says_so \
