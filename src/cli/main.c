@@ -90,7 +90,8 @@ static const struct verb table[] = {
      "make jobs of dead letters again", verb_replay,
      "Oldest first, each into the retry stream of the group that it died in, as it was and with a fresh budget; its letter\n"
      "goes in the same step. One that names no group (other software's) goes into the stream. ID: of the letter's entry, its\n"
-     "own, or that of its job. --per_s: at most so many a second. --dry_run: counts, and changes nothing.\n\n"
+     "own, or that of its job; exit status 1: it stays. --per_s: at most so many a second. --dry_run: counts, and changes\n"
+     "nothing.\n\n"
      "  quern replay all --reason timeout --per_s 50\n"
      "  quern replay 6f1c2e0a-5a0e-4d0c-9c51-6d0f6f6a3f55\n"},
     {"purge", "waiting | delayed | scheduled | dead | completed [--dry_run] [--KEY VALUE ...] [--json]", "empty one place",

@@ -12,11 +12,15 @@ static bool is_right(const struct view *view)
     return view->count == 1 && *view->words[0];
 }
 
+static bool is_all(const struct view *view)
+{
+    return strcmp(view->words[0], "all") == 0;
+}
+
 static char *ask(const struct view *view, quern_error *err)
 {
-    bool is_all = strcmp(view->words[0], "all") == 0;
     const quern_replay which = {.size = sizeof which,
-                                .id = is_all ? NULL : view->words[0],
+                                .id = is_all(view) ? NULL : view->words[0],
                                 .event = view->event,
                                 .reason = view->reason,
                                 .limit = (size_t)view->limit,
@@ -50,9 +54,18 @@ static void show(const struct view *view, const json_t *answer)
     say_rest(answer);
 }
 
+/* Who asked for one letter asked for it to be replayed; of all there may be none. */
+static bool is_well(const struct view *view, const char *text)
+{
+    json_t *answer = is_all(view) || view->is_dry_run ? NULL : json_loads(text, JSON_ALLOW_NUL, NULL);
+    bool has_stayed = answer && !view_number(answer, "replayed");
+    json_decref(answer);
+    return !has_stayed;
+}
+
 int verb_replay(int argc, char **argv)
 {
-    struct view view = {.limit = 0};
+    struct view view = {.is_well = is_well};
     const struct verb_option own[] = {VIEW_JSON_OPTION(&view),
                                       VIEW_LIMIT_OPTION(&view),
                                       VIEW_DRY_RUN_OPTION(&view),

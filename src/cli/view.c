@@ -62,7 +62,7 @@ static int ask_and_show(const struct view *view, const struct view_verb *verb)
         return status_of(err.code);
     }
     int status = show_answer(view, verb, text);
-    if (!status && view->is_well && !view->is_well(text)) status = EXIT_FAILED;
+    if (!status && view->is_well && !view->is_well(view, text)) status = EXIT_FAILED;
     quern_free(text);
     return status;
 }

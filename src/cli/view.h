@@ -19,7 +19,8 @@ struct view {
     const char *event, *reason;
     char **words; /* behind the options */
     int count;
-    bool (*is_well)(const char *text); /* does the answer say so? else the status is EXIT_FAILED; NULL: it says nothing of it */
+    bool (*is_well)(const struct view *view,
+                    const char *text); /* does the answer say so? else the status is EXIT_FAILED; NULL: it says nothing of it */
     /* Either may be NULL. Before any server is asked: why it cannot be done here, NULL: it can. For more than one question and
      * answer, instead of the verb's own: returns the exit status. */
     const char *(*why_not)(const struct view *view);

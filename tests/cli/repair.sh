@@ -112,6 +112,14 @@ letters_that_stay_are_named() {
     has err "1 stay: their group is not there any more"
     has err "1 stay: no job can be made of what they hold"
     equal "$(dead)" 2
+    run_quern 1 replay letter-3 --redis "$url"
+    has out "0 dead letters were replayed"
+    has err "1 stay: their group is not there any more"
+    run_quern 1 replay letter-4 --redis "$url" --json
+    equal "$(member replayed) $(member unreadable)" "0 1"
+    run_quern 0 replay letter-4 --redis "$url" --dry_run
+    run_quern 0 replay all --redis "$url"
+    equal "$(dead)" 2
 }
 
 places_are_emptied() {
