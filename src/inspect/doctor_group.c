@@ -15,8 +15,7 @@
 enum {
     SILENT_LEASES = 10, /* as the pools' sweep sees it; a job that waits so long waits too long, too */
     LEAKED_MANY = 16,
-    STILL_MS = 3600000, /* as the reaper's warning sees it */
-    GROUPS_MAX = 64,
+    STILL_MS = 3600000,  /* as the reaper's warning sees it */
     SETTLED_MANY = 20000 /* a trim is due after 10,000, and leaves what shares a node with what is needed */
 };
 
@@ -122,7 +121,7 @@ struct member {
 };
 
 struct members {
-    struct member at[GROUPS_MAX];
+    struct member *at;
     size_t count;
 };
 
@@ -132,7 +131,10 @@ static int read_members(struct look *look, struct members *members, quern_error 
     conn_command(look->conn, "XINFO", "GROUPS", look->source.stream, NULL);
     int code = look_ask(look, &groups, err);
     if (code) return code;
-    for (uint32_t i = 0; groups->type == REPLY_ARRAY && i < groups->count && members->count < GROUPS_MAX; i++) {
+    uint32_t count = groups->type == REPLY_ARRAY ? groups->count : 0;
+    members->at = calloc(count + 1, sizeof *members->at);
+    if (!members->at) return err_set(err, QUERN_E_MEMORY, "no memory for the names of groups");
+    for (uint32_t i = 0; i < count; i++) {
         const struct reply *group = &groups->items[i];
         struct member member = {.name = bytes_copy(reply_bytes(reply_field(group, "name"))),
                                 .pending = reply_number(reply_field(group, "pending"), 0),
@@ -148,6 +150,7 @@ static int read_members(struct look *look, struct members *members, quern_error 
 static void members_close(struct members *members)
 {
     for (size_t i = 0; i < members->count; i++) free(members->at[i].name);
+    free(members->at);
 }
 
 static bool has_text(const struct config_list *list, const char *text)

@@ -403,6 +403,25 @@ static void a_stream_that_is_not_trimmed_is_found(void **state)
     found(seen, "warning", "required_group", "audit");
 }
 
+static void of_many_groups_each_is_looked_at(void **state)
+{
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    char name[16];
+    seen_group(redis);
+    seen_add(redis, "jobs", "1000-0");
+    read_as(redis, "g", "a", "1");
+    redis_ask(redis, "XACK", "jobs", "g", "1000-0");
+    for (int i = 0; i < 70; i++) {
+        snprintf(name, sizeof name, "h%d", i);
+        redis_ask(redis, "XGROUP", "CREATE", "jobs", name, "$");
+    }
+    redis_ask(redis, "XGROUP", "CREATE", "jobs", "zz", "0");
+    seen_set(seen, "required_groups", "[\"zz\"]");
+    found(seen, "warning", "group_stands_still", "the group zz");
+    not_found(seen, "required_group");
+}
+
 static void a_count_that_redis_has_lost_is_a_note(void **state)
 {
     struct seen *seen = *state;
@@ -494,6 +513,7 @@ int main(void)
         STEPPED(names_of_consumers_that_pile_up_are_found),
         STEPPED(another_group_that_stands_still_is_found),
         SEEN(a_stream_that_is_not_trimmed_is_found),
+        SEEN(of_many_groups_each_is_looked_at),
         SEEN(a_count_that_redis_has_lost_is_a_note),
         SEEN(of_several_queues_each_is_looked_at),
         SEEN(a_doctor_changes_nothing),
