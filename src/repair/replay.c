@@ -248,7 +248,8 @@ static int replay_all(struct replay *replay, quern_error *err)
     const struct reply *page;
     while (room_of(replay)) {
         size_t want = want_of(replay);
-        int code = read_page(replay, want, &page, err);
+        int code = look_at_clock(&replay->look, err); /* it may have taken long until here */
+        if (!code) code = read_page(replay, want, &page, err);
         if (code || page->type != REPLY_ARRAY) return code;
         size_page(replay, page);
         uint32_t read = page->count;

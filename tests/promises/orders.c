@@ -437,6 +437,32 @@ static void a_cancellation_of_a_dead_job_does_not_meet_its_replay(void **state)
     mill_stop(mill);
 }
 
+static void what_is_cancelled_while_a_replay_goes_on_is_not_what_it_replays_later(void **state)
+{
+    static const char *const ids[] = {"first", "second"};
+    struct seen *seen = *state;
+    struct redis *redis = &seen->scene->redis;
+    const quern_replay slowly = {.size = sizeof slowly, .per_s = 1};
+    char record[200];
+    seen_group(redis);
+    for (int i = 0; i < 2; i++) {
+        snprintf(record, sizeof record,
+                 "{\"original_id\": \"%s\", \"original_event\": \"job\", \"original_data\": %d, \"group\": \"g\"}", ids[i], i);
+        redis_ask(redis, "XADD", "jobs:failed", "*", "id", "letter", "event", "job", "retries", "0", "data", record);
+    }
+    /* behind the beginning of the replay, and before the second letter's turn, a second later */
+    redis_ask(
+        redis, "EVAL",
+        "local now = redis.call('TIME') redis.call('ZADD', KEYS[1], now[1] * 1000 + math.floor(now[2] / 1000) + 500, ARGV[1])",
+        "1", "jobs:g:cancelled", "second");
+    json_t *answer = taken(seen, quern_queue_replay(seen->config, &slowly, 0, &seen->error));
+    assert_int_equal(2, seen_number(answer, "replayed"));
+    struct mill *mill = mill_run(seen->scene, NULL);
+    wait_for(mill_stat(mill, "jobs", "done") == 2);
+    mill_stop(mill);
+    assert_int_equal(0, redis_number(redis, "XLEN", "jobs:failed"));
+}
+
 static void marks_are_bounded_and_grow_old(void **state)
 {
     struct seen *seen = *state;
@@ -496,6 +522,7 @@ int main(void)
         SEEN(a_mark_is_known_before_a_job_that_was_published_earlier_starts),
         SEEN(a_job_that_is_replayed_later_is_not_meant),
         SEEN(a_cancellation_of_a_dead_job_does_not_meet_its_replay),
+        SEEN(what_is_cancelled_while_a_replay_goes_on_is_not_what_it_replays_later),
         SEEN(marks_are_bounded_and_grow_old),
         SEEN(one_among_thousands_of_marks_is_found),
     };
