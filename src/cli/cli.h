@@ -89,4 +89,8 @@ struct server_options {
 };
 int server_open(quern_config *config, const struct server_options *options, struct embed **embed);
 
+/* For who only looks: is there where the private server would be, if that is what server_open() opens? A folder that is not there holds no
+ * jobs, and is not made by looking. false: it has been said. */
+bool server_has_place(const quern_config *config);
+
 #endif

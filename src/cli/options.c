@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "config/table.h"
 #include "embed/embed.h"
+#include "embed/place.h"
 
 enum { OPTION_HELP = 1000, OPTION_OWN, OPTION_KEY = OPTION_OWN + OWN_MAX };
 
@@ -234,6 +235,25 @@ int options_read(quern_config *config, const struct verb_options *options, int a
     return code;
 }
 
+static bool is_private(const quern_config *config)
+{
+    return !config->redis || strncmp(config->redis, "embedded:", 9) == 0;
+}
+
+/* Where a private server lives; NULL: where embed_open() looks by itself. */
+static const char *folder_of(const quern_config *config)
+{
+    return config->redis && config->redis[9] ? config->redis + 9 : config->state_dir;
+}
+
+bool server_has_place(const quern_config *config)
+{
+    quern_error err;
+    if (!is_private(config) || place_find(folder_of(config), &err) != QUERN_E_GONE) return true;
+    say("there is no private server: %s", err.text);
+    return false;
+}
+
 int64_t server_patience_ms(const quern_config *config)
 {
     enum { ONE_ATTEMPT_MS = 5000 };
@@ -244,9 +264,9 @@ int server_open(quern_config *config, const struct server_options *options, stru
 {
     quern_error err;
     *embed = NULL;
-    if (config->redis && strncmp(config->redis, "embedded:", 9) != 0) return QUERN_OK;
+    if (!is_private(config)) return QUERN_OK;
     struct embed_options of = {
-        .dir = config->redis && config->redis[9] ? config->redis + 9 : config->state_dir,
+        .dir = folder_of(config),
         .start_ms = server_patience_ms(config),
         .goes_on = options->goes_on,
         .user = options->user,

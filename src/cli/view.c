@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/view.h"
 
-#include <unistd.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,17 +65,6 @@ static int ask_and_show(const struct view *view, const struct view_verb *verb)
     return status;
 }
 
-/* A folder that is not there holds no jobs, and is not made by looking. */
-static bool may_look(const quern_config *config)
-{
-    static const char embedded[] = "embedded:";
-    const char *folder =
-        config->redis && !strncmp(config->redis, embedded, sizeof embedded - 1) ? config->redis + sizeof embedded - 1 : "";
-    if (!*folder || access(folder, F_OK) == 0) return true;
-    say("there is no private server: %s: %s", folder, strerror(errno));
-    return false;
-}
-
 static int view_all(struct view *view, const struct view_verb *verb, int argc, char **argv)
 {
     struct embed *embed;
@@ -98,7 +85,7 @@ static int view_all(struct view *view, const struct view_verb *verb, int argc, c
         say("%s: %s", argv[0], why);
         return EXIT_USAGE;
     }
-    if (!may_look(view->config)) return EXIT_FAILED;
+    if (!server_has_place(view->config)) return EXIT_FAILED;
     if ((code = server_open(view->config, &(struct server_options){0}, &embed))) return status_of(code);
     int status = view->run ? view->run(view) : ask_and_show(view, verb);
     embed_close(embed);

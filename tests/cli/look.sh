@@ -221,6 +221,18 @@ with_no_redis_named_they_look_into_the_private_server() {
 }
 server_is_gone() { [[ $(redis PING) != PONG ]]; }
 
+looking_makes_no_folder_and_starts_no_server() {
+    local way
+    export XDG_STATE_HOME=$here/state
+    for way in "--state_dir $here/none" "--redis embedded: --state_dir $here/none" "--redis embedded:$here/none" ""; do
+        # shellcheck disable=SC2086 # the words
+        run_quern 1 stats $way
+        equal "$(lines_of err)" 1 lines
+        has err "there is no private server: $here/"
+        [[ ! -e none && ! -e state ]] || fail "a folder was made by: stats $way"
+    done
+}
+
 run_all stats_count_what_waits_runs_is_delayed_and_dead \
     stats_look_twice_a_second_apart_unless_told_otherwise \
     pending_jobs_are_listed_oldest_first \
@@ -231,4 +243,5 @@ run_all stats_count_what_waits_runs_is_delayed_and_dead \
     control_characters_in_what_others_wrote_are_shown_and_not_sent_to_the_terminal \
     a_user_who_may_only_read_can_look \
     what_cannot_be_written_is_an_error \
-    with_no_redis_named_they_look_into_the_private_server
+    with_no_redis_named_they_look_into_the_private_server \
+    looking_makes_no_folder_and_starts_no_server
