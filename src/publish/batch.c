@@ -11,7 +11,7 @@
  *            apart. The counts are put into the closing job's data by a script, so all but its last brace is kept.
  * Invariant  made once: the closing job goes along until a call is answered. Of one whose first answer was lost for good nothing
  *            is known, so it is over.
- * Threads    one at a time; the publisher's lock does the rest. */
+ * Threads    one at a time; the publisher's turns do the rest. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +23,7 @@
 #include "job/codec.h"
 #include "publish/check.h"
 #include "publish/publisher.h"
+#include "publish/receipts.h"
 
 enum { GROUP_MAX = 256 };
 
@@ -144,18 +145,12 @@ quern_batch *quern_batch_open(quern_publisher *publisher, const quern_message *t
     return NULL;
 }
 
-/* None of them was published. */
-static void set_codes(quern_receipt *receipts, size_t n, int code)
-{
-    for (size_t i = 0; receipts && i < n; i++) receipts[i] = (quern_receipt){.code = code};
-}
-
 /* sealed_ms: 0: more may come. */
 static int take(quern_batch *batch, const quern_message *messages, size_t n, int64_t sealed_ms, quern_receipt *receipts,
                 quern_error *err)
 {
     bool is_gone = batch->is_over || batch->is_sealed;
-    if (is_gone) set_codes(receipts, n, QUERN_E_GONE);
+    if (is_gone) receipts_refuse(receipts, n, QUERN_E_GONE);
     if (is_gone)
         return err_set(err, QUERN_E_GONE, "the batch %s %s", batch->id,
                        batch->is_sealed ? "is sealed" : "is over: the answer to its first call was lost");
@@ -190,7 +185,7 @@ int quern_publish_batch(quern_publisher *publisher, const quern_message *message
     if (n && !messages) return err_set(err, QUERN_E_ARGUMENT, "no messages were given");
     quern_batch *batch = quern_batch_open(publisher, then, id, err);
     int code = batch ? take(batch, messages, n, publisher->config->batch_ms, receipts, err) : err->code;
-    if (!batch) set_codes(receipts, n, code);
+    if (!batch) receipts_refuse(receipts, n, code);
     quern_batch_free(batch);
     return code;
 }

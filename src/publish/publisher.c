@@ -25,6 +25,7 @@
 #include "publish/attempts.h"
 #include "publish/check.h"
 #include "publish/publisher.h"
+#include "publish/receipts.h"
 #include "publish/unique.h"
 
 enum {
@@ -369,7 +370,10 @@ static int publish(quern_publisher *publisher, const quern_message *messages, si
     struct parcel parcel = {.messages = messages, .windows = windows, .count = n, .batch = batch};
     int code = windows ? name_windows(publisher->config, messages, windows, n, err)
                        : err_set(err, QUERN_E_MEMORY, "no memory for %zu messages", n);
-    if (!code) code = publish_parcel(publisher, &parcel, receipts, err);
+    if (code)
+        receipts_refuse(receipts, n, code);
+    else
+        code = publish_parcel(publisher, &parcel, receipts, err);
     for (size_t i = 0; windows && i < n; i++) free(windows[i]);
     free(windows);
     return code;
@@ -379,8 +383,9 @@ int publisher_take(quern_publisher *publisher, const quern_message *messages, si
                    quern_receipt *receipts, quern_error *err)
 {
     int code = check_all(publisher, messages, n, err);
-    for (size_t i = 0; code && receipts && i < n; i++) receipts[i] = (quern_receipt){.code = code};
-    return code ? code : publish(publisher, messages, n, batch, receipts, err);
+    if (!code) return publish(publisher, messages, n, batch, receipts, err);
+    receipts_refuse(receipts, n, code);
+    return code;
 }
 
 int quern_publish(quern_publisher *publisher, const quern_message *messages, size_t n, quern_receipt *receipts,

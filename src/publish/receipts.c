@@ -67,3 +67,8 @@ int receipts_take(const struct outgoing *batch, quern_bytes words, const char *s
     }
     return QUERN_OK;
 }
+
+void receipts_refuse(quern_receipt *receipts, size_t n, int code)
+{
+    for (size_t i = 0; receipts && i < n; i++) receipts[i] = (quern_receipt){.code = code};
+}

@@ -10,4 +10,7 @@
  * named then. */
 int receipts_take(const struct outgoing *batch, quern_bytes words, const char *script, quern_error *err) QUERN_MUST_USE;
 
+/* None of them was published, for that reason. receipts may be NULL. */
+void receipts_refuse(quern_receipt *receipts, size_t n, int code);
+
 #endif

@@ -114,6 +114,13 @@ static void a_function_of_the_host_may_name_the_key(void **state)
     assert_int_equal(desk->receipt.is_duplicate, 0);
     assert_int_equal(PUBLISH(desk, "2"), QUERN_E_ARGUMENT);
     assert_non_null(strstr(desk->error.text, "empty key"));
+    quern_message three[] = {{.size = sizeof *three, .event = "job", .data = {"0", 1}},
+                             {.size = sizeof *three, .event = "job", .data = {"2", 1}},
+                             {.size = sizeof *three, .event = "job", .data = {"0", 1}}};
+    quern_receipt receipts[3] = {{0}};
+    assert_int_equal(quern_publish(desk->publisher, three, 3, receipts, &desk->error), QUERN_E_ARGUMENT);
+    assert_non_null(strstr(desk->error.text, "message 2 of 3"));
+    for (int i = 0; i < 3; i++) assert_int_equal(receipts[i].code, QUERN_E_ARGUMENT); /* none was published */
     assert_int_equal(entries(scene), 3);
     desk_close(desk);
 }
