@@ -123,9 +123,26 @@ static void wait_for_change(struct async *async, int64_t deadline_ns)
 
 /* ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Whose callbacks this thread is in: the publisher's own one, or the host's that dispatches. One may dispatch another's. */
+struct telling {
+    const struct async *async;
+    const struct telling *outer;
+};
+static _Thread_local const struct telling *telling;
+
+static bool is_in_callback(const struct async *async)
+{
+    const struct telling *at = telling;
+    while (at && at->async != async) at = at->outer;
+    return at != NULL;
+}
+
 static void answer(struct async *async, struct letterbox *box)
 {
+    struct telling own = {async, telling};
+    telling = &own;
     if (box->done) box->done(box->user, &box->receipt);
+    telling = own.outer;
     pthread_mutex_lock(&async->lock);
     async->unanswered--;
     async->bytes -= box->bytes;
@@ -217,16 +234,11 @@ static struct async *async_of(quern_publisher *publisher, quern_error *err)
     return async;
 }
 
-static bool is_own_thread(const struct async *async)
-{
-    return pthread_equal(async->thread, pthread_self());
-}
-
 int async_close(struct async *async)
 {
     if (!async) return QUERN_OK;
     pthread_mutex_lock(&async->lock);
-    bool is_busy = async->unanswered || is_own_thread(async);
+    bool is_busy = async->unanswered || is_in_callback(async);
     if (!is_busy) async->is_closing = true;
     if (!is_busy) changed(async);
     pthread_mutex_unlock(&async->lock);
@@ -291,7 +303,7 @@ int quern_publish_async(quern_publisher *publisher, const quern_message *message
 static int flush(struct async *async, int64_t timeout_ms, quern_error *err)
 {
     int64_t deadline_ns = timeout_ms < 0 ? CLOCK_NEVER : clock_deadline_ns(clock_now_ns(), timeout_ms);
-    if (is_own_thread(async)) return err_set(err, QUERN_E_ARGUMENT, "a callback cannot wait for the callbacks behind it");
+    if (is_in_callback(async)) return err_set(err, QUERN_E_ARGUMENT, "a callback cannot wait for the callbacks behind it");
     pthread_mutex_lock(&async->lock);
     while (async->unanswered && !async->answered.first && clock_now_ns() < deadline_ns) wait_for_change(async, deadline_ns);
     size_t left = async->unanswered;
