@@ -95,6 +95,7 @@ int attempts_make(quern_publisher *publisher, const struct outgoing *batch, int6
         if (!code && !(code = send_batch(publisher->conn, attempt, &publisher->ahead, try_ns, &sent, &meaning, err)))
             return QUERN_OK;
         may_be_there |= sent != SENT_NOTHING;
+        publisher->may_come_late |= sent == SENT_UNANSWERED;
         publisher_disconnect(publisher);
         if (code == QUERN_E_GONE) may_be_there = false; /* had an earlier try done it, the marker would have told */
         bool is_group_gone = meaning.class == ERROR_HEAL && publisher->has_group;

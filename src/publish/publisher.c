@@ -122,10 +122,11 @@ quern_publisher *quern_publisher_open(const quern_config *config, quern_error *e
     return NULL;
 }
 
-/* Nobody asks for its last batch again: the marker goes. Sent and not waited for; one that stays expires by itself. */
+/* Nobody asks for its last batch again: the marker goes, unless it has still to tell a late copy that it is one. Sent and not waited for;
+ * one that stays expires by itself. */
 static void drop_marker(quern_publisher *publisher)
 {
-    if (!publisher->conn || !publisher->has_marked) return;
+    if (!publisher->conn || !publisher->has_marked || publisher->may_come_late) return;
     conn_command(publisher->conn, "DEL", publisher->keys.marker, NULL);
     if (conn_send(publisher->conn, clock_now_ns(), NULL)) return;
 }

@@ -25,6 +25,7 @@ struct quern_publisher {
     uint64_t ahead;  /* of the batch that is on its way on conn, while the one before it is waited for; 0: none */
     uint64_t adrift; /* of one whose connection was given up before it was its turn: it may be there */
     bool has_group, has_marked;
+    bool may_come_late; /* something was unanswered on a connection that was given up: Redis may read it yet */
 };
 
 /* Publishes messages that were checked, as quern_publish() does. windows: the key of each message's dedup window, or NULL; lent.

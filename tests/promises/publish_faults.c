@@ -100,6 +100,28 @@ static void a_marked_batch_is_published_once_whatever_befalls_its_answer(void **
     }
 }
 
+/* Its first copy is under way when it is answered on another connection, and arrives when the publisher is no more. */
+static void a_copy_of_a_batch_that_comes_behind_the_close_is_not_published_again(void **state)
+{
+    struct bulk *bulk = *state;
+    bulk_use_proxy(bulk);
+    bulk_set(bulk, "publish_ms", "3000");
+    assert_int_equal(bulk_publish(bulk, 1), QUERN_OK);
+    redis_ask(&bulk->redis, "DEL", "jobs");
+    proxy_fault(bulk->proxy,
+                &(struct proxy_fault){.name = ":publisher", .question = script_publish.sha1, .kind = PROXY_HOLD, .times = 1});
+    assert_int_equal(bulk_publish(bulk, 5), QUERN_OK);
+    assert_int_equal(proxy_swallowed(bulk->proxy), 1);
+    bulk_is_there(bulk, 5);
+    assert_int_equal(quern_publisher_close(bulk->publisher), QUERN_OK);
+    bulk->publisher = NULL;
+    wait_for(redis_clients(&bulk->redis, ":publisher") == 1); /* the one that is held */
+    long long calls = redis_calls(&bulk->redis, "evalsha");
+    proxy_release(bulk->proxy);
+    wait_for(redis_calls(&bulk->redis, "evalsha") == calls + 1);
+    bulk_is_there(bulk, 5);
+}
+
 /* Of a call of many batches two are on their way at a time: whichever answers are lost, each is there once, and in its place. */
 static void a_call_of_many_batches_keeps_its_order_whatever_befalls_the_answers(void **state)
 {
@@ -297,6 +319,7 @@ int main(void)
         BULK(an_answer_that_is_lost_behind_a_forgotten_script_is_not_taken_for_a_refusal),
         BULK(an_unmarked_batch_whose_answer_was_lost_is_said_to_be_unknown),
         BULK(a_marked_batch_is_published_once_whatever_befalls_its_answer),
+        BULK(a_copy_of_a_batch_that_comes_behind_the_close_is_not_published_again),
         BULK(a_call_of_many_batches_keeps_its_order_whatever_befalls_the_answers),
         BULK(a_server_that_forgets_its_scripts_is_told_them_again_in_the_middle_of_a_call),
         BULK(a_batch_that_was_sent_ahead_of_a_lost_answer_is_unknown_too),

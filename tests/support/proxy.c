@@ -18,7 +18,7 @@
 
 #include "support/wait.h"
 
-enum { PAIRS = 128, FIRST_BYTES = 512, WORDS_SIZE = 64, URL_SIZE = 160 };
+enum { PAIRS = 128, FIRST_BYTES = 512, WORDS_SIZE = 64, URL_SIZE = 160, LOOK_MS = 5 };
 
 /* What is kept back of an answer, and goes on later. While it does, the server is not read. */
 struct held {
@@ -34,7 +34,7 @@ struct pair {
     size_t first_len, question_len;
     bool is_answered; /* what the client says next is another question */
     bool is_silent;
-    struct held held;
+    struct held held; /* where it is silent: of a question, until proxy_release() */
 };
 
 struct proxy {
@@ -48,6 +48,7 @@ struct proxy {
     struct proxy_fault fault;                    /* under lock */
     char name[WORDS_SIZE], question[WORDS_SIZE]; /* its texts; under lock */
     _Atomic int swallowed, accepted;
+    _Atomic bool is_released;
     struct pair pairs[PAIRS];
     char bytes[65536];
 };
@@ -74,12 +75,12 @@ static bool holds(const char *bytes, size_t len, const char *words)
     return memmem(bytes, len, words, strlen(words)) != NULL;
 }
 
-/* Does the fault meet this answer? */
-static bool take_fault(struct proxy *proxy, const struct pair *pair, struct proxy_fault *fault)
+/* Does the fault meet this answer, or this question? */
+static bool take_fault(struct proxy *proxy, const struct pair *pair, bool is_question, struct proxy_fault *fault)
 {
     pthread_mutex_lock(&proxy->lock);
-    bool is = proxy->fault.times > 0 && holds(pair->first, pair->first_len, proxy->name) &&
-              holds(pair->question, pair->question_len, proxy->question);
+    bool is = proxy->fault.times > 0 && (proxy->fault.kind == PROXY_HOLD) == is_question &&
+              holds(pair->first, pair->first_len, proxy->name) && holds(pair->question, pair->question_len, proxy->question);
     if (is) proxy->fault.times--;
     *fault = proxy->fault;
     pthread_mutex_unlock(&proxy->lock);
@@ -140,9 +141,27 @@ static void remember(char *to, size_t *to_len, const char *bytes, size_t len)
     *to_len += kept;
 }
 
+/* It is under way for as long as the test wants. */
+static bool hold_question(struct proxy *proxy, struct pair *pair, size_t len)
+{
+    pair->is_silent = true;
+    bool is_held = hold_back(pair, proxy->bytes, len, len, 0);
+    atomic_fetch_add(&proxy->swallowed, 1);
+    return is_held;
+}
+
+static bool release_question(struct pair *pair)
+{
+    bool is_open = write_all(pair->server, pair->held.bytes, pair->held.len);
+    free(pair->held.bytes);
+    pair->held = (struct held){0};
+    return is_open;
+}
+
 /* What the client said: remembered as long as it is the beginning, and carried on. */
 static bool carry_question(struct proxy *proxy, struct pair *pair)
 {
+    struct proxy_fault fault;
     ssize_t n = recv(pair->client, proxy->bytes, sizeof proxy->bytes, 0);
     if (n <= 0) return false;
     bool is_first = pair->first_len == 0;
@@ -150,6 +169,7 @@ static bool carry_question(struct proxy *proxy, struct pair *pair)
     pair->is_answered = false;
     remember(pair->first, &pair->first_len, proxy->bytes, (size_t)n);
     remember(pair->question, &pair->question_len, proxy->bytes, (size_t)n);
+    if (take_fault(proxy, pair, true, &fault)) return hold_question(proxy, pair, (size_t)n);
     if (proxy->has_target) return write_all(pair->server, proxy->bytes, (size_t)n);
     return !is_first || !proxy->hello || write_all(pair->client, proxy->hello, strlen(proxy->hello));
 }
@@ -160,7 +180,7 @@ static bool carry_answer(struct proxy *proxy, struct pair *pair)
     ssize_t n = recv(pair->server, proxy->bytes, sizeof proxy->bytes, 0);
     if (n <= 0) return false;
     pair->is_answered = true;
-    if (!take_fault(proxy, pair, &fault)) return write_all(pair->client, proxy->bytes, (size_t)n);
+    if (!take_fault(proxy, pair, false, &fault)) return write_all(pair->client, proxy->bytes, (size_t)n);
     bool is_open = spoil(pair, &fault, proxy->bytes, (size_t)n);
     if (!is_open) end_pair(pair); /* before it is counted: then it has happened */
     atomic_fetch_add(&proxy->swallowed, 1);
@@ -195,18 +215,21 @@ static void look_at(struct pollfd at[2], const struct pair *pair, int64_t *due_m
     bool is_holding = pair->held.bytes != NULL;
     at[0] = (struct pollfd){.fd = pair->client, .events = pair->is_silent ? POLLRDHUP : POLLIN};
     at[1] = (struct pollfd){.fd = pair->is_silent || is_holding ? -1 : pair->server, .events = POLLIN};
-    if (is_holding && pair->held.due_ms < *due_ms) *due_ms = pair->held.due_ms;
+    int64_t held_ms = pair->is_silent ? wait_now_ms() + LOOK_MS : pair->held.due_ms;
+    if (is_holding && held_ms < *due_ms) *due_ms = held_ms;
 }
 
 static void carry(struct proxy *proxy, struct pair *pair, const struct pollfd at[2], int64_t now_ms)
 {
     if (pair->is_silent) {
         if (at[0].revents) forget_client(pair);
+        if (pair->held.bytes && atomic_load(&proxy->is_released) && !release_question(pair)) end_pair(pair);
         return;
     }
     bool is_open = !at[0].revents || carry_question(proxy, pair);
     if (is_open && at[1].revents) is_open = carry_answer(proxy, pair);
-    if (is_open && pair->held.bytes && pair->held.due_ms <= now_ms) is_open = carry_held(pair);
+    bool is_due = pair->held.bytes && !pair->is_silent && pair->held.due_ms <= now_ms;
+    if (is_open && is_due) is_open = carry_held(pair);
     if (!is_open) end_pair(pair);
 }
 
@@ -294,6 +317,11 @@ void proxy_fault(struct proxy *proxy, const struct proxy_fault *fault)
     snprintf(proxy->name, sizeof proxy->name, "%s", fault ? fault->name : "");
     snprintf(proxy->question, sizeof proxy->question, "%s", fault && fault->question ? fault->question : "");
     pthread_mutex_unlock(&proxy->lock);
+}
+
+void proxy_release(struct proxy *proxy)
+{
+    atomic_store(&proxy->is_released, true);
 }
 
 void proxy_swallow(struct proxy *proxy, const char *name, int n)

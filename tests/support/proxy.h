@@ -25,6 +25,7 @@ enum proxy_kind {
     PROXY_SILENT, /* half-open: it stays, and nothing more is carried; the server keeps its end even when the client goes */
     PROXY_DRIP,   /* the answer goes on byte by byte, with a pause before each */
     PROXY_DELAY,  /* it goes on after the pause */
+    PROXY_HOLD,   /* the question is under way until proxy_release(), also when the client has gone; else as PROXY_SILENT */
     PROXY_KINDS
 };
 
@@ -40,10 +41,13 @@ struct proxy_fault {
 /* From now on this fault instead of the one before; NULL: none. */
 void proxy_fault(struct proxy *proxy, const struct proxy_fault *fault);
 
+/* What was held goes on to the server. */
+void proxy_release(struct proxy *proxy);
+
 /* Loses the next n answers to connections of that name: they end in place of them. */
 void proxy_swallow(struct proxy *proxy, const char *name, int n);
 
-/* How many answers met a fault, and how many connections came. */
+/* How many answers, or questions, met a fault, and how many connections came. */
 int proxy_swallowed(const struct proxy *proxy);
 int proxy_accepted(const struct proxy *proxy);
 
