@@ -5,7 +5,7 @@
  *      messages ──check all──▶ batch, batch, batch ──▶ attempts ──▶ receipts
  *                              waited for ─┘  └─ on its way behind it
  *
- * Idea       one connection, opened at first use; calls take turns on a lock. A marked batch is asked for again under its number
+ * Idea       one connection, opened at first use; calls take turns. A marked batch is asked for again under its number
  *            until it is answered; then either all of it is in the stream, once, or none. The next one is sent while it is waited for,
  *            and refused by Redis unless this one is there: so they keep their order, and Redis has work. */
 #include <poll.h>
@@ -50,7 +50,7 @@ static void publisher_free(quern_publisher *publisher)
     free(publisher->keys.batches);
     free(publisher->keys.batch_open);
     free(publisher->keys.batch_state);
-    pthread_mutex_destroy(&publisher->lock);
+    line_close(&publisher->line);
     pthread_mutex_destroy(&publisher->async_lock);
     free(publisher);
 }
@@ -115,7 +115,7 @@ quern_publisher *quern_publisher_open(const quern_config *config, quern_error *e
         err_set(err, QUERN_E_MEMORY, "no memory for a publisher");
         return NULL;
     }
-    pthread_mutex_init(&publisher->lock, NULL);
+    line_open(&publisher->line);
     pthread_mutex_init(&publisher->async_lock, NULL);
     if (!publisher_fill(publisher, config, err)) return publisher;
     publisher_free(publisher);
@@ -271,6 +271,12 @@ static int publish_some(quern_publisher *publisher, struct parcel *parcel, size_
     return code;
 }
 
+static int too_late(quern_error *err)
+{
+    return err_set(err, QUERN_E_TIMEOUT,
+                   "publish_ms was over before it was this message's turn: a longer one would do, or fewer messages at a time");
+}
+
 static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_t deadline_ns, quern_error *err)
 {
     const quern_config *config = publisher->config;
@@ -282,9 +288,7 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
     size_t at = 0, count;
     do { /* a batch is sealed also where no message is left */
         bool may_be_there = publisher->ahead || (parcel->next_number && parcel->next_number == publisher->adrift);
-        if (!may_be_there && clock_now_ns() >= deadline_ns)
-            return err_set(err, QUERN_E_TIMEOUT,
-                           "publish_ms was over before it was this message's turn: a longer one would do, or fewer messages at a time");
+        if (!may_be_there && clock_now_ns() >= deadline_ns) return too_late(err);
         int code = publish_some(publisher, parcel, at, &count, deadline_ns, err);
         size_t taken = code ? 0 : count_taken(parcel->receipts + at, count);
         if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);
@@ -332,12 +336,14 @@ static int publish_parcel(quern_publisher *publisher, struct parcel *parcel, que
 {
     const quern_config *config = publisher->config;
     int64_t from_ns = clock_now_ns(); /* the wait for those before it counts */
+    int64_t deadline_ns = clock_deadline_ns(from_ns, attempts_budget_ms(config));
     int code = parcel_open(parcel, receipts, err);
     bool is_told = !code && config->observer && config->observed & QUERN_NOTICE_PUBLISH;
-    if (!code) {
-        pthread_mutex_lock(&publisher->lock);
-        code = publish_all(publisher, parcel, clock_deadline_ns(from_ns, attempts_budget_ms(config)), err);
-        pthread_mutex_unlock(&publisher->lock);
+    if (!code && !line_enter(&publisher->line, deadline_ns)) {
+        code = too_late(err);
+    } else if (!code) {
+        code = publish_all(publisher, parcel, deadline_ns, err);
+        line_leave(&publisher->line);
     }
     if (is_told) tell(config, parcel, clock_now_ns() - from_ns, code ? err->text : NULL);
     if (!receipts) free(parcel->receipts);

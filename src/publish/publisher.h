@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "config/config.h"
+#include "publish/line.h"
 #include "publish/send.h"
 
 struct async;
@@ -19,7 +20,7 @@ struct quern_publisher {
     _Atomic int inside;          /* calls that have begun and not returned */
     struct async *_Atomic async; /* publish/async; NULL: nothing was published so yet */
     pthread_mutex_t async_lock;  /* while it is made */
-    pthread_mutex_t lock;        /* guards the rest; held while one call talks to Redis */
+    struct line line;            /* guards the rest; whose turn it is talks to Redis */
     struct conn *conn;
     uint64_t number; /* the last one that a batch was given */
     uint64_t ahead;  /* of the batch that is on its way on conn, while the one before it is waited for; 0: none */
