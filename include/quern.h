@@ -373,6 +373,7 @@ QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
  * Waits at most publish_ms (0: one attempt), and tries again meanwhile: a batch whose answer was lost is asked for by its
  * marker, never sent twice. Where the time is over before it is answered, the receipts of what was on its way (two batches at
  * most; publish_marked false: one) say QUERN_E_UNKNOWN. Other codes: some may be in the stream; the receipts say which.
+ * publish_marked false: what Redis refused when it took something behind it is not tried again: it would come too late.
  *
  * Duplicates: of messages with one unique key, whoever publishes them, one is published while the window that it opens is open: until
  * unique_ms is over, whatever becomes of the job. What is not published opens none. Keys are those of the stream.

@@ -46,7 +46,8 @@ static void publisher_disconnect(quern_publisher *publisher)
 /* May the same be tried again? A lost answer only where a marker tells what it was. */
 static bool may_retry(const struct outgoing *batch, int code, int sent, enum error_class class)
 {
-    if (sent != SENT_NOTHING) return batch->marker && sent == SENT_UNANSWERED; /* what has failed half-way would do so again */
+    /* What has failed half-way would do so again; what was overtaken would come behind what has overtaken it. */
+    if (sent != SENT_NOTHING) return batch->marker && sent == SENT_UNANSWERED;
     return code == QUERN_E_CONNECT || code == QUERN_E_TIMEOUT || class == ERROR_TRANSIENT;
 }
 
@@ -94,7 +95,7 @@ int attempts_make(quern_publisher *publisher, const struct outgoing *batch, int6
         if (code == QUERN_E_SERVER && err->is_retriable) meaning.class = ERROR_TRANSIENT; /* no group, for the time being */
         if (!code && !(code = send_batch(publisher->conn, attempt, &publisher->ahead, try_ns, &sent, &meaning, err)))
             return QUERN_OK;
-        may_be_there |= sent != SENT_NOTHING;
+        may_be_there |= sent == SENT_UNANSWERED || sent == SENT_HALF;
         publisher->may_come_late |= sent == SENT_UNANSWERED;
         publisher_disconnect(publisher);
         if (code == QUERN_E_GONE) may_be_there = false; /* had an earlier try done it, the marker would have told */

@@ -170,6 +170,7 @@ static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
 /* What is on its way: from the first that is not answered yet on. */
 struct flight {
     size_t next, jobs, bytes; /* next: the first that may be unanswered */
+    bool is_overtaken; /* one was taken behind one that was not */
     int failed; /* what the last answer that was none said; UNKNOWN stays: a later refusal tells nothing of that one */
 };
 
@@ -198,6 +199,7 @@ static int hear_until(struct conn *conn, const struct outgoing *batch, struct fl
         if (code) return code;
         quern_error why;
         int failed = take_entry(batch, flight, reply, meaning, &why);
+        flight->is_overtaken |= !failed && flight->failed;
         if (!failed || flight->failed == QUERN_E_UNKNOWN) continue;
         flight->failed = failed;
         *err = why;
@@ -229,7 +231,8 @@ static int send_unmarked(struct conn *conn, const struct outgoing *batch, int64_
     }
     if (!code) code = conn_send(conn, deadline_ns, err);
     if (!code) code = hear_until(conn, batch, &flight, 0, deadline_ns, meaning, err);
-    if (!code && flight.failed != QUERN_E_UNKNOWN) *sent = SENT_NOTHING; /* every one was answered: nothing is unknown */
+    if (!code && flight.failed != QUERN_E_UNKNOWN) /* every one was answered: nothing is unknown */
+        *sent = flight.is_overtaken ? SENT_OVERTAKEN : SENT_NOTHING;
     return code ? code : flight.failed;
 }
 

@@ -47,7 +47,12 @@ struct outgoing {
 size_t outgoing_windows(const struct outgoing *batch);
 
 /* What is known of a batch that was not answered as it should be. */
-enum sent { SENT_NOTHING, SENT_UNANSWERED, SENT_HALF /* its script has failed in the middle: what it had written is there */ };
+enum sent {
+    SENT_NOTHING,
+    SENT_UNANSWERED,
+    SENT_HALF,     /* its script has failed in the middle: what it had written is there */
+    SENT_OVERTAKEN /* unmarked: each was answered, and one was taken behind one that was refused */
+};
 
 enum { MARKER_MS = 600000 }; /* how long a batch may be asked for again at least; twice the budget if that is longer */
 

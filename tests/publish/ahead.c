@@ -158,6 +158,22 @@ static void what_is_unknown_stays_so_when_a_later_one_is_refused(void **state)
     assert_int_equal(step, 2);
 }
 
+/* The second of a window was taken when the first was refused: tried again, the first would be in the stream behind it. */
+static void what_was_overtaken_is_not_tried_again(void **state)
+{
+    static const char *const told[STEPS] = {"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+                                            "$3\r\n1-1\r\n", "$3\r\n1-2\r\n", "$3\r\n1-3\r\n"};
+    quern_receipt receipts[MESSAGES];
+    (void)state;
+    int code = publish_as("false", told, receipts);
+    assert_true(code != QUERN_OK && code != QUERN_E_UNKNOWN);
+    assert_int_equal(receipts[0].code, code);
+    assert_int_equal(receipts[1].code, QUERN_OK);
+    assert_string_equal(receipts[1].entry, "1-1");
+    for (int i = 2; i < MESSAGES; i++) assert_int_equal(receipts[i].code, code);
+    assert_int_equal(step, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +184,7 @@ int main(void)
         cmocka_unit_test(what_was_answered_before_its_turn_is_asked_for_again_under_its_number),
         cmocka_unit_test(a_forgotten_script_is_sent_whole_and_the_second_batch_again),
         cmocka_unit_test(what_is_unknown_stays_so_when_a_later_one_is_refused),
+        cmocka_unit_test(what_was_overtaken_is_not_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
