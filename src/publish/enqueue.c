@@ -14,7 +14,7 @@
 #include "publish/receipts.h"
 #include "wire/script.h"
 
-enum { PARTS = 4, KEYS = 9, HEAD_ARGS = 11, BATCH_ARGS = 4, MESSAGE_ARGS = 7 };
+enum { PARTS = 4, KEYS = 9, HEAD_ARGS = 11, BATCH_ARGS = 3, MESSAGE_ARGS = 7 };
 
 /* ── the letter of a job that is dropped ─────────────────────────────────────────────────────────────────────────── */
 
@@ -87,7 +87,6 @@ static void put_fields(struct conn *conn, const struct fields *fields)
 
 static void put_batch(struct conn *conn, const struct outgoing_batch *batch, const struct fields *then)
 {
-    conn_arg_number(conn, (int64_t)batch->wanted);
     conn_arg_number(conn, batch->wait_ms);
     conn_arg_number(conn, batch->sealed_ms);
     put_fields(conn, then);

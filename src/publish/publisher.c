@@ -259,7 +259,6 @@ static int publish_some(quern_publisher *publisher, struct parcel *parcel, size_
     struct outgoing batch = batch_from(publisher, parcel, from), next = batch_from(publisher, parcel, from + batch.count);
     struct outgoing_batch of = parcel->batch ? *parcel->batch : (struct outgoing_batch){0};
     *count = batch.count;
-    of.wanted += *count;
     if (next.count) of.sealed_ms = 0;
     if (parcel->batch) batch.batch = &of;
     publisher->has_marked |= batch.marker != NULL;
@@ -294,7 +293,6 @@ static int publish_all(quern_publisher *publisher, struct parcel *parcel, int64_
         if (!code && taken < count) code = wait_for_room(config, &backoff, taken, deadline_ns, err);
         if (code) return code;
         at += taken;
-        if (parcel->batch) parcel->batch->wanted += taken;
     } while (at < parcel->count);
     return QUERN_OK;
 }

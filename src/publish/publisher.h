@@ -35,7 +35,7 @@ int publisher_publish(quern_publisher *publisher, const quern_message *messages,
                       quern_receipt *receipts, quern_error *err) QUERN_MUST_USE;
 
 /* What quern_publish() does with a publisher and messages that are there: checks, and publishes. batch: what they are of,
- * sealed with the last of them if sealed_ms is set, or alone where n is 0; its wanted and then are kept; NULL: none. */
+ * sealed with the last of them if sealed_ms is set, or alone where n is 0; its then is kept; NULL: none. */
 int publisher_take(quern_publisher *publisher, const quern_message *messages, size_t n, struct outgoing_batch *batch,
                    quern_receipt *receipts, quern_error *err) QUERN_MUST_USE;
 

@@ -170,7 +170,7 @@ static void put_xadd(struct conn *conn, const struct outgoing *batch, size_t i)
 /* What is on its way: from the first that is not answered yet on. */
 struct flight {
     size_t next, jobs, bytes; /* next: the first that may be unanswered */
-    bool is_overtaken; /* one was taken behind one that was not */
+    bool is_overtaken;        /* one was taken behind one that was not */
     int failed; /* what the last answer that was none said; UNKNOWN stays: a later refusal tells nothing of that one */
 };
 

@@ -21,7 +21,6 @@ struct publish_keys {
 /* What a call says of the batch of jobs that its messages are of (publish/batch). */
 struct outgoing_batch {
     const char *id, *field;    /* field: what each of the jobs says */
-    uint64_t wanted;           /* jobs it was given so far, these included */
     int64_t wait_ms;           /* how long it may wait for the next call */
     int64_t sealed_ms;         /* and for its jobs, from this call on, which is the last one; 0: it is not */
     const quern_message *then; /* the closing job, whose data has no end; NULL: an earlier call has made the batch */

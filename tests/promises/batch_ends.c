@@ -180,9 +180,11 @@ static void what_finds_no_room_is_of_the_batch_once_it_is_there(void **state)
     quern_batch *batch = lot_open(desk, id);
     assert_int_equal(quern_batch_add(batch, lot_members("0", 15), 15, lot_receipts, &desk->error), QUERN_E_FULL);
     for (int i = 0; i < 15; i++) assert_int_equal(lot_receipts[i].code, i < 10 ? QUERN_OK : QUERN_E_FULL);
+    assert_int_equal(lot_count(&scene->redis, id, "wanted"), 10);
     struct mill *mill = lot_working(mill_new(scene, NULL));
     wait_for(mill_stat(mill, "jobs", "done") == 10);
     lot_add(desk, batch, "0", 5);
+    assert_int_equal(lot_count(&scene->redis, id, "wanted"), 15);
     lot_seal(desk, batch);
     wait_for(lot_closings() == 1);
     lot_is_told(id, 15, 15, 0, 0);

@@ -161,8 +161,8 @@ static void what_is_unknown_stays_so_when_a_later_one_is_refused(void **state)
 /* The second of a window was taken when the first was refused: tried again, the first would be in the stream behind it. */
 static void what_was_overtaken_is_not_tried_again(void **state)
 {
-    static const char *const told[STEPS] = {"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
-                                            "$3\r\n1-1\r\n", "$3\r\n1-2\r\n", "$3\r\n1-3\r\n"};
+    static const char *const told[STEPS] = {"-OOM command not allowed when used memory > 'maxmemory'.\r\n", "$3\r\n1-1\r\n",
+                                            "$3\r\n1-2\r\n", "$3\r\n1-3\r\n"};
     quern_receipt receipts[MESSAGES];
     (void)state;
     int code = publish_as("false", told, receipts);

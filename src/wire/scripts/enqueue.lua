@@ -8,8 +8,8 @@
 --       each that has one
 -- ARGV  batch number, marker's life in ms, timestamps, group, how many may wait (0: no bound), is_dropping: the oldest makes room,
 --       a letter's data in four parts, between which come the dropped job's id, its event and its entry's id; their batch ('':
---       none), and if there is one: how many jobs it was given so far, how long it waits for its next call (ms), how long for its
---       jobs from now on (0: it is not sealed yet), n, n texts: the closing job's fields (0: it is made); then per message:
+--       none), and if there is one: how long it waits for its next call (ms), how long for its jobs from now on (0: it is not sealed
+--       yet), n, n texts: the closing job's fields (0: it is made); then per message:
 --       id, due (Unix ms, 0: now), delay in ms, id of a letter, its window's place among the keys (0: none), window in ms, n, n texts: the fields
 -- Returns a word per message, parted by spaces: its entry, with /n behind it if n older ones were dropped for it; =id,entry of the one
 -- that has opened the window; @ms when it is due; !n for want of room where n wait, with /n if n were dropped nevertheless.
@@ -113,14 +113,13 @@ end
 -- All that a batch needs is written before the first of its jobs: a right that is missing is said before anything is there.
 -- false: it was closed.
 local function open_batch()
-  local n, is_there = tonumber(ARGV[15]), redis.call('HEXISTS', batches.state, batch .. ':job') == 1
+  local n, is_there = tonumber(ARGV[14]), redis.call('HEXISTS', batches.state, batch .. ':job') == 1
   if not is_there and n == 0 then return false end
   if not is_there then
-    redis.call('HSET', batches.state, batch .. ':published', 0, batch .. ':done', 0, batch .. ':dead', 0, batch .. ':sealed', 0,
-      batch .. ':job', cmsgpack.pack({unpack(ARGV, 16, 15 + n)}))
+    redis.call('HSET', batches.state, batch .. ':wanted', 0, batch .. ':published', 0, batch .. ':done', 0, batch .. ':dead', 0,
+      batch .. ':sealed', 0, batch .. ':job', cmsgpack.pack({unpack(ARGV, 15, 14 + n)}))
   end
-  redis.call('ZADD', batches.times, string.format('%.0f', now_ms + tonumber(ARGV[13])), batch)
-  redis.call('HSET', batches.state, batch .. ':wanted', ARGV[12])
+  redis.call('ZADD', batches.times, string.format('%.0f', now_ms + tonumber(ARGV[12])), batch)
   redis.call('HINCRBY', batches.state, batch .. ':published', 0)
   return true
 end
@@ -128,7 +127,7 @@ end
 -- Its jobs may all have ended by now.
 local function seal_batch()
   redis.call('HSET', batches.state, batch .. ':sealed', 1)
-  redis.call('ZADD', batches.times, string.format('%.0f', now_ms + tonumber(ARGV[14])), batch)
+  redis.call('ZADD', batches.times, string.format('%.0f', now_ms + tonumber(ARGV[13])), batch)
   local counts = batch_counts(batches, batch)
   if counts.open == 0 then close_batch(batches, batch, counts) end
 end
@@ -162,17 +161,19 @@ local function put(at)
   return word or '!' .. string.format('%.0f', waiting) .. (in_vain > 0 and '/' .. in_vain or '')
 end
 
-local words, at = {}, 12
+local words, at, taken = {}, 12, 0
 if batch ~= '' then
-  at = 16 + tonumber(ARGV[15])
+  at = 15 + tonumber(ARGV[14])
   if not open_batch() then return '-' end
 end
 while at <= #ARGV do
   words[#words + 1] = is_full and '!' .. string.format('%.0f', waiting) or put(at)
   at = at + 7 + tonumber(ARGV[at + 6])
+  if not is_full then taken = taken + 1 end
 end
 count_joined()
-if batch ~= '' and ARGV[14] ~= '0' and not is_full then seal_batch() end
+if batch ~= '' then redis.call('HINCRBY', batches.state, batch .. ':wanted', taken) end
+if batch ~= '' and ARGV[13] ~= '0' and not is_full then seal_batch() end
 words = table.concat(words, ' ')
 redis.call('SET', marker, number .. ':' .. words, 'PX', ARGV[2])
 return words
