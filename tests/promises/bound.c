@@ -145,6 +145,28 @@ static void the_oldest_that_wait_are_buried_for_new_ones(void **state)
     desk_close(desk);
 }
 
+/* As a smaller bound asks for. */
+static void each_of_many_that_one_message_drops_has_a_letter_of_its_own(void **state)
+{
+    enum { WAIT = 30, MOST = 10 };
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "group", "g", "max_pending", "30", NULL);
+    publish_numbers(desk, 0, WAIT);
+    desk_close(desk);
+    desk = desk_open(scene, "group", "g", "max_pending", "10", "on_max_pending", "drop_oldest", NULL);
+    publish_numbers(desk, WAIT, 1);
+    assert_int_equal(desk->receipt.dropped, WAIT - MOST + 1);
+    const struct answer *list = redis_ask(&scene->redis, "XRANGE", "jobs:failed", "-", "+");
+    assert_int_equal(list->count, WAIT - MOST + 1);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct answer *id = answer_of(answer_at(answer_at(list, i), 1), "id");
+        assert_int_equal(strlen(id->text), 36);
+        for (size_t other = 0; other < i; other++)
+            assert_string_not_equal(id->text, answer_of(answer_at(answer_at(list, other), 1), "id")->text);
+    }
+    desk_close(desk);
+}
+
 static void what_was_dropped_can_be_replayed(void **state)
 {
     struct scene *scene = *state;
@@ -420,6 +442,7 @@ int main(void)
         SCENE(a_blocking_publisher_gives_up_when_its_time_is_over),
         DROPPING(one_attempt_does_not_wait_for_room_but_makes_it),
         DROPPING(the_oldest_that_wait_are_buried_for_new_ones),
+        DROPPING(each_of_many_that_one_message_drops_has_a_letter_of_its_own),
         DROPPING(what_was_dropped_can_be_replayed),
         DROPPING(what_is_held_and_other_groups_lose_nothing),
         SCENE(dropping_does_not_go_with_unique_jobs),

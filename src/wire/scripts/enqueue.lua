@@ -80,6 +80,11 @@ local function letter_of(row, id)
   return letter
 end
 
+-- One message may drop many: each letter gets an id of its own, from the message's one.
+local function nth_id(id, n)
+  return string.format('%s%02x', string.sub(id, 1, -3), (tonumber(string.sub(id, -2), 16) + n) % 256)
+end
+
 -- Jobs join their batch together, but before one of them may be dropped.
 local joined = {}
 local function join_batch(job)
@@ -140,7 +145,7 @@ end
 
 local function now(at)
   local before = dropped
-  while is_dropping and waiting >= max and drop_one(ARGV[at + 3]) do end
+  while is_dropping and waiting >= max and drop_one(nth_id(ARGV[at + 3], dropped)) do end
   is_full = max > 0 and waiting >= max
   if is_full then return nil, dropped - before end
   waiting = waiting + 1
