@@ -368,7 +368,8 @@ QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, q
  * closed. NULL is allowed. */
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
-/* Publishes n messages in order, in batches, and fills receipts[n] (may be NULL). All are checked before any I/O:
+/* Publishes n messages in order, also those that wait for one time, in batches, and fills receipts[n] (may be NULL). All are checked
+ * before any I/O:
  * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published (each receipt has that code), and error names which.
  * Waits at most publish_ms (0: one attempt), and tries again meanwhile: a batch whose answer was lost is asked for by its
  * marker, never sent twice. Where the time is over before it is answered, the receipts of what was on its way (two batches at

@@ -67,7 +67,7 @@ static int check_due(struct look *look, const char *key, const char *what, struc
     conn_command(look->conn, "ZRANGE", key, "0", "0", "WITHSCORES", NULL);
     int code = look_ask(look, &reply, err);
     if (code || reply->type != REPLY_ARRAY || !reply->count) return code;
-    int64_t late_ms = look->now_ms - reply_number(reply_item(reply, 1), look->now_ms);
+    int64_t late_ms = look->now_ms - reply_whole(reply_item(reply, 1), look->now_ms);
     if (late_ms > LATE_MS)
         finding_add(findings, FINDING_ERROR, "overdue",
                     "start a pool of this stream and group, or find out why those that run do not go on",

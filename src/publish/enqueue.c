@@ -92,14 +92,22 @@ static void put_batch(struct conn *conn, const struct outgoing_batch *batch, con
     put_fields(conn, then);
 }
 
+/* A microsecond for each that stands before it: jobs of one time go in the order in which they were published. */
+static void put_time(struct conn *conn, int64_t ms, size_t place)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%lld.%03zu", (long long)ms + (long long)(place / 1000), place % 1000);
+    conn_arg_text(conn, ms ? text : "0");
+}
+
 static void put_message(struct conn *conn, const struct outgoing *batch, size_t i, const struct fields *fields, int64_t window)
 {
     const quern_message *message = &batch->messages[i];
     char letter_id[UUID_SIZE];
     uuid_text(letter_id);
     conn_arg_text(conn, batch->receipts[i].id);
-    conn_arg_number(conn, message->at_ms);
-    conn_arg_number(conn, message->delay_ms);
+    put_time(conn, message->at_ms, batch->place + i);
+    put_time(conn, message->delay_ms, i); /* by Redis's clock, which goes on from batch to batch */
     conn_arg_text(conn, letter_id);
     conn_arg_number(conn, window);
     conn_arg_number(conn, message->unique_ms ? message->unique_ms : batch->config->unique_ms);

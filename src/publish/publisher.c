@@ -240,7 +240,8 @@ static struct outgoing batch_from(const quern_publisher *publisher, const struct
                              .windows = parcel->windows + from,
                              .is_plain = are_plain,
                              .receipts = parcel->receipts + from,
-                             .count = count};
+                             .count = count,
+                             .place = from};
 }
 
 /* The two of them go one behind the other, and keep their numbers whatever befalls their connection: under these they are asked for. */

@@ -37,8 +37,8 @@ struct outgoing {
     uint64_t number;                    /* of the batch, unique per publisher */
     const char *stamps;                 /* the timestamps field */
     const quern_message *messages;
-    quern_receipt *receipts; /* ids are filled already */
-    size_t count;
+    quern_receipt *receipts;     /* ids are filled already */
+    size_t count, place;         /* place: of the first among those of its call */
     const struct outgoing *next; /* likewise marked and plain: sent while this one's answer is out; NULL: none */
 };
 

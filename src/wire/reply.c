@@ -290,6 +290,16 @@ int64_t reply_number(const struct reply *reply, int64_t fallback)
     return fallback;
 }
 
+int64_t reply_whole(const struct reply *reply, int64_t fallback)
+{
+    uint64_t number;
+    quern_bytes text = reply_bytes(reply);
+    const char *point = text.len ? memchr(text.at, '.', text.len) : NULL;
+    if (!reply_is_text(reply) || !point) return reply_number(reply, fallback);
+    bool is_number = bytes_number((quern_bytes){text.at, (size_t)(point - text.at)}, &number) && number <= INT64_MAX;
+    return is_number ? (int64_t)number : fallback;
+}
+
 const struct reply *reply_item(const struct reply *reply, uint32_t i)
 {
     return reply->type == REPLY_ARRAY && i < reply->count ? &reply->items[i] : &nil_reply;

@@ -45,6 +45,8 @@ static inline quern_bytes reply_bytes(const struct reply *reply)
 
 /* An integer, or a text that is one; fallback for anything else. */
 int64_t reply_number(const struct reply *reply, int64_t fallback);
+/* Likewise; of a number with a point, as a zset's score may be, what stands before it. */
+int64_t reply_whole(const struct reply *reply, int64_t fallback);
 /* The i-th item of an array; a nil reply if there is none. Never NULL. */
 const struct reply *reply_item(const struct reply *reply, uint32_t i);
 /* The value behind a name in an array of names and values; a nil reply: it is not there. Never NULL. */

@@ -300,7 +300,7 @@ static void what_is_overdue_is_found(void **state)
     redis_ask(redis, "ZADD", "jobs:g:delayed", "1000", "s:1-2");
     found(seen, "error", "overdue", "a retry");
     redis_ask(redis, "DEL", "jobs:g:delayed");
-    redis_ask(redis, "ZADD", "jobs:scheduled", "1000", "b");
+    redis_ask(redis, "ZADD", "jobs:scheduled", "1000.007", "b");
     found(seen, "error", "overdue", "a scheduled job");
 }
 

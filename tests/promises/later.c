@@ -77,6 +77,40 @@ static void jobs_that_came_due_while_nobody_was_there_are_run_in_the_order_of_th
     desk_close(desk);
 }
 
+/* One call, more than one step in Redis. */
+static void jobs_of_one_time_keep_the_order_in_which_they_were_published(void **state)
+{
+    enum { JOBS = 200 };
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, NULL);
+    static quern_message messages[JOBS];
+    static char texts[JOBS][8];
+    desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    for (int is_delay = 0; is_delay < 2; is_delay++) {
+        int64_t at_ms = unix_ms() + 3000; /* by when all are published */
+        for (int i = 0; i < JOBS; i++) {
+            size_t len = (size_t)snprintf(texts[i], sizeof texts[i], "%d", is_delay * JOBS + i);
+            messages[i] = (quern_message){.size = sizeof *messages, .event = "job", .data = {texts[i], len}};
+            if (is_delay)
+                messages[i].delay_ms = 3000;
+            else
+                messages[i].at_ms = at_ms;
+        }
+        assert_int_equal(quern_publish(desk->publisher, messages, JOBS, NULL, &desk->error), QUERN_OK);
+    }
+    assert_int_equal(scheduled(scene), 2 * JOBS);
+    struct mill *mill = mill_run(scene, "threads", "1", "trim", "false", NULL);
+    wait_for(mill_has_seen_once(mill, 0, 2 * JOBS) && scheduled(scene) == 0);
+    const struct answer *list = redis_ask(&scene->redis, "XRANGE", "jobs", "-", "+");
+    int next[2] = {0, JOBS}; /* of either kind */
+    for (size_t i = 0; i < 2 * JOBS; i++) {
+        int number = atoi(answer_of(answer_at(answer_at(list, i), 1), "data")->text);
+        assert_int_equal(number, next[number >= JOBS]++);
+    }
+    mill_stop(mill);
+    desk_close(desk);
+}
+
 static void each_group_gets_a_scheduled_job(void **state)
 {
     struct scene *scene = *state;
@@ -222,6 +256,7 @@ int main(void)
         SCENE(a_delayed_job_starts_at_its_time),
         SCENE(a_time_that_is_past_is_now),
         SCENE(jobs_that_came_due_while_nobody_was_there_are_run_in_the_order_of_their_times),
+        SCENE(jobs_of_one_time_keep_the_order_in_which_they_were_published),
         SCENE(each_group_gets_a_scheduled_job),
         SCENE(a_job_of_either_shape_is_seen_as_it_was_published),
         SCENE(a_scheduled_job_of_either_shape_is_seen_as_it_was_published),

@@ -21,9 +21,10 @@ local wrong = must_be(KEYS[1], 'zset', 'the delayed jobs times') or must_be(KEYS
 if wrong then return wrong end
 local now_ms, moved, bytes = unix_ms(), 0, 0
 
+-- The parts of a millisecond are for the order alone.
 local function move(times, jobs, to)
   local count, missing, stuck = 0, 0, 0
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', times, '-inf', string.format('%.0f', now_ms), 'LIMIT', 0, max - moved)) do
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', times, '-inf', string.format('(%.0f', now_ms + 1), 'LIMIT', 0, max - moved)) do
     local text = redis.call('HGET', jobs, member)
     bytes = bytes + (text and #text or 0)
     if text and moved > 0 and bytes > max_bytes then break end
@@ -44,7 +45,7 @@ end
 
 local function next_ms(times)
   local first = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')
-  return first[2] and math.max(tonumber(first[2]) - now_ms, 0) or math.huge
+  return first[2] and math.max(math.floor(tonumber(first[2])) - now_ms, 0) or math.huge
 end
 
 -- Held by somebody who renews it, it is looked after.

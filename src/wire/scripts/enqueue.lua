@@ -10,7 +10,7 @@
 --       a letter's data in four parts, between which come the dropped job's id, its event and its entry's id; their batch ('':
 --       none), and if there is one: how long it waits for its next call (ms), how long for its jobs from now on (0: it is not sealed
 --       yet), n, n texts: the closing job's fields (0: it is made); then per message:
---       id, due (Unix ms, 0: now), delay in ms, id of a letter, its window's place among the keys (0: none), window in ms, n, n texts: the fields
+--       id, due (Unix ms, 0: now), delay in ms (both with parts of a ms, by which those of one time keep their order), id of a letter, its window's place among the keys (0: none), window in ms, n, n texts: the fields
 -- Returns a word per message, parted by spaces: its entry, with /n behind it if n older ones were dropped for it; =id,entry of the one
 -- that has opened the window; @ms when it is due; !n for want of room where n wait, with /n if n were dropped nevertheless.
 -- Or only -: the batch is over, nothing was done.
@@ -54,7 +54,7 @@ local function count_waiting()
   end
 end
 
-local now_ms, waiting, is_full = unix_ms(), 0, false
+local waiting, is_full, now_ms, part_ms = 0, false, unix_ms()
 if max > 0 then waiting = count_waiting() end
 if not waiting then return redis.error_reply('NOGROUP there is no group ' .. group .. ' to count for') end
 local dropped, dropped_bytes = 0, 0
@@ -137,10 +137,10 @@ local function seal_batch()
   if counts.open == 0 then close_batch(batches, batch, counts) end
 end
 
-local function later(at, due_ms)
+local function later(at, due)
   redis.call('HSET', jobs, ARGV[at], cmsgpack.pack({unpack(ARGV, at + 7, at + 6 + tonumber(ARGV[at + 6]))}))
-  redis.call('ZADD', scheduled, string.format('%.0f', due_ms), ARGV[at])
-  return '@' .. string.format('%.0f', due_ms)
+  redis.call('ZADD', scheduled, string.format('%.3f', due), ARGV[at])
+  return '@' .. string.format('%.0f', math.floor(due))
 end
 
 local function now(at)
@@ -154,11 +154,12 @@ local function now(at)
 end
 
 local function put(at)
-  local due_ms, window = math.max(tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]) > 0 and now_ms + tonumber(ARGV[at + 2]) or 0), KEYS[tonumber(ARGV[at + 4])]
+  local delay, window = tonumber(ARGV[at + 2]), KEYS[tonumber(ARGV[at + 4])]
+  local due = math.max(tonumber(ARGV[at + 1]), delay > 0 and now_ms + part_ms + delay or 0)
   local first = window and redis.call('GET', window)
   if first then return '=' .. first end
   local word, in_vain
-  if due_ms > now_ms then word = later(at, due_ms) else word, in_vain = now(at) end
+  if math.floor(due) > now_ms then word = later(at, due) else word, in_vain = now(at) end
   if word and batch ~= '' then join_batch(ARGV[at]) end
   if window and word then
     redis.call('SET', window, ARGV[at] .. ',' .. (string.match(word, '^%d+-%d+') or ''), 'PX', ARGV[at + 5])

@@ -5,9 +5,10 @@
 -- What a private entry says beside the job's own fields, in this order. They are ours: read from private streams only.
 local NOTES = {'quern_entry', 'quern_first_seen', 'quern_deliveries', 'quern_retries', 'quern_updated_at', 'quern_unended', 'quern_born'}
 
+-- And the part of a millisecond.
 local function unix_ms()
   local now = redis.call('TIME')
-  return now[1] * 1000 + math.floor(now[2] / 1000)
+  return now[1] * 1000 + math.floor(now[2] / 1000), now[2] % 1000 / 1000
 end
 
 -- The last one: before it there may be a publisher's own field of that name.
