@@ -73,10 +73,12 @@ static int publish_one(struct publish *publish, const char *data, size_t len)
     }
     int status = publisher_open(publish);
     if (status) return status;
-    if (quern_publish(publish->publisher, &message, 1, &receipt, &err)) {
+    int code = quern_publish(publish->publisher, &message, 1, &receipt, &err);
+    if (code == QUERN_E_UNKNOWN)
+        say("the job %s: %s", receipt.id, err.text); /* it may be there: by its id it can be looked for */
+    else if (code)
         say("not published: %s", err.text);
-        return EXIT_FAILED;
-    }
+    if (code) return EXIT_FAILED;
     if (receipt.is_duplicate) say("not published once more: its window is open, this is the job that opened it");
     if (receipt.dropped) say("%d older made room for it: they are dead letters (dropped)", receipt.dropped);
     if (publish->waiting.waiter) return waiting_show_result(&publish->waiting, &receipt);

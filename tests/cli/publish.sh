@@ -175,6 +175,16 @@ a_server_that_is_stopped_for_a_while_gets_every_line_once() {
     has err "$(wc -l <lines) published"
 }
 
+# Redis takes the call, and does not answer.
+what_was_not_answered_is_named_by_its_id() {
+    redis_start
+    redis CLIENT PAUSE 60000 WRITE >said
+    run_quern 1 publish --redis "$url" --timeout 1 event 1
+    grep -qE "the job [0-9a-f-]{36}: it may have been published, or not" err || fail "it said: $(<err)"
+    ! grep -q "not published" err || fail "it said: $(<err)"
+    [[ ! -s out ]] || fail "it printed: $(<out)"
+}
+
 # Each line is confirmed or not; what the last words say must be what the log of the killed server holds.
 a_server_that_is_killed_for_good_leaves_the_number_that_was_said() {
     local first
@@ -346,6 +356,7 @@ run_all a_single_job_prints_its_id \
     without_a_server_it_gives_up_in_time_and_says_which_line \
     it_waits_within_its_time_for_a_server_that_comes \
     a_server_that_is_stopped_for_a_while_gets_every_line_once \
+    what_was_not_answered_is_named_by_its_id \
     a_server_that_is_killed_for_good_leaves_the_number_that_was_said \
     a_server_that_restarts_with_its_log_gets_every_line_once \
     a_server_that_restarts_with_its_log_gets_every_unique_line_once \
