@@ -158,6 +158,19 @@ static void an_empty_key_is_refused_before_anything_is_sent(void **state)
     (void)scene;
 }
 
+static void a_window_that_no_publisher_has_opened_is_said_and_nothing_is_published(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, "publish_ms", "0", NULL);
+    redis_ask(&scene->redis, "SET", "jobs:unique:k", "somebody else's");
+    for (int is_later = 0; is_later < 2; is_later++) { /* either script */
+        assert_int_equal(PUBLISH(desk, "1", .unique = "k", .delay_ms = is_later * 3600000), QUERN_E_SERVER);
+        assert_non_null(strstr(desk->error.text, "holds what no publisher has written"));
+    }
+    assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs", "jobs:scheduled"), 0);
+    desk_close(desk);
+}
+
 /* ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void what_was_refused_for_want_of_memory_suppresses_nothing(void **state)
@@ -250,6 +263,7 @@ int main(void)
         SCENE(a_function_of_the_host_may_name_the_key),
         SCENE(long_and_odd_keys_are_told_apart),
         SCENE(an_empty_key_is_refused_before_anything_is_sent),
+        SCENE(a_window_that_no_publisher_has_opened_is_said_and_nothing_is_published),
         SCENE(what_was_refused_for_want_of_memory_suppresses_nothing),
         SCENE(a_lost_answer_is_no_duplicate),
         SCENE(of_many_publishers_at_once_exactly_one_publishes),

@@ -23,6 +23,13 @@ local wrong = must_be(stream, 'stream', 'the stream') or must_be(marker, 'string
   must_be(jobs, 'hash', 'the scheduled jobs') or must_be(dead, 'stream', 'the dead letters')
 if batch ~= '' or is_dropping then wrong = wrong or wrong_batches(batches) end
 for place = WINDOWS, #KEYS do wrong = wrong or must_be(KEYS[place], 'string', 'a dedup window') end
+if not wrong and #KEYS >= WINDOWS then -- as in publish
+  for _, opener in ipairs(redis.call('MGET', unpack(KEYS, WINDOWS))) do
+    if opener and not string.find(opener, '^[^ \n]+,[%d-]*$') then
+      wrong = redis.error_reply('ERR the key of a dedup window holds what no publisher has written')
+    end
+  end
+end
 if wrong then return wrong end
 local last = redis.call('GET', marker)
 if last and string.sub(last, 1, #number + 1) == number .. ':' then return string.sub(last, #number + 2) end
