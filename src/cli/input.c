@@ -51,12 +51,11 @@ static void read_more(struct input *input)
         input->end += (size_t)n;
 }
 
-/* Gives out len bytes, and takes them and what separates them from the rest away. */
+/* Gives out len bytes, but for the CR of a line's end, and takes them and what separates them from the rest away. */
 static ssize_t take(struct input *input, size_t len, size_t separator, char **line, size_t *capacity)
 {
     const char *from = input->bytes + input->start;
-    size_t kept = len;
-    while (kept && from[kept - 1] == '\r') kept--;
+    size_t kept = separator && len && from[len - 1] == '\r' ? len - 1 : len;
     if (*capacity <= kept) {
         char *bytes = realloc(*line, kept + 1);
         if (!bytes) {

@@ -43,6 +43,10 @@ empty_lines_are_passed_over_and_the_last_needs_no_newline() {
     printf '1\n\n2\r\n\n3' >lines
     run_quern 0 publish --redis "$url" event - <lines
     equal "$(stream_data)" $'1\n2\n3'
+    printf 'a\r\r\nb\r' >lines # one CR is of an end of line, others are data
+    redis DEL app.events >gone
+    run_quern 0 publish --redis "$url" --raw event - <lines
+    equal "$(stream_data)" $'a\r\nb\r'
     run_quern 0 publish --redis "$url" event - </dev/null
     has err "0 published"
 }
