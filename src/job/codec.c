@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "job/member.h"
 #include "job/message.h"
 
 struct json_t *codec_parse(quern_bytes text, quern_error *err)
@@ -108,13 +109,21 @@ int codec_read_stamps(quern_bytes text, int64_t *created_ms)
 /* The parts of the single-field shape as texts, before they are laid side by side. */
 struct parts {
     const char *id, *event, *batch;
-    char *data, *timestamps;
     size_t id_len, event_len, batch_len;
+    quern_bytes data, timestamps;
+    char *spelled[2]; /* malloc'd, or NULL: what of these is not cut out of the text */
 };
 
-static char *dump(const json_t *value)
+/* A value as it stands in the text: written anew, numbers would look different, and it might be longer than was let pass when it was
+ * published. Only where its very name is spelled with escapes it is not found so. false: no memory. */
+static bool cut(quern_bytes *bytes, char **spelled, quern_bytes text, const json_t *object, const char *name)
 {
-    return codec_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    const json_t *value = json_object_get(object, name);
+    if (value) *bytes = member_bytes(text, name);
+    if (!value || bytes->at) return true;
+    *spelled = codec_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (*spelled) *bytes = bytes_of(*spelled);
+    return *spelled;
 }
 
 /* A whole number from 0 to max, or a text of its digits. */
@@ -171,15 +180,14 @@ static quern_bytes lay(char **at, const char *text, size_t len)
 
 static int lay_all(struct message *message, const struct parts *parts, quern_error *err)
 {
-    size_t data_len = parts->data ? strlen(parts->data) : 0, stamps_len = parts->timestamps ? strlen(parts->timestamps) : 0;
-    char *at = malloc(parts->id_len + parts->event_len + parts->batch_len + data_len + stamps_len + 5);
+    char *at = malloc(parts->id_len + parts->event_len + parts->batch_len + parts->data.len + parts->timestamps.len + 5);
     if (!at) return err_set(err, QUERN_E_MEMORY, "no memory for a message");
     message->decoded = at;
     message->id = lay(&at, parts->id, parts->id_len);
     message->event = lay(&at, parts->event, parts->event_len);
     message->batch = lay(&at, parts->batch, parts->batch_len);
-    message->data = lay(&at, parts->data, data_len);
-    message->timestamps = lay(&at, parts->timestamps, stamps_len);
+    message->data = lay(&at, parts->data.at, parts->data.len);
+    message->timestamps = lay(&at, parts->timestamps.at, parts->timestamps.len);
     return QUERN_OK;
 }
 
@@ -187,15 +195,15 @@ int codec_read_object(struct message *message, quern_bytes text, quern_error *er
 {
     json_t *object = codec_parse(text, err);
     if (!object) return QUERN_E_ARGUMENT;
-    const json_t *data = json_object_get(object, "data"), *stamps = json_object_get(object, "timestamps");
     struct parts parts = {0};
     int code = read_names(&parts, object, err);
     if (!code) code = read_numbers(message, object, err);
-    if (!code && ((data && !(parts.data = dump(data))) || (stamps && !(parts.timestamps = dump(stamps)))))
+    if (!code && (!cut(&parts.data, &parts.spelled[0], text, object, "data") ||
+                  !cut(&parts.timestamps, &parts.spelled[1], text, object, "timestamps")))
         code = err_set(err, QUERN_E_MEMORY, "no memory for a message");
     if (!code) code = lay_all(message, &parts, err);
-    free(parts.data);
-    free(parts.timestamps);
+    free(parts.spelled[0]);
+    free(parts.spelled[1]);
     json_decref(object);
     return code;
 }

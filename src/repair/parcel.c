@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "job/codec.h"
-#include "repair/member.h"
+#include "job/member.h"
 
 enum { FIELDS_MAX = 1000000 };
 static const char large[] = "original:"; /* what was too large for a record goes along under such names */

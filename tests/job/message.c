@@ -158,7 +158,7 @@ static void a_single_field_with_the_whole_object_is_read(void **state)
             if (read.code) fail_msg("%s: %s", objects[i], read.err.text);
             says(read.message.id, "job-1");
             says(read.message.event, "sum");
-            says(read.message.data, "[1,2]");
+            says(read.message.data, i == 1 ? "[ 1 ,\n2 ]" : "[1,2]"); /* as it is written */
             assert_int_equal(3, read.message.retries);
             assert_int_equal(CREATED_MS, message_created_ms(&read.message));
             says(message_field(&read.message, names[n]), objects[i]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "repair/member.h"
+#include "job/member.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* repair/member: where the value of a member stands in the text of a JSON object.
+/* job/member: where the value of a member stands in the text of a JSON object.
  * Idea       what was written as JSON goes back byte for byte; a parser would change the form of numbers. So the text is walked
  *            over, by brackets and quotes alone: that it is JSON is known already.
  * Threads    any; nothing is shared. */
-#ifndef QUERN_REPAIR_MEMBER_H
-#define QUERN_REPAIR_MEMBER_H
+#ifndef QUERN_JOB_MEMBER_H
+#define QUERN_JOB_MEMBER_H
 
 #include "quern.h"
 
