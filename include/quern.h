@@ -368,13 +368,13 @@ QUERN_PUBLIC quern_publisher *quern_publisher_open(const quern_config *config, q
  * closed. NULL is allowed. */
 QUERN_PUBLIC int quern_publisher_close(quern_publisher *publisher);
 
-/* Publishes n messages in order, also those that wait for one time, in batches, and fills receipts[n] (may be NULL). All are checked
- * before any I/O:
- * QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published (each receipt has that code), and error names which.
- * Waits at most publish_ms (0: one attempt), and tries again meanwhile: a batch whose answer was lost is asked for by its
- * marker, never sent twice. Where the time is over before it is answered, the receipts of what was on its way (two batches at
- * most; publish_marked false: one) say QUERN_E_UNKNOWN. Other codes: some may be in the stream; the receipts say which.
- * publish_marked false: what Redis refused when it took something behind it is not tried again: it would come too late.
+/* Publishes n messages in order (also those that wait for one time), in batches, and fills receipts[n] (may be NULL). All are
+ * checked before any I/O: QUERN_E_ARGUMENT or QUERN_E_FULL then means that none was published (each receipt has that code), and
+ * error names which. Waits at most publish_ms (0: one attempt), also for its turn; what the system takes to look up a host's name
+ * is its own. Tries again meanwhile: a batch whose answer was lost is asked for by its marker, never sent twice. Where the time
+ * is over before it is answered, the receipts of what was on its way (two batches at most; publish_marked false: one) say
+ * QUERN_E_UNKNOWN. Other codes: some may be in the stream; the receipts say which. publish_marked false: what Redis refused when
+ * it took something behind it is not tried again: it would come too late.
  *
  * Duplicates: of messages with one unique key, whoever publishes them, one is published while the window that it opens is open: until
  * unique_ms is over, whatever becomes of the job. What is not published opens none. Keys are those of the stream.

@@ -16,6 +16,15 @@
 #include "base/clock.h"
 #include "base/err.h"
 
+enum { LEAST_MS = 250 };
+
+int64_t dial_share_ns(int64_t deadline_ns, uint32_t left)
+{
+    int64_t now_ns = clock_now_ns(), part_ns = (deadline_ns - now_ns) / (left + 1);
+    if (part_ns < LEAST_MS * NS_PER_MS) part_ns = LEAST_MS * NS_PER_MS;
+    return part_ns < deadline_ns - now_ns ? now_ns + part_ns : deadline_ns;
+}
+
 /* connect() without blocking, then wait. 0: connected; else an errno. */
 static int connect_to(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline_ns)
 {
@@ -52,6 +61,13 @@ static void set_tcp_options(int fd)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
 }
 
+static uint32_t count_behind(const struct addrinfo *at)
+{
+    uint32_t count = 0;
+    while ((at = at->ai_next)) count++;
+    return count;
+}
+
 /* Tries each address of the host in turn. *why holds the resolver's text if it fails. */
 static int open_tcp(int *fd, const struct url_place *place, int64_t deadline_ns, const char **why)
 {
@@ -67,7 +83,7 @@ static int open_tcp(int *fd, const struct url_place *place, int64_t deadline_ns,
     for (struct addrinfo *at = found; at && failed; at = at->ai_next) {
         if (*fd >= 0) close(*fd);
         *fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
-        failed = *fd < 0 ? errno : connect_to(*fd, at->ai_addr, at->ai_addrlen, deadline_ns);
+        failed = *fd < 0 ? errno : connect_to(*fd, at->ai_addr, at->ai_addrlen, dial_share_ns(deadline_ns, count_behind(at)));
     }
     freeaddrinfo(found);
     if (!failed) set_tcp_options(*fd);

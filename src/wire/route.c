@@ -7,24 +7,17 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "wire/dial.h"
 #include "wire/errors.h"
 #include "wire/nodes.h"
 
-enum { HOPS = 5, LEAST_MS = 250 };
+enum { HOPS = 5 };
 
 /* What no other one would say otherwise. */
 static bool is_final(int code, const quern_error *err)
 {
     return code == QUERN_E_AUTH || code == QUERN_E_CONFIG || code == QUERN_E_MEMORY ||
            (code == QUERN_E_SERVER && !err->is_retriable);
-}
-
-/* How long one of those that are left may take. */
-static int64_t share_ns(int64_t deadline_ns, uint32_t left)
-{
-    int64_t now_ns = clock_now_ns(), part_ns = (deadline_ns - now_ns) / (left + 1);
-    if (part_ns < LEAST_MS * NS_PER_MS) part_ns = LEAST_MS * NS_PER_MS;
-    return part_ns < deadline_ns - now_ns ? now_ns + part_ns : deadline_ns;
 }
 
 static int ask(struct conn *conn, int64_t deadline_ns, const struct reply **reply, quern_error *err)
@@ -97,7 +90,7 @@ static int by_sentinels(struct conn *conn, const struct conn_options *options, i
     bool has_named = false;
     quern_error nameless = {0};
     for (uint32_t i = 0; i < count; i++) {
-        int64_t share = share_ns(deadline_ns, count - i);
+        int64_t share = dial_share_ns(deadline_ns, count - i);
         code = ask_sentinel(conn, options, &list[i], share, &primary, err);
         if (code == QUERN_E_CONFIG) nameless = *err; /* it may be new: the others are asked, too */
         has_named |= !code;
@@ -200,7 +193,7 @@ static int by_nodes(struct conn *conn, const struct conn_options *options, int64
     uint32_t count = nodes_list(nodes, list);
     int code = QUERN_E_CONNECT;
     for (uint32_t i = 0; i < count; i++) {
-        code = by_node(conn, options, &list[i], count == 1 ? deadline_ns : share_ns(deadline_ns, count - i - 1), err);
+        code = by_node(conn, options, &list[i], count == 1 ? deadline_ns : dial_share_ns(deadline_ns, count - i - 1), err);
         if (!code || is_final(code, err)) return code;
         nodes_defer(nodes, &list[i]);
     }
