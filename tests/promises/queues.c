@@ -273,9 +273,10 @@ static void a_stop_that_waits_for_one_of_several_reads_sleeps(void **state)
     assert_in_range(cpu_ms() - used_ms, 0, took_ms / 4);
 }
 
+/* Few, since the one that stands still is thought to be long the longer it does, and fewer are fetched behind it. */
 static void a_stop_gives_back_what_was_not_started_to_each(void **state)
 {
-    enum { JOBS = 50 };
+    enum { JOBS = 10 };
     struct scene *scene = *state;
     struct mill *mill = mill_run(scene, "threads", "1", "prefetch_ms", "60000", "queues",
                                  "[\"a\", {\"stream\": \"b\", \"group\": \"h\"}]", NULL);
