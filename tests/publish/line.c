@@ -42,7 +42,7 @@ static void of_many_each_has_its_turn_alone_or_gives_up(void **state)
 
 /* ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-enum { PUBLISH_MS = 1000, GOES_ON_MS = 10 * PUBLISH_MS };
+enum { CALLERS = 4, PUBLISH_MS = 1000, GOES_ON_MS = 10 * PUBLISH_MS };
 
 static struct peer peer; /* large: not on a stack */
 static quern_publisher *publisher;
@@ -64,7 +64,7 @@ static void *go_on(void *unused)
 
 static void a_call_waits_no_longer_for_its_turn_than_for_redis(void **state)
 {
-    pthread_t thread;
+    pthread_t threads[CALLERS];
     quern_error err;
     quern_receipt receipt = {0};
     quern_config *config = quern_config_new();
@@ -76,16 +76,20 @@ static void a_call_waits_no_longer_for_its_turn_than_for_redis(void **state)
     assert_int_equal(quern_config_set(config, "publish_ms", "1000", &err), QUERN_OK);
     publisher = quern_publisher_open(config, &err);
     assert_non_null(publisher);
-    assert_int_equal(pthread_create(&thread, NULL, go_on, NULL), 0);
+    for (int i = 0; i < CALLERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, go_on, NULL), 0);
     wait_for(peer.accepted > 0);
-    int64_t from_ms = wait_now_ms();
-    int code = publish_one(&receipt);
-    int64_t took_ms = wait_now_ms() - from_ms;
+    int64_t longest_ms = 0;
+    int code = 0;
+    for (int i = 0; i < 3 && longest_ms < 4 * PUBLISH_MS; i++) {
+        int64_t from_ms = wait_now_ms();
+        code = publish_one(&receipt);
+        if (wait_now_ms() - from_ms > longest_ms) longest_ms = wait_now_ms() - from_ms;
+    }
     is_back = true;
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    for (int i = 0; i < CALLERS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_true(code == QUERN_E_TIMEOUT || code == QUERN_E_CONNECT);
     assert_int_equal(receipt.code, code);
-    assert_in_range(took_ms, 0, 4 * PUBLISH_MS);
+    assert_in_range(longest_ms, 0, 4 * PUBLISH_MS);
     assert_int_equal(quern_publisher_close(publisher), QUERN_OK);
     quern_config_free(config);
     peer_stop(&peer);

@@ -12,7 +12,7 @@
 
 #include "support/unit.h"
 
-enum { ADDRESSES = 3, FILLERS = 16 };
+enum { ADDRESSES = 2, FILLERS = 16 };
 
 /* What the resolver finds. */
 static struct sockaddr_in found[ADDRESSES];
@@ -67,22 +67,20 @@ static int listen_mute(struct sockaddr_in *at, int fillers[FILLERS])
 
 static void an_address_that_says_nothing_leaves_time_for_the_others(void **state)
 {
-    int mute[2], fillers[2][FILLERS], fd = -1;
+    int fillers[FILLERS], fd = -1, mute = listen_mute(&found[0], fillers), listener = listen_here(&found[1], 16);
     struct url_place place = {.host = "many.example", .port = 6379};
     struct sockaddr_in reached;
     socklen_t size = sizeof reached;
     quern_error err;
     (void)state;
-    for (int i = 0; i < 2; i++) mute[i] = listen_mute(&found[i], fillers[i]);
-    int listener = listen_here(&found[2], 16);
     found_count = ADDRESSES;
-    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), 3000);
+    int64_t deadline_ns = clock_deadline_ns(clock_now_ns(), 4000);
     if (dial(&fd, &(struct dial_to){.place = &place, .shown = "many.example"}, deadline_ns, &err)) fail_msg("%s", err.text);
+    assert_true(clock_now_ns() < deadline_ns);
     assert_int_equal(getpeername(fd, (struct sockaddr *)&reached, &size), 0);
-    assert_int_equal(reached.sin_port, found[2].sin_port);
-    for (int i = 0; i < 2; i++)
-        for (int n = 0; n < FILLERS; n++) close(fillers[i][n]);
-    for (int i = 0; i < 2; i++) close(mute[i]);
+    assert_int_equal(reached.sin_port, found[1].sin_port);
+    for (int n = 0; n < FILLERS; n++) close(fillers[n]);
+    close(mute);
     close(listener);
     close(fd);
 }
