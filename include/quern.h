@@ -438,7 +438,7 @@ QUERN_PUBLIC size_t quern_publisher_dispatch(quern_publisher *publisher);
 
 /* Waits until all that was published by quern_publish_async() is answered, and each done has returned; at most timeout_ms (-1: for
  * as long as it takes). QUERN_E_TIMEOUT: some is not yet; QUERN_E_BUSY: answers wait for quern_publisher_dispatch();
- * QUERN_E_ARGUMENT: called in done. */
+ * QUERN_E_ARGUMENT: called in done, or by an observer that is told of what was published so. */
 QUERN_PUBLIC int quern_publisher_flush(quern_publisher *publisher, int64_t timeout_ms, quern_error *error) QUERN_MUST_USE;
 
 /* ── Waiting for what was published ────────────────────────────────────────────────────────────────────────────────

@@ -75,6 +75,8 @@ int options_read(quern_config *config, const struct verb_options *options, int a
 /* Sets journal_dir, where it is not set, to the folder below the state folder in which this program keeps its journals. QUERN_OK,
  * or err says why there is none. */
 int journals_set(quern_config *config, quern_error *err) QUERN_MUST_USE;
+/* The same for who only looks: where that folder is not there, it is not made. */
+int journals_find(quern_config *config, quern_error *err) QUERN_MUST_USE;
 
 /* How long the private server may take: connect_ms; 0 means one attempt, not an impatient one. */
 int64_t server_patience_ms(const quern_config *config);

@@ -249,7 +249,8 @@ static const char *folder_of(const quern_config *config)
 bool server_has_place(const quern_config *config)
 {
     quern_error err;
-    if (!is_private(config) || place_find(folder_of(config), &err) != QUERN_E_GONE) return true;
+    char path[PATH_MAX];
+    if (!is_private(config) || place_find(folder_of(config), path, &err) != QUERN_E_GONE) return true;
     say("there is no private server: %s", err.text);
     return false;
 }

@@ -151,7 +151,7 @@ static void say_unconfirmed(const struct lines *lines, size_t count, const quern
 {
     uint64_t first = first_open(lines, count), last = first;
     for (size_t i = 0; i < count; i++)
-        if (lines->receipts[i].code == QUERN_E_UNKNOWN) last = lines->at[i];
+        if (lines->receipts[i].code == QUERN_E_UNKNOWN || lines->receipts[i].code == QUERN_OK) last = lines->at[i];
     if (last > first)
         say("line %llu is the first that was not confirmed; of it and those up to line %llu some or all may be there, none "
             "behind: %s",

@@ -54,11 +54,12 @@ static void show(const struct view *view, const json_t *answer)
     say_rest(answer);
 }
 
-/* Who asked for one letter asked for it to be replayed; of all there may be none. */
+/* Who asked for one letter asked for it to be replayed; of all some may stay. */
 static bool is_well(const struct view *view, const char *text)
 {
     json_t *answer = is_all(view) || view->is_dry_run ? NULL : json_loads(text, JSON_ALLOW_NUL, NULL);
-    bool has_stayed = answer && !view_number(answer, "replayed");
+    bool has_stayed =
+        answer && view_number(answer, "without_group") + view_number(answer, "unreadable") + view_number(answer, "failed");
     json_decref(answer);
     return !has_stayed;
 }

@@ -92,7 +92,7 @@ static int run(const struct view *view)
 {
     struct served served;
     quern_error err;
-    if (!journals_set(view->config, &err) && !served_open(view->config, &served, &err)) return show(view, &served);
+    if (!journals_find(view->config, &err) && !served_open(view->config, &served, &err)) return show(view, &served);
     say("%s", err.text);
     return EXIT_USAGE;
 }

@@ -118,9 +118,8 @@ int place_open(struct place *place, const char *dir, quern_error *err)
     return QUERN_OK;
 }
 
-int place_find(const char *dir, quern_error *err)
+int place_find(const char *dir, char path[PATH_MAX], quern_error *err)
 {
-    char path[PATH_MAX];
     int code = find_path(path, dir, err);
     if (code || access(path, F_OK) == 0) return code;
     return err_set(err, QUERN_E_GONE, "%s: %s", path, strerror(errno));

@@ -9,6 +9,8 @@
 #ifndef QUERN_EMBED_PLACE_H
 #define QUERN_EMBED_PLACE_H
 
+#include <limits.h>
+
 #include "quern.h"
 
 #define PLACE_SOCKET "redis.sock"
@@ -26,8 +28,8 @@ struct place {
  * makes it, 0700, with what is missing above it. QUERN_E_CONFIG: its path is too long, it is a link, somebody else's, or
  * others may write to it. QUERN_E_SERVER: it could not be made or opened. Waits only for the disk. */
 int place_open(struct place *place, const char *dir, quern_error *err) QUERN_MUST_USE;
-/* Would place_open() find it there? Makes nothing. QUERN_E_GONE: it is not there. */
-int place_find(const char *dir, quern_error *err) QUERN_MUST_USE;
+/* Where place_open() would look, in path. Makes nothing. QUERN_E_GONE: it is not there. */
+int place_find(const char *dir, char path[PATH_MAX], quern_error *err) QUERN_MUST_USE;
 void place_close(struct place *place);
 
 #endif

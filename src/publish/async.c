@@ -123,7 +123,8 @@ static void wait_for_change(struct async *async, int64_t deadline_ns)
 
 /* ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Whose callbacks this thread is in: the publisher's own one, or the host's that dispatches. One may dispatch another's. */
+/* Whose callbacks this thread is in: the host's, while it dispatches; a publisher's own always, since an observer is told on it, too.
+ * One may dispatch another's. */
 struct telling {
     const struct async *async;
     const struct telling *outer;
@@ -202,6 +203,8 @@ static void run(void *given)
 {
     struct async *async = given;
     struct letterbox *boxes[BATCH];
+    const struct telling own = {async, NULL};
+    telling = &own;
     for (size_t count; (count = take(async, boxes));) publish_boxes(async, boxes, count);
 }
 

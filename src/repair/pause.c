@@ -32,9 +32,10 @@ static int is_member(struct look *look, const char *event, int64_t *is, quern_er
 /* All of them are one more than the bound, so that who has come to it can do so. */
 static int pause_event(struct look *look, const char *event, int64_t *changed, quern_error *err)
 {
-    int64_t count, is_paused = 0;
+    int64_t count, all = 0, is_paused = 0;
     int code = count_paused(look, &count, err);
-    bool is_full = !code && count >= PAUSED_MAX && strcmp(event, all_events) != 0;
+    if (!code && count == PAUSED_MAX) code = is_member(look, all_events, &all, err);
+    bool is_full = !code && count - all >= PAUSED_MAX && strcmp(event, all_events) != 0;
     if (is_full) code = is_member(look, event, &is_paused, err);
     if (code || is_paused) return code;
     if (is_full)

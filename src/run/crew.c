@@ -165,10 +165,18 @@ static bool replace(struct crew *crew, struct worker *worker)
     return true;
 }
 
+static bool has_place(struct crew *crew, const struct worker *worker)
+{
+    uint32_t i = 0, places = atomic_load(&crew->places);
+    while (i < places && atomic_load(&crew->workers[i]) != worker) i++;
+    return i < places;
+}
+
+/* Whose handler returns just now may leave, and be gone: it is not looked into before it is known to have a place. */
 bool crew_replace(struct crew *crew, struct worker *worker)
 {
     pthread_mutex_lock(&crew->lock);
-    bool may = !ready_is_closed(crew->needs.ready) && worker->is_alive && !is_extra(crew, worker) &&
+    bool may = has_place(crew, worker) && !ready_is_closed(crew->needs.ready) && worker->is_alive && !is_extra(crew, worker) &&
                atomic_load(&crew->stuck) < WORKERS_MAX;
     bool is_replaced = may && replace(crew, worker);
     pthread_mutex_unlock(&crew->lock);

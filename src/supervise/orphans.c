@@ -15,6 +15,7 @@
 /* Its number may be another's later; with the time of its start (in ticks since the machine's) it is its own. */
 struct inherited {
     pid_t pid;
+    int group;
     unsigned long long started;
 };
 
@@ -57,7 +58,7 @@ bool orphans_adopt(struct orphans *orphans)
     while (fits && next_child(list, &child)) {
         struct inherited *more = realloc(orphans->inherited, (orphans->count + 1) * sizeof *more);
         if (!(fits = more)) break;
-        more[orphans->count++] = (struct inherited){child.pid, child.started};
+        more[orphans->count++] = (struct inherited){child.pid, child.group, child.started};
         orphans->inherited = more;
     }
     if (list) closedir(list);
@@ -65,10 +66,14 @@ bool orphans_adopt(struct orphans *orphans)
     return fits;
 }
 
+/* One of them, or of a group that is theirs alone: what they have left behind. */
 static bool is_inherited(const struct orphans *orphans, const struct process *process)
 {
-    for (size_t i = 0; i < orphans->count; i++)
-        if (orphans->inherited[i].pid == process->pid && orphans->inherited[i].started == process->started) return true;
+    for (size_t i = 0; i < orphans->count; i++) {
+        const struct inherited *one = &orphans->inherited[i];
+        if (one->pid == process->pid && one->started == process->started) return true;
+        if (one->group == process->group && one->group != getpgrp()) return true;
+    }
     return false;
 }
 

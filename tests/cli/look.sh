@@ -231,6 +231,10 @@ looking_makes_no_folder_and_starts_no_server() {
         has err "there is no private server: $here/"
         [[ ! -e none && ! -e state ]] || fail "a folder was made by: stats $way"
     done
+    redis_start
+    a_queue_is_there
+    run_quern 0 top --once --redis "$url"
+    [[ ! -e state ]] || fail "a folder was made by top"
 }
 
 run_all stats_count_what_waits_runs_is_delayed_and_dead \

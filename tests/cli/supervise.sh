@@ -79,16 +79,18 @@ a_child_that_a_handler_forks_is_not_one_of_us() {
 }
 # Whoever has become quern by exec had children: a container's script, a shell that writes the log.
 what_ran_before_us_is_not_ours_to_end() {
-    local side
+    local side group
     redis_start
     zoo_config
     publish_jobs 20 segv
-    QUERN=$quern URL=$url setsid sh -c 'sleep 1000 & echo $! >side; exec "$QUERN" run -c zoo.json --redis "$URL" --until-empty' \
-        >one.out 2>one.log &
+    # The first shares our group. The second has one of its own, in which it leaves something behind.
+    QUERN=$quern URL=$url setsid bash -c 'sleep 1000 & echo $! >side; set -m
+        (sh -c "until test -d state; do sleep 0.01; done; sleep 1000 &"; sleep 1000) & echo $! >>side
+        exec "$QUERN" run -c zoo.json --redis "$URL" --until-empty' >one.out 2>one.log &
     status_of $! 60
     equal "$status" 0 status
-    side=$(<side)
-    kill "$side" 2>/dev/null || fail "what was started before is not there any more"
+    { read -r side && read -r group; } <side
+    kill "$side" && kill -- "-$group" || fail "what was started before is not there any more"
 }
 a_child_that_a_handler_forks_may_exit() {
     calm fork-exit "21 0"

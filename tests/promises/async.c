@@ -242,6 +242,35 @@ static void a_callback_may_publish_but_not_flush_or_close(void **state)
     call_back(*state, true);
 }
 
+/* Which is told on the publisher's own thread. */
+struct flusher {
+    quern_publisher *publisher;
+    _Atomic int code, told;
+};
+
+static void flush_when_told(void *user, const quern_notice *notice)
+{
+    struct flusher *flusher = user;
+    (void)notice;
+    atomic_store(&flusher->code, quern_publisher_flush(flusher->publisher, SOON_MS, NULL));
+    atomic_fetch_add(&flusher->told, 1);
+}
+
+static void an_observer_cannot_flush_what_it_is_told_of(void **state)
+{
+    struct scene *scene = *state;
+    struct desk *desk = desk_open(scene, NULL);
+    struct flusher flusher = {.code = QUERN_OK};
+    quern_message message = {.size = sizeof message, .event = "job"};
+    quern_config_observe(desk->config, QUERN_NOTICE_PUBLISH, flush_when_told, &flusher);
+    flusher.publisher = desk->publisher = quern_publisher_open(desk->config, &desk->error);
+    assert_int_equal(quern_publish_async(desk->publisher, &message, NULL, NULL, &desk->error), QUERN_OK);
+    wait_for(flusher.told == 1);
+    assert_int_equal(flusher.code, QUERN_E_ARGUMENT);
+    assert_int_equal(quern_publisher_flush(desk->publisher, PATIENCE_MS, &desk->error), QUERN_OK);
+    desk_close(desk);
+}
+
 enum { THREADS = 4, EACH = 1000 };
 
 static void *push(void *given)
@@ -281,6 +310,7 @@ int main(void)
         SCENE(what_finds_no_room_is_told_so),
         SCENE(answers_come_where_they_are_dispatched),
         SCENE(a_callback_may_publish_but_not_flush_or_close),
+        SCENE(an_observer_cannot_flush_what_it_is_told_of),
         SCENE(many_threads_may_publish_through_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

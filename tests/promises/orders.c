@@ -167,6 +167,12 @@ static void who_has_paused_as_many_as_may_be_can_pause_all(void **state)
     assert_true(json_is_false(json_object_get(answer, "changed")));
     answer = taken(seen, quern_queue_pause(seen->config, NULL, 0, &seen->error));
     assert_true(json_is_true(json_object_get(answer, "changed")));
+    redis_ask(&seen->scene->redis, "SREM", "jobs:g:paused", "e0");
+    answer = taken(seen, quern_queue_pause(seen->config, "e0", 0, &seen->error)); /* all of them are none of the 256 */
+    assert_true(json_is_true(json_object_get(answer, "changed")));
+    seen_refused(seen, quern_queue_pause(seen->config, "e256", 0, &seen->error), QUERN_E_FULL, "256 events are paused");
+    answer = taken(seen, quern_queue_pause(seen->config, NULL, 0, &seen->error));
+    assert_true(json_is_false(json_object_get(answer, "changed")));
     assert_int_equal(257, json_array_size(json_object_get(answer, "paused")));
     struct mill *mill = mill_run(seen->scene, NULL);
     scene_publish(seen->scene, 0, 1);
