@@ -10,12 +10,14 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
-enum { RECENT = 8, REPEAT_MS = 5000, VALUE_MAX = 400, END_BYTES = sizeof ",\"repeated\":4294967295}" };
+enum { RECENT = 8, REPEAT_MS = 5000, VALUE_MAX = 400, NAME_MAX_BYTES = 40, END_BYTES = sizeof ",\"repeated\":4294967295}" };
 
 struct recent {
     uint64_t hash;
     int64_t written_ns;
-    unsigned repeated;
+    unsigned repeated; /* held back since then */
+    enum log_level level;
+    char name[NAME_MAX_BYTES];
 };
 
 struct log {
@@ -36,6 +38,7 @@ struct log *log_open(const struct log_options *options)
     struct log *log = calloc(1, sizeof *log);
     if (!log) return NULL;
     log->options = *options;
+    if (!log->options.now_ns) log->options.now_ns = clock_now_ns;
     atomic_init(&log->level, (int)options->level);
     pthread_mutex_init(&log->lock, NULL);
     return log;
@@ -144,45 +147,102 @@ static uint64_t hash_of(const char *text, size_t len)
     return hash;
 }
 
-/* Is the line to be written? Then *repeated says how many like it were held back. */
-static bool is_due(struct log *log, uint64_t hash, unsigned *repeated)
+/* What every line begins with. */
+static void put_head(struct line *line, enum log_level level, const char *name, size_t *same_from)
 {
-    int64_t now_ns = clock_now_ns();
-    bool due = true;
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    char when[CLOCK_ISO_SIZE];
+    clock_iso(clock_unix_us(), when);
+    put_field(line, &(struct log_field){.key = "time", .text = bytes_of(when)});
+    *same_from = line->len;
+    put_field(line, &(struct log_field){.key = "level", .text = bytes_of(levels[level])});
+    put_field(line, &(struct log_field){.key = "event", .text = bytes_of(name)});
+}
+
+static void write_out(struct log *log, enum log_level level, struct line *line, unsigned repeated)
+{
+    line->max = LOG_LINE_MAX - 2; /* } and NUL */
+    if (repeated) put_field(line, &(struct log_field){.key = "repeated", .number = repeated, .is_number = 1});
+    if (line->format == LOG_FORMAT_JSON) line->text[line->len++] = '}';
+    line->text[line->len] = 0;
+    log->options.sink(log->options.user, (int)level, line->text);
+}
+
+/* Those that no line of their kind has counted, and that none may come to count. */
+static void tell_held_back(struct log *log, const struct recent *held, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct line line = {.format = log->options.format, .max = LOG_LINE_MAX - END_BYTES};
+        size_t same_from;
+        put_head(&line, held[i].level, "held_back", &same_from);
+        put_field(&line, &(struct log_field){.key = "of", .text = bytes_of(held[i].name)});
+        put_field(&line, &LOG_TEXT("why", "lines were equal to the last of that name"));
+        write_out(log, held[i].level, &line, held[i].repeated);
+    }
+}
+
+/* Takes out what the log will forget, or has kept long enough. */
+static int take_held_back(struct log *log, const struct recent *but, const struct recent *forgotten, int64_t now_ns,
+                          struct recent *held)
+{
+    int count = 0;
+    for (struct recent *recent = log->recent; recent < log->recent + RECENT; recent++) {
+        if (recent == but || !recent->repeated) continue;
+        if (recent != forgotten && now_ns - recent->written_ns < REPEAT_MS * NS_PER_MS) continue;
+        held[count++] = *recent;
+        recent->repeated = 0;
+    }
+    return count;
+}
+
+struct look {
+    bool is_due;       /* the line is to be written */
+    unsigned repeated; /* so many like it were held back */
+    struct recent held[RECENT];
+    int held_count;
+};
+
+static void look_back(struct log *log, enum log_level level, const char *name, uint64_t hash, struct look *look)
+{
     pthread_mutex_lock(&log->lock);
+    int64_t now_ns = log->options.now_ns();
     struct recent *oldest = log->recent, *found = NULL;
     for (int i = 0; i < RECENT; i++) {
         if (log->recent[i].written_ns && log->recent[i].hash == hash) found = &log->recent[i];
         if (log->recent[i].written_ns < oldest->written_ns) oldest = &log->recent[i];
     }
-    if (found && now_ns - found->written_ns < REPEAT_MS * NS_PER_MS) {
-        found->repeated++;
-        due = false;
+    look->is_due = !found || now_ns - found->written_ns >= REPEAT_MS * NS_PER_MS;
+    look->held_count = take_held_back(log, found, found ? NULL : oldest, now_ns, look->held);
+    if (look->is_due) {
+        look->repeated = found ? found->repeated : 0;
+        struct recent *recent = found ? found : oldest;
+        *recent = (struct recent){.hash = hash, .written_ns = now_ns, .level = level};
+        snprintf(recent->name, sizeof recent->name, "%s", name);
     } else {
-        *repeated = found ? found->repeated : 0;
-        *(found ? found : oldest) = (struct recent){.hash = hash, .written_ns = now_ns};
+        found->repeated++;
     }
     pthread_mutex_unlock(&log->lock);
-    return due;
 }
 
 void log_write(struct log *log, enum log_level level, const char *name, const struct log_field *fields)
 {
-    static const char *const levels[] = {"error", "warning", "info", "debug"};
     if (!log || (int)level > atomic_load_explicit(&log->level, memory_order_relaxed) || !log->options.sink) return;
     struct line line = {.format = log->options.format, .max = LOG_LINE_MAX - END_BYTES};
-    char when[CLOCK_ISO_SIZE];
-    clock_iso(clock_unix_us(), when);
-    put_field(&line, &(struct log_field){.key = "time", .text = bytes_of(when)});
-    size_t same_from = line.len;
-    put_field(&line, &(struct log_field){.key = "level", .text = bytes_of(levels[level])});
-    put_field(&line, &(struct log_field){.key = "event", .text = bytes_of(name)});
+    struct look look = {0};
+    size_t same_from;
+    put_head(&line, level, name, &same_from);
     for (; fields->key; fields++) put_field(&line, fields);
-    unsigned repeated = 0;
-    if (!is_due(log, hash_of(line.text + same_from, line.len - same_from), &repeated)) return;
-    line.max = LOG_LINE_MAX - 2; /* } and NUL */
-    if (repeated) put_field(&line, &(struct log_field){.key = "repeated", .number = repeated, .is_number = 1});
-    if (line.format == LOG_FORMAT_JSON) line.text[line.len++] = '}';
-    line.text[line.len] = 0;
-    log->options.sink(log->options.user, (int)level, line.text);
+    look_back(log, level, name, hash_of(line.text + same_from, line.len - same_from), &look);
+    tell_held_back(log, look.held, look.held_count);
+    if (look.is_due) write_out(log, level, &line, look.repeated);
+}
+
+void log_flush(struct log *log)
+{
+    struct recent held[RECENT];
+    if (!log || !log->options.sink) return;
+    pthread_mutex_lock(&log->lock);
+    int count = take_held_back(log, NULL, NULL, CLOCK_NEVER, held);
+    pthread_mutex_unlock(&log->lock);
+    tell_held_back(log, held, count);
 }

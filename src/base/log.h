@@ -4,7 +4,8 @@
  * Idea       an event has a name and typed fields; it becomes key=value text or JSON, escaped so that no field can forge a
  *            line or move a terminal's cursor. Payloads and credentials are never fields.
  * Invariant  a line has no control characters. A line equal to one of the last few (time aside) is counted, not written; the
- *            count goes out as repeated=N with the next of its kind after five seconds.
+ *            count goes out as repeated=N with the next of its kind after five seconds, or, where there is none, in a line
+ *            held_back before the next of any kind.
  * Threads    log_event: any. It takes a short lock and hands the line to the sink, which must not wait.
  * Never      writes to a file or a terminal itself. */
 #ifndef QUERN_BASE_LOG_H
@@ -28,11 +29,15 @@ struct log_options {
     enum log_format format;
     void (*sink)(void *user, int level, const char *line);
     void *user;
+    int64_t (*now_ns)(void); /* for what repeats; NULL: clock_now_ns() */
 };
 
 /* Gives; NULL: no memory. options is copied. */
 struct log *log_open(const struct log_options *options);
+/* Tells the sink nothing any more: log_flush() first. */
 void log_close(struct log *log);
+/* Says how many lines are held back. */
+void log_flush(struct log *log);
 /* From now on. Any thread. */
 void log_set_level(struct log *log, enum log_level level);
 

@@ -94,6 +94,7 @@ static int ask(const struct inquest *inquest, enum lane lane, const struct pendi
 static void count(struct blame_sums *sums, enum blame blame, char letter)
 {
     if (letter == STUCK) sums->stuck++;
+    if (letter == GONE) sums->deleted++;
     if (letter != MOVED) return;
     if (blame == BLAME_SUSPECT)
         sums->suspects++;
@@ -176,7 +177,6 @@ static int inquire(struct inquest *inquest, quern_error *err)
 int blame_settle(struct conn *conn, const struct journal *journal, const char *ended, struct blame_sums *sums, quern_error *err)
 {
     struct inquest inquest = {.conn = conn, .journal = journal, .facts = judge_facts(journal), .ended = ended, .sums = sums};
-    *sums = (struct blame_sums){0};
     inquest.ran = malloc((journal->head->count + 1) * sizeof *inquest.ran);
     if (!inquest.ran) return err_set(err, QUERN_E_MEMORY, "no memory to read a crash journal");
     int code = inquire(&inquest, err);
@@ -184,9 +184,18 @@ int blame_settle(struct conn *conn, const struct journal *journal, const char *e
     return code;
 }
 
+void blame_tell_deleted(struct log *log, const char *consumer, const struct blame_sums *sums)
+{
+    if (!sums->deleted) return;
+    log_event(
+        log, LOG_WARNING, "pending_deleted", LOG_INT("entries", sums->deleted), LOG_TEXT("consumer", consumer),
+        LOG_TEXT("why", "somebody has deleted them from the stream while a process that has died held them: they are lost"));
+}
+
 void blame_tell(struct log *log, const char *consumer, const struct blame_sums *sums)
 {
     log_event(log, LOG_WARNING, "crash_settled", LOG_TEXT("consumer", consumer), LOG_INT("released", sums->released),
               LOG_INT("suspects", sums->suspects), LOG_INT("blamed", sums->guilty), LOG_INT("stuck", sums->stuck),
               LOG_TEXT("then", "suspects and blamed ones run with nothing else beside them"));
+    blame_tell_deleted(log, consumer, sums);
 }

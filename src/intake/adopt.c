@@ -59,18 +59,30 @@ static void count_deliveries(const struct reply *entries, const struct pending_r
     }
 }
 
+static void say_deleted(const struct dispatcher_needs *needs, uint32_t origin, int64_t deleted)
+{
+    if (!deleted) return;
+    counter_add(&needs->counters->deleted, deleted);
+    log_event(needs->log, LOG_WARNING, "pending_deleted", LOG_INT("entries", deleted),
+              LOG_TEXT("stream", origin_key(needs->sources, origin)),
+              LOG_TEXT("why", "somebody has deleted them from the stream before they arrived here: they are lost"));
+}
+
 static int adopt_rows(const struct dispatcher_needs *needs, struct reserve *reserve, struct high *high, struct conn *conn,
                       uint32_t origin, const struct pending_row *rows, size_t count, quern_error *err)
 {
-    const struct reply *entries;
+    const struct reply *answer;
     uint32_t deliveries[ADOPT_PAGE];
     int64_t asked_ns = clock_now_ns();
-    int code = claim(needs, conn, origin, rows, count, &entries, err);
+    int code = claim(needs, conn, origin, rows, count, &answer, err);
     if (code) return code;
+    const struct reply *entries = reply_item(answer, 1);
+    say_deleted(needs, origin, reply_number(reply_item(answer, 0), 0));
     count_deliveries(entries, rows, count, deliveries);
     struct arrival arrival = {origin, asked_ns, atomic_load(needs->is_stopping), deliveries, (uint32_t)count, high};
     admit_entries(needs, reserve, entries, &arrival);
     counter_add(&needs->counters->adopted, entries->count);
+    if (!entries->count) return QUERN_OK;
     log_event(needs->log, LOG_INFO, "adopted", LOG_INT("entries", entries->count),
               LOG_TEXT("stream", origin_key(needs->sources, origin)));
     return QUERN_OK;

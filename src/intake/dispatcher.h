@@ -33,6 +33,7 @@ struct orders;
 
 struct intake_counters {
     struct counter adopted, reads, lost, last_ns; /* last_ns: when Redis last answered a read */
+    struct counter deleted;                       /* while they were pending in our name, by somebody else */
     struct counter owed_ns;                       /* since when it owes us one; 0: it does not */
 };
 

@@ -39,6 +39,8 @@ void past_settle(quern_pool *pool)
         say_without(pool, strerror(errno));
         return;
     }
-    if (config->journal_dir) blame_past(pool->conns[CONN_SETTLER], config->journal_dir, &words, pool->log);
+    if (config->journal_dir) /* the reaper, whose counter it is, has not begun */
+        counter_add(&pool->reaper_counters.deleted,
+                    blame_past(pool->conns[CONN_SETTLER], config->journal_dir, &words, pool->log));
     if (config->journal_dir || config->journal_path) open_journal(pool, &words);
 }

@@ -274,7 +274,7 @@ static void read_counters(quern_pool *pool, struct stats *stats)
     stats->last_renewal_ms = ago_ms(&pool->heartbeat_counters.last_ns);
     stats->trimmed = counter_read(&pool->reaper_counters.trimmed);
     stats->reclaimed = counter_read(&pool->reaper_counters.reclaimed);
-    stats->deleted = counter_read(&pool->reaper_counters.deleted);
+    stats->deleted = counter_read(&pool->reaper_counters.deleted) + counter_read(&pool->intake_counters.deleted);
     stats->due = counter_read(&pool->reaper_counters.due);
     stats->scheduled = counter_read(&pool->reaper_counters.scheduled);
     stats->swept = counter_read(&pool->reaper_counters.swept);

@@ -63,6 +63,7 @@ static void run_heartbeat(void *given)
     heartbeat_run(&(struct heartbeat_start){&pool->heartbeat_needs, pool->conns[CONN_HEARTBEAT], has_begun, pool});
     const struct settle_counters *counters = &pool->settle_counters;
     bill_each(pool->bill, say_bill, pool);
+    log_flush(pool->log);
     log_event(pool->log, LOG_INFO, "stopped", LOG_INT("done", counter_read(&counters->done)),
               LOG_INT("retry", counter_read(&counters->retry)), LOG_INT("dead", counter_read(&counters->dead)),
               LOG_INT("released", counter_read(&counters->released)), LOG_INT("left_pending", counter_read(&counters->left)));

@@ -62,7 +62,7 @@ static int settle_once(struct supervisor *supervisor, const struct journal *jour
 /* Was there anything to settle: had it got as far as to have a pool? Twice: the warm connection may have gone cold. What cannot be given back now is, by the next child that finds the journal. */
 static bool settle(struct supervisor *supervisor, const struct child *child, const char *ended)
 {
-    struct blame_sums sums;
+    struct blame_sums sums = {0};
     quern_error why;
     struct journal *journal = child->journal ? journal_read(child->journal, false) : NULL;
     if (!journal) return false;
@@ -74,6 +74,8 @@ static bool settle(struct supervisor *supervisor, const struct child *child, con
             "what it held is given back: %u jobs run again, %u suspects and %u that are to blame run alone", sums.released,
             sums.suspects, sums.guilty);
     }
+    if (sums.deleted)
+        supervisor->options->say("%u jobs that it held are lost: somebody has deleted them from the stream", sums.deleted);
     journal_drop(journal);
     return true;
 }

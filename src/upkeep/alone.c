@@ -14,7 +14,7 @@
 #include "wire/script.h"
 
 /* Of the script's answer. */
-enum { ENTRY, DELIVERIES, STARTS, HOW };
+enum { ENTRY, DELIVERIES, STARTS, HOW, DELETED };
 
 /* trusts_idle: may what is idle for a lease be taken from its owner? */
 static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle,
@@ -105,6 +105,15 @@ static void take(const struct reaper_needs *needs, struct quern_job *job, uint32
     admit(needs, job, answer, code, &why, now_ns);
 }
 
+static void say_deleted(const struct reaper_needs *needs, uint32_t origin, int64_t deleted)
+{
+    if (!deleted) return;
+    counter_add(&needs->counters->deleted, deleted);
+    log_event(needs->log, LOG_WARNING, "pending_deleted", LOG_INT("entries", deleted),
+              LOG_TEXT("stream", origin_source(needs->sources, origin)->alone),
+              LOG_TEXT("why", "somebody has deleted them from the stream while they were pending: they are lost"));
+}
+
 int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle, bool *is_taken,
                quern_error *err)
 {
@@ -115,7 +124,9 @@ int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *c
     *is_taken = false;
     if (!job) return QUERN_OK;
     int code = ask(needs, origin, conn, trusts_idle, &answer, err);
-    if (!code && answer->type == REPLY_ARRAY && answer->count && entry_read(reply_item(answer, ENTRY), &entry)) {
+    bool is_told = !code && answer->type == REPLY_ARRAY && answer->count;
+    if (is_told) say_deleted(needs, origin, reply_number(reply_item(answer, DELETED), 0));
+    if (is_told && entry_read(reply_item(answer, ENTRY), &entry)) {
         take(needs, job, origin, answer, &entry, asked_ns);
         *is_taken = true;
     } else {

@@ -8,6 +8,7 @@
 static char lines[64][LOG_LINE_MAX];
 static int levels[64];
 static unsigned count;
+static int64_t now_ns;
 
 static void keep(void *user, int level, const char *line)
 {
@@ -16,10 +17,16 @@ static void keep(void *user, int level, const char *line)
     snprintf(lines[count++], LOG_LINE_MAX, "%s", line);
 }
 
+static int64_t tell_time(void)
+{
+    return now_ns;
+}
+
 static struct log *make(enum log_format format, enum log_level level)
 {
     count = 0;
-    struct log *log = log_open(&(struct log_options){level, format, keep, lines});
+    now_ns = NS_PER_S;
+    struct log *log = log_open(&(struct log_options){level, format, keep, lines, tell_time});
     assert_non_null(log);
     return log;
 }
@@ -152,6 +159,83 @@ static void equal_lines_are_counted_instead_of_written(void **state)
     log_close(log);
 }
 
+static void says(unsigned at, const char *what)
+{
+    if (at >= count || !strstr(lines[at], what))
+        fail_msg("line %u is not of %s: %s", at, what, at < count ? lines[at] : "none");
+}
+
+static void repeat(struct log *log, enum log_level level, const char *name, int times)
+{
+    while (times--) log_event(log, level, name, LOG_TEXT("x", "y"));
+}
+
+static void the_next_of_its_kind_says_how_many_were_held_back(void **state)
+{
+    (void)state;
+    struct log *log = make(LOG_FORMAT_TEXT, LOG_INFO);
+    repeat(log, LOG_INFO, "same", 5);
+    now_ns += 4999 * NS_PER_MS;
+    repeat(log, LOG_INFO, "same", 1);
+    assert_int_equal(1, count);
+    now_ns += NS_PER_MS;
+    repeat(log, LOG_INFO, "same", 1);
+    assert_int_equal(2, count);
+    says(1, "event=same x=y repeated=5");
+    log_flush(log);
+    assert_int_equal(2, count);
+    log_close(log);
+}
+
+/* Whatever is said next, and also where nothing is. */
+static void what_was_held_back_is_said_where_none_of_its_kind_comes(void **state)
+{
+    (void)state;
+    struct log *log = make(LOG_FORMAT_TEXT, LOG_INFO);
+    repeat(log, LOG_WARNING, "lost", 4);
+    now_ns += 4999 * NS_PER_MS;
+    repeat(log, LOG_INFO, "other", 1);
+    assert_int_equal(2, count);
+    now_ns += NS_PER_MS;
+    repeat(log, LOG_INFO, "other", 1);
+    assert_int_equal(3, count);
+    says(2, "level=warning event=held_back of=lost");
+    says(2, "repeated=3");
+    assert_int_equal(LOG_WARNING, levels[2]);
+    log_flush(log);
+    assert_int_equal(4, count);
+    says(3, "of=other");
+    says(3, "repeated=1");
+    log_flush(log);
+    assert_int_equal(4, count);
+    log_close(log);
+}
+
+static void what_was_held_back_is_said_before_it_is_forgotten(void **state)
+{
+    enum { OTHERS = 20 };
+    (void)state;
+    struct log *log = make(LOG_FORMAT_JSON, LOG_INFO);
+    repeat(log, LOG_WARNING, "lost", 2);
+    for (int i = 0; i < OTHERS; i++) {
+        now_ns += NS_PER_MS;
+        log_event(log, LOG_INFO, "numbered", LOG_INT("n", i));
+    }
+    assert_int_equal(1 + OTHERS + 1, count);
+    int told = 0;
+    for (unsigned i = 0; i < count; i++) {
+        json_t *object = as_json(lines[i]);
+        if (!strcmp(json_string_value(json_object_get(object, "event")), "held_back")) {
+            assert_string_equal("lost", json_string_value(json_object_get(object, "of")));
+            assert_int_equal(1, json_integer_value(json_object_get(object, "repeated")));
+            told++;
+        }
+        json_decref(object);
+    }
+    assert_int_equal(1, told);
+    log_close(log);
+}
+
 static void lines_that_differ_are_all_written(void **state)
 {
     (void)state;
@@ -212,6 +296,9 @@ int main(void)
         cmocka_unit_test(json_gives_back_what_was_said),
         cmocka_unit_test(a_level_that_is_not_wanted_is_not_written),
         cmocka_unit_test(equal_lines_are_counted_instead_of_written),
+        cmocka_unit_test(the_next_of_its_kind_says_how_many_were_held_back),
+        cmocka_unit_test(what_was_held_back_is_said_where_none_of_its_kind_comes),
+        cmocka_unit_test(what_was_held_back_is_said_before_it_is_forgotten),
         cmocka_unit_test(lines_that_differ_are_all_written),
         cmocka_unit_test(a_line_over_its_bound_stays_well_formed),
         cmocka_unit_test(the_level_can_change),

@@ -176,6 +176,29 @@ without_a_parent_the_next_start_finds_who_it_was() {
     one_is_buried SIGSEGV
 }
 
+# loses_what_was_deleted RUN...: the process that works is killed while it runs a job whose entry somebody has deleted.
+loses_what_was_deleted() {
+    started_quern one run -c zoo.json --redis "$url" --threads 1 --lease_ms 600000 "$@"
+    publish_jobs 0 spin
+    wait_for 20 pending_is 1
+    redis XTRIM app.events MAXLEN 0 >/dev/null
+    kill -KILL "$(worker_of "$pid")"
+}
+worker_of() { if has_child "$1"; then pool_child "$1"; else echo "$1"; fi; }
+what_was_deleted_while_a_process_that_died_held_it_is_said() {
+    redis_start
+    zoo_config
+    loses_what_was_deleted
+    wait_for 20 grep -q '1 jobs that it held are lost: somebody has deleted them' one.log
+    wait_for 20 pending_is 0
+    stop_quern "$pid"
+    loses_what_was_deleted --no-supervise
+    status_of "$pid" 20
+    run_quern 0 run -c zoo.json --redis "$url" --no-supervise --until-empty
+    grep -q 'event=pending_deleted entries=1 consumer=' err || fail "nothing is said: $(<err)"
+    equal "$(pending)" 0 pending
+}
+
 commands_of_a_process_that_was_killed_are_ended() {
     local child command
     redis_start
@@ -224,5 +247,6 @@ run_all a_job_that_segfaults_is_buried_and_its_neighbours_are_done a_job_that_ab
     what_ran_before_us_is_not_ours_to_end a_child_that_a_handler_forks_may_exit descriptors_that_a_handler_closes_are_made_again \
     a_handler_that_spins_for_ever_is_given_up a_process_that_is_killed_from_outside_buries_nobody \
     a_long_job_beside_a_crasher_that_crashes_ten_times_is_done without_a_parent_the_next_start_finds_who_it_was \
-    commands_of_a_process_that_was_killed_are_ended a_parent_that_is_killed_takes_its_child_along_gently \
+    what_was_deleted_while_a_process_that_died_held_it_is_said commands_of_a_process_that_was_killed_are_ended \
+    a_parent_that_is_killed_takes_its_child_along_gently \
     a_child_that_cannot_begin_is_not_started_again

@@ -99,6 +99,22 @@ static void strand(struct scene *scene, int n)
     assert_int_equal(redis_number(&scene->redis, "EXEC"), n + 1);
 }
 
+static void what_was_deleted_before_it_was_adopted_is_counted_and_said(void **state)
+{
+    struct scene *scene = *state;
+    struct mill *mill = mill_run(scene, "lease_ms", "60000", "trim", "false", NULL);
+    scene_publish(scene, 0, 1);
+    wait_for(mill_stat(mill, "jobs", "done") == 1 && mill_stat(mill, "jobs", "held") == 0);
+    strand(scene, 5);
+    redis_ask(&scene->redis, "XTRIM", "jobs", "MAXLEN", "3");
+    assert_int_equal(redis_cut(&scene->redis, ":dispatcher"), 1);
+    wait_for(mill_stat(mill, "jobs", "done") == 4 && is_clean(scene));
+    wait_for(mill_stat(mill, "upkeep", "deleted") == 2);
+    assert_int_equal(mill_stat(mill, "jobs", "adopted"), 3);
+    wait_for(mill_lines(mill, "event=pending_deleted entries=2 stream=jobs") == 1);
+    mill_stop(mill);
+}
+
 static void releases_strays(struct scene *scene, const char *cut)
 {
     struct mill *mill = mill_run(scene, "lease_ms", "60000", "trim", "false", NULL);
@@ -181,6 +197,7 @@ int main(void)
         SCENE(what_a_lost_read_stranded_is_adopted_and_run),
         SCENE(a_lost_answer_to_an_acknowledgement_is_counted_and_loses_nothing),
         SCENE(a_lost_answer_to_a_script_is_asked_for_again_and_done_once),
+        SCENE(what_was_deleted_before_it_was_adopted_is_counted_and_said),
         SCENE(a_stop_releases_what_is_pending_in_its_name),
         SCENE(a_stop_releases_it_although_its_connection_has_just_broken),
         SCENE(the_dispatchers_connection_may_break_twenty_times),

@@ -162,9 +162,11 @@ static void check_processes(const struct histories *histories, struct findings *
     }
     bool is_silent =
         findings->vanished && !said->losses && !ended; /* how many cannot be compared: a log holds back what it repeats */
-    if (is_silent)
-        judge_wrong(findings, I12, "%llu jobs were deleted while they were pending, and nothing was said",
-                    N(findings->vanished));
+    if (!is_silent) return;
+    judge_wrong(findings, I12,
+                "%llu jobs were deleted while they were pending, and nothing was said; the last of them is job %u",
+                N(findings->vanished), findings->vanished_last);
+    judge_tell(histories, findings->vanished_last);
 }
 
 /* I14: what must have happened for the rest to say anything. */

@@ -415,7 +415,10 @@ static void judge_end(struct life *life, const struct ending *ending)
     findings->done += life->accepted > 0 || (!ending->letters && is_ended);
     findings->dead += ending->letters > 0;
     findings->excused += life->is_published && !is_ended && life->is_deleted;
-    findings->vanished += life->has_vanished && !is_ended;
+    if (life->has_vanished && !is_ended) {
+        findings->vanished++;
+        findings->vanished_last = life->job;
+    }
     if (life->is_denied && !life->is_published && !life->is_uncertain && life->lease_count)
         wrong(life, I2, "its publisher was told that it is not there, and it is");
     if (life->is_published && !is_ended && !life->is_deleted) wrong(life, I1, "it was lost");

@@ -31,7 +31,8 @@ struct findings {
     uint64_t published, uncertain, never_published, done, dead, excused; /* jobs */
     uint64_t starts, again_by_move, again_by_crash, again_by_lapse, again_by_deletion;
     uint64_t vanished; /* jobs whose entries were deleted while they were pending, after the faults, and that have not ended */
-    uint64_t refused;  /* settles of late owners */
+    uint32_t vanished_last; /* one of them */
+    uint64_t refused;       /* settles of late owners */
     uint64_t refused_renewals;
     uint64_t ambiguous, duplicates, poisoned, malformed, timeouts, rejected, exhausted, answers[128];
     unsigned most_deliveries, most_retries, most_starts;

@@ -48,12 +48,13 @@ local function next_ms(times)
   return first[2] and math.max(math.floor(tonumber(first[2])) - now_ms, 0) or math.huge
 end
 
--- Held by somebody who renews it, it is looked after.
+-- Held by somebody who renews it, it is looked after. One that was deleted while it was held is not in the stream any more, and still is
+-- to be met by somebody.
 local function alone()
   local all = redis.call('XLEN', KEYS[4])
-  local held = all > 0 and redis.pcall('XPENDING', KEYS[4], ARGV[3]) or {0}
+  local held = redis.call('EXISTS', KEYS[4]) == 1 and redis.pcall('XPENDING', KEYS[4], ARGV[3]) or {0}
   if held.err or held[1] == 0 then return all, all end
-  return all, all - held[1] + #redis.call('XPENDING', KEYS[4], ARGV[3], 'IDLE', ARGV[4], '-', '+', 1)
+  return all, math.max(all - held[1], 0) + #redis.call('XPENDING', KEYS[4], ARGV[3], 'IDLE', ARGV[4], '-', '+', 1)
 end
 
 -- What operators have ordered: bounded by who writes it (so many events, and all of them), and here by a second look.
