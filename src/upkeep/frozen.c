@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "upkeep/frozen.h"
 
+#include "base/clock.h"
 #include "wire/pending.h"
 
 /* FNV-1a */
@@ -18,6 +19,7 @@ void frozen_begin(struct frozen *frozen)
         if (frozen->rows[i].walk == frozen->walk) frozen->rows[kept++] = frozen->rows[i];
     frozen->count = kept;
     frozen->walk++;
+    frozen->wants_look = false;
 }
 
 static struct frozen_row *find(struct frozen *frozen, uint32_t origin, struct entry_id id)
@@ -27,7 +29,15 @@ static struct frozen_row *find(struct frozen *frozen, uint32_t origin, struct en
     return NULL;
 }
 
-bool frozen_sees(struct frozen *frozen, uint32_t origin, const struct pending_row *row, int64_t now_ns, int64_t lease_ns)
+/* Far enough behind the last look that it would show if that one had come together with a renewal, and too soon for the next renewal
+ * (heartbeat_ms is a sixth of a lease, if nobody has said another). */
+static bool is_just_behind(const struct frozen_row *row, int64_t asked_ns, int64_t now_ns, int64_t lease_ns)
+{
+    return asked_ns - row->seen_ns >= FROZEN_AGAIN_MS * NS_PER_MS && now_ns - row->seen_ns <= lease_ns / 8;
+}
+
+bool frozen_sees(struct frozen *frozen, uint32_t origin, const struct pending_row *row, int64_t asked_ns, int64_t now_ns,
+                 int64_t lease_ns)
 {
     struct frozen_row *known = frozen->count ? find(frozen, origin, row->id) : NULL;
     if (row->idle_ms != 0) {
@@ -38,8 +48,13 @@ bool frozen_sees(struct frozen *frozen, uint32_t origin, const struct pending_ro
     if (!known) known = &frozen->rows[frozen->count++], known->looks = 0;
     uint64_t owner = hash(row->consumer);
     if (!known->looks || known->owner != owner || known->deliveries != row->deliveries)
-        *known = (struct frozen_row){row->id, owner, now_ns, origin, row->deliveries, 0, 0};
+        *known = (struct frozen_row){
+            .id = row->id, .owner = owner, .since_ns = now_ns, .origin = origin, .deliveries = row->deliveries};
+    bool is_seen_twice = known->looks && is_just_behind(known, asked_ns, now_ns, lease_ns);
     known->looks++;
     known->walk = frozen->walk;
-    return known->looks >= FROZEN_LOOKS && now_ns - known->since_ns >= lease_ns;
+    known->seen_ns = now_ns;
+    if (known->looks < FROZEN_LOOKS || now_ns - known->since_ns < lease_ns) return false;
+    frozen->wants_look |= !is_seen_twice;
+    return is_seen_twice;
 }

@@ -176,6 +176,7 @@ static int do_reclaim(const struct reaper_needs *needs, struct ward *ward, struc
     int code = ask_turn(needs, ward, conn, now_ns, &is_ours, err);
     if (!code && is_ours) code = reclaim_step(&ward->reclaim, needs, ward->origin, conn, now_ns, &has_more, err);
     *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
+    if (!has_more && ward->reclaim.frozen.wants_look) *due_ns = clock_now_ns() + FROZEN_AGAIN_MS * NS_PER_MS;
     return code;
 }
 

@@ -39,12 +39,13 @@ static int look_at_clock(struct reclaim *reclaim, const struct reaper_needs *nee
 
 /* Keeps the rows whose owner has let go. */
 static size_t keep_idle(struct reclaim *reclaim, const struct reaper_needs *needs, uint32_t origin, struct pending_row *rows,
-                        size_t count, int64_t now_ns)
+                        size_t count, int64_t asked_ns)
 {
+    int64_t now_ns = clock_now_ns();
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         bool is_over = rows[i].idle_ms >= needs->lease_ns / NS_PER_MS ||
-                       frozen_sees(&reclaim->frozen, origin, &rows[i], now_ns, needs->lease_ns);
+                       frozen_sees(&reclaim->frozen, origin, &rows[i], asked_ns, now_ns, needs->lease_ns);
         if (is_over && !slots_hold(needs->slots, origin, rows[i].id)) rows[kept++] = rows[i];
     }
     return kept;
