@@ -10,14 +10,21 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
-enum { RECENT = 8, REPEAT_MS = 5000, VALUE_MAX = 400, NAME_MAX_BYTES = 40, END_BYTES = sizeof ",\"repeated\":4294967295}" };
+enum { RECENT = 8, REPEAT_MS = 5000, VALUE_MAX = 400, END_BYTES = sizeof ",\"repeated\":4294967295}" };
 
+struct line {
+    char text[LOG_LINE_MAX];
+    size_t len, max; /* max: what fields may fill; the end has its place behind it */
+    enum log_format format;
+};
+
+/* One of the last lines that were written, and the last one like it that was not. */
 struct recent {
     uint64_t hash;
     int64_t written_ns;
-    unsigned repeated; /* held back since then */
+    unsigned held_back; /* so many since then */
     enum log_level level;
-    char name[NAME_MAX_BYTES];
+    struct line line;
 };
 
 struct log {
@@ -25,12 +32,6 @@ struct log {
     _Atomic int level;
     pthread_mutex_t lock; /* guards recent */
     struct recent recent[RECENT];
-};
-
-struct line {
-    char text[LOG_LINE_MAX];
-    size_t len, max; /* max: what fields may fill; the end has its place behind it */
-    enum log_format format;
 };
 
 struct log *log_open(const struct log_options *options)
@@ -147,18 +148,6 @@ static uint64_t hash_of(const char *text, size_t len)
     return hash;
 }
 
-/* What every line begins with. */
-static void put_head(struct line *line, enum log_level level, const char *name, size_t *same_from)
-{
-    static const char *const levels[] = {"error", "warning", "info", "debug"};
-    char when[CLOCK_ISO_SIZE];
-    clock_iso(clock_unix_us(), when);
-    put_field(line, &(struct log_field){.key = "time", .text = bytes_of(when)});
-    *same_from = line->len;
-    put_field(line, &(struct log_field){.key = "level", .text = bytes_of(levels[level])});
-    put_field(line, &(struct log_field){.key = "event", .text = bytes_of(name)});
-}
-
 static void write_out(struct log *log, enum log_level level, struct line *line, unsigned repeated)
 {
     line->max = LOG_LINE_MAX - 2; /* } and NUL */
@@ -168,29 +157,30 @@ static void write_out(struct log *log, enum log_level level, struct line *line, 
     log->options.sink(log->options.user, (int)level, line->text);
 }
 
-/* Those that no line of their kind has counted, and that none may come to count. */
-static void tell_held_back(struct log *log, const struct recent *held, int count)
+/* The last of them, for all. */
+static void write_held_back(struct log *log, struct recent *held, int count)
 {
-    for (int i = 0; i < count; i++) {
-        struct line line = {.format = log->options.format, .max = LOG_LINE_MAX - END_BYTES};
-        size_t same_from;
-        put_head(&line, held[i].level, "held_back", &same_from);
-        put_field(&line, &(struct log_field){.key = "of", .text = bytes_of(held[i].name)});
-        put_field(&line, &LOG_TEXT("why", "lines were equal to the last of that name"));
-        write_out(log, held[i].level, &line, held[i].repeated);
-    }
+    for (int i = 0; i < count; i++)
+        if ((int)held[i].level <= atomic_load_explicit(&log->level, memory_order_relaxed))
+            write_out(log, held[i].level, &held[i].line, held[i].held_back - 1);
 }
 
-/* Takes out what the log will forget, or has kept long enough. */
-static int take_held_back(struct log *log, const struct recent *but, const struct recent *forgotten, int64_t now_ns,
+static bool is_over(const struct recent *recent, int64_t now_ns)
+{
+    return now_ns - recent->written_ns >= REPEAT_MS * NS_PER_MS;
+}
+
+/* What is held back for long enough, or all of it; but for one place, and of another one in any case (either may be NULL). */
+static int take_held_back(struct log *log, bool all, const struct recent *but, const struct recent *at_once, int64_t now_ns,
                           struct recent *held)
 {
     int count = 0;
     for (struct recent *recent = log->recent; recent < log->recent + RECENT; recent++) {
-        if (recent == but || !recent->repeated) continue;
-        if (recent != forgotten && now_ns - recent->written_ns < REPEAT_MS * NS_PER_MS) continue;
+        bool is_taken = recent->held_back && recent != but && (all || recent == at_once || is_over(recent, now_ns));
+        if (!is_taken) continue;
         held[count++] = *recent;
-        recent->repeated = 0;
+        recent->held_back = 0;
+        recent->written_ns = now_ns;
     }
     return count;
 }
@@ -202,38 +192,54 @@ struct look {
     int held_count;
 };
 
-static void look_back(struct log *log, enum log_level level, const char *name, uint64_t hash, struct look *look)
+static struct recent *place_of(struct log *log, uint64_t hash, bool *is_known)
 {
-    pthread_mutex_lock(&log->lock);
-    int64_t now_ns = log->options.now_ns();
-    struct recent *oldest = log->recent, *found = NULL;
+    struct recent *oldest = log->recent;
+    *is_known = true;
     for (int i = 0; i < RECENT; i++) {
-        if (log->recent[i].written_ns && log->recent[i].hash == hash) found = &log->recent[i];
+        if (log->recent[i].written_ns && log->recent[i].hash == hash) return &log->recent[i];
         if (log->recent[i].written_ns < oldest->written_ns) oldest = &log->recent[i];
     }
-    look->is_due = !found || now_ns - found->written_ns >= REPEAT_MS * NS_PER_MS;
-    look->held_count = take_held_back(log, found, found ? NULL : oldest, now_ns, look->held);
+    *is_known = false;
+    return oldest;
+}
+
+static void look_back(struct log *log, enum log_level level, const struct line *line, uint64_t hash, struct look *look)
+{
+    bool is_known;
+    pthread_mutex_lock(&log->lock);
+    int64_t now_ns = log->options.now_ns();
+    struct recent *place = place_of(log, hash, &is_known);
+    look->is_due = !is_known || is_over(place, now_ns);
+    look->held_count = take_held_back(log, false, is_known ? place : NULL, is_known ? NULL : place, now_ns, look->held);
     if (look->is_due) {
-        look->repeated = found ? found->repeated : 0;
-        struct recent *recent = found ? found : oldest;
-        *recent = (struct recent){.hash = hash, .written_ns = now_ns, .level = level};
-        snprintf(recent->name, sizeof recent->name, "%s", name);
+        look->repeated = place->held_back; /* 0 where it was another's place: that is taken */
+        place->hash = hash;
+        place->level = level;
+        place->written_ns = now_ns;
+        place->held_back = 0;
     } else {
-        found->repeated++;
+        place->held_back++;
+        place->line = *line;
     }
     pthread_mutex_unlock(&log->lock);
 }
 
 void log_write(struct log *log, enum log_level level, const char *name, const struct log_field *fields)
 {
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
     if (!log || (int)level > atomic_load_explicit(&log->level, memory_order_relaxed) || !log->options.sink) return;
     struct line line = {.format = log->options.format, .max = LOG_LINE_MAX - END_BYTES};
-    struct look look = {0};
-    size_t same_from;
-    put_head(&line, level, name, &same_from);
+    char when[CLOCK_ISO_SIZE];
+    clock_iso(clock_unix_us(), when);
+    put_field(&line, &(struct log_field){.key = "time", .text = bytes_of(when)});
+    size_t same_from = line.len;
+    put_field(&line, &(struct log_field){.key = "level", .text = bytes_of(levels[level])});
+    put_field(&line, &(struct log_field){.key = "event", .text = bytes_of(name)});
     for (; fields->key; fields++) put_field(&line, fields);
-    look_back(log, level, name, hash_of(line.text + same_from, line.len - same_from), &look);
-    tell_held_back(log, look.held, look.held_count);
+    struct look look = {0};
+    look_back(log, level, &line, hash_of(line.text + same_from, line.len - same_from), &look);
+    write_held_back(log, look.held, look.held_count);
     if (look.is_due) write_out(log, level, &line, look.repeated);
 }
 
@@ -242,7 +248,7 @@ void log_flush(struct log *log)
     struct recent held[RECENT];
     if (!log || !log->options.sink) return;
     pthread_mutex_lock(&log->lock);
-    int count = take_held_back(log, NULL, NULL, CLOCK_NEVER, held);
+    int count = take_held_back(log, true, NULL, NULL, log->options.now_ns(), held);
     pthread_mutex_unlock(&log->lock);
-    tell_held_back(log, held, count);
+    write_held_back(log, held, count);
 }

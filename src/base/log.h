@@ -4,8 +4,8 @@
  * Idea       an event has a name and typed fields; it becomes key=value text or JSON, escaped so that no field can forge a
  *            line or move a terminal's cursor. Payloads and credentials are never fields.
  * Invariant  a line has no control characters. A line equal to one of the last few (time aside) is counted, not written; the
- *            count goes out as repeated=N with the next of its kind after five seconds, or, where there is none, in a line
- *            held_back before the next of any kind.
+ *            count goes out as repeated=N with the next of its kind after five seconds. Where none comes, the last of them is
+ *            written after all: once five seconds are over and another line is written, or its place is taken, or at log_flush().
  * Threads    log_event: any. It takes a short lock and hands the line to the sink, which must not wait.
  * Never      writes to a file or a terminal itself. */
 #ifndef QUERN_BASE_LOG_H
@@ -34,9 +34,9 @@ struct log_options {
 
 /* Gives; NULL: no memory. options is copied. */
 struct log *log_open(const struct log_options *options);
-/* Tells the sink nothing any more: log_flush() first. */
+/* Writes nothing: what is still held back is lost without a log_flush(). */
 void log_close(struct log *log);
-/* Says how many lines are held back. */
+/* Writes what is held back. Any thread. */
 void log_flush(struct log *log);
 /* From now on. Any thread. */
 void log_set_level(struct log *log, enum log_level level);

@@ -188,7 +188,7 @@ static void the_next_of_its_kind_says_how_many_were_held_back(void **state)
 }
 
 /* Whatever is said next, and also where nothing is. */
-static void what_was_held_back_is_said_where_none_of_its_kind_comes(void **state)
+static void what_was_held_back_is_written_where_none_of_its_kind_comes(void **state)
 {
     (void)state;
     struct log *log = make(LOG_FORMAT_TEXT, LOG_INFO);
@@ -199,34 +199,42 @@ static void what_was_held_back_is_said_where_none_of_its_kind_comes(void **state
     now_ns += NS_PER_MS;
     repeat(log, LOG_INFO, "other", 1);
     assert_int_equal(3, count);
-    says(2, "level=warning event=held_back of=lost");
-    says(2, "repeated=3");
+    says(2, "level=warning event=lost x=y repeated=2");
     assert_int_equal(LOG_WARNING, levels[2]);
     log_flush(log);
     assert_int_equal(4, count);
-    says(3, "of=other");
-    says(3, "repeated=1");
+    says(3, "level=info event=other x=y");
+    assert_null(strstr(lines[3], "repeated")); /* it is the only one */
     log_flush(log);
     assert_int_equal(4, count);
+    repeat(log, LOG_INFO, "other", 1); /* it was written just now */
+    assert_int_equal(4, count);
+    log_set_level(log, LOG_WARNING);
+    log_flush(log);
+    assert_int_equal(4, count);
+    log_set_level(log, LOG_INFO);
+    now_ns += 5000 * NS_PER_MS;
+    repeat(log, LOG_INFO, "other", 1);
+    assert_int_equal(5, count);
     log_close(log);
 }
 
-static void what_was_held_back_is_said_before_it_is_forgotten(void **state)
+static void what_was_held_back_is_written_before_it_is_forgotten(void **state)
 {
     enum { OTHERS = 20 };
     (void)state;
     struct log *log = make(LOG_FORMAT_JSON, LOG_INFO);
-    repeat(log, LOG_WARNING, "lost", 2);
+    repeat(log, LOG_WARNING, "lost", 3);
     for (int i = 0; i < OTHERS; i++) {
         now_ns += NS_PER_MS;
         log_event(log, LOG_INFO, "numbered", LOG_INT("n", i));
     }
     assert_int_equal(1 + OTHERS + 1, count);
     int told = 0;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 1; i < count; i++) {
         json_t *object = as_json(lines[i]);
-        if (!strcmp(json_string_value(json_object_get(object, "event")), "held_back")) {
-            assert_string_equal("lost", json_string_value(json_object_get(object, "of")));
+        if (!strcmp(json_string_value(json_object_get(object, "event")), "lost")) {
+            assert_string_equal("y", json_string_value(json_object_get(object, "x")));
             assert_int_equal(1, json_integer_value(json_object_get(object, "repeated")));
             told++;
         }
@@ -297,8 +305,8 @@ int main(void)
         cmocka_unit_test(a_level_that_is_not_wanted_is_not_written),
         cmocka_unit_test(equal_lines_are_counted_instead_of_written),
         cmocka_unit_test(the_next_of_its_kind_says_how_many_were_held_back),
-        cmocka_unit_test(what_was_held_back_is_said_where_none_of_its_kind_comes),
-        cmocka_unit_test(what_was_held_back_is_said_before_it_is_forgotten),
+        cmocka_unit_test(what_was_held_back_is_written_where_none_of_its_kind_comes),
+        cmocka_unit_test(what_was_held_back_is_written_before_it_is_forgotten),
         cmocka_unit_test(lines_that_differ_are_all_written),
         cmocka_unit_test(a_line_over_its_bound_stays_well_formed),
         cmocka_unit_test(the_level_can_change),

@@ -142,24 +142,14 @@ static uint64_t number_behind(const char *line, const char *name)
     return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-/* The name of the event that a line is about, or that lines were about which were held back. */
-static const char *name_in(const char *line)
-{
-    static const char held[] = "event=held_back of=", any[] = "event=";
-    const char *at = strstr(line, held);
-    if (at) return at + strlen(held);
-    at = strstr(line, any);
-    return at ? at + strlen(any) : NULL;
-}
-
 static void hear(void *user, int level, const char *line)
 {
-    const char *name = name_in(line);
+    const char *at = strstr(line, "event=");
     (void)user, (void)level;
     if (getenv("PROOF_LOUD")) fprintf(stderr, "%d %s\n", (int)getpid(), line);
-    for (unsigned i = 0; name && i < SAYINGS; i++) {
+    for (unsigned i = 0; at && i < SAYINGS; i++) {
         size_t len = strlen(sayings[i]);
-        if (strncmp(name, sayings[i], len) || (name[len] && name[len] != ' ')) continue;
+        if (strncmp(at + 6, sayings[i], len) || (at[6 + len] && at[6 + len] != ' ')) continue;
         uint64_t many = number_behind(line, "entries=") + number_behind(line, "jobs=");
         HISTORY(.kind = RECORD_SAID, .letter = (uint8_t)i, .also = (many ? many : 1) * (1 + number_behind(line, "repeated=")));
     }
