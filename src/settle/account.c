@@ -113,10 +113,15 @@ static void lose(const struct settler_needs *needs, const struct quern_job *job)
     tell(needs, job, QUERN_NOTICE_LOST, QUERN_RETRY);
 }
 
+static const char *gone_or(const struct quern_job *job, const char *then)
+{
+    return slot_is_gone(job) ? "its entry is gone, so nobody has it any more: what it came to is lost" : then;
+}
+
 static void stick(const struct settler_needs *needs, const struct quern_job *job)
 {
     counter_add(&needs->counters->left, 1);
-    say(needs, job, "job_left", "Redis could not move it: it stays pending");
+    say(needs, job, "job_left", gone_or(job, "Redis could not move it: it stays pending"));
 }
 
 static void tried_again(const struct settler_needs *needs, const struct quern_job *job)
@@ -176,6 +181,6 @@ void account_left(const struct settler_needs *needs, const struct quern_job *job
     bill(needs, job, BILL_OTHER);
     count_outcome(needs, job);
     counter_add(&needs->counters->left, 1);
-    say(needs, job, "job_left", "it stays pending");
+    say(needs, job, "job_left", gone_or(job, "it stays pending"));
     tell(needs, job, QUERN_NOTICE_JOB, job->outcome == OUTCOME_DONE ? QUERN_DONE : QUERN_RETRY);
 }

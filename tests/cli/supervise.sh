@@ -179,7 +179,7 @@ without_a_parent_the_next_start_finds_who_it_was() {
 # loses_what_was_deleted RUN...: the process that works is killed while it runs a job whose entry somebody has deleted.
 loses_what_was_deleted() {
     started_quern one run -c zoo.json --redis "$url" --threads 1 --lease_ms 600000 "$@"
-    publish_jobs 0 spin
+    echo '"spin"' | "$quern" publish --redis "$url" job - 2>publish.log || fail "$(<publish.log)"
     wait_for 20 pending_is 1
     redis XTRIM app.events MAXLEN 0 >/dev/null
     kill -KILL "$(worker_of "$pid")"

@@ -340,7 +340,6 @@ static void a_notice_tells_the_cpu_of_its_job_where_it_was_measured(void **state
         put(scene, "short", 1);
         wait_for(told->count == i + 1);
         unmeasured += told->cpu_us[i] == -1;
-        if (told->cpu_us[i] != -1) assert_in_range(told->cpu_us[i], 0, told->run_us[i] + 1000);
     }
     assert_int_equal(unmeasured, 1);
     mill_stop(mill);

@@ -45,7 +45,10 @@ local entry, deliveries, more = claim(redis.call('XPENDING', stream, group, '-',
 if not entry then entry, deliveries, more = read() end
 -- somebody else's, who has let it go
 if not entry then entry, deliveries, more = claim(redis.call('XPENDING', stream, group, 'IDLE', lease_ms, '-', '+', 1)[1], 1) end
-if not entry then return {'', 0, 0, '', deleted} end
+if not entry then
+  if deleted > 0 then drop_empty(stream, group) end
+  return {'', 0, 0, '', deleted}
+end
 local root = root_of(entry)
 local count = redis.call('HINCRBY', crashes, root, more) - under_way(root, entry[1])
 return {entry, deliveries, count, redis.call('HGET', crashes, root .. ':how') or '', deleted}

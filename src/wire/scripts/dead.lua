@@ -31,7 +31,7 @@ while i <= last do
     if status == 'b' then
       local root, member = crashes and root_of(stream, id), members[#statuses + 1]
       settled(stream, group, id, ARGV[i + 1], is_private)
-      if root then exonerate(stream, crashes, root) end
+      if root then exonerate(stream, group, crashes, root) end
       if member then pcall(end_member, batches, member[2], member[1], 'dead') end
     end
   elseif crashes then

@@ -53,7 +53,7 @@ if #ids > 0 then
     redis.call('XDEL', stream, unpack(ids))
   end
 end
-for _, root in ipairs(roots) do exonerate(stream, crashes, root) end
+for _, root in ipairs(roots) do exonerate(stream, group, crashes, root) end
 for place, member in pairs(members) do
   if statuses[place] == 'd' then pcall(end_member, batches, member[2], member[1], 'done') end
 end

@@ -41,10 +41,16 @@ local function root_of(stream, id)
   return root
 end
 
--- It has come to an outcome: nobody blames it any more, and the stream goes with its last entry.
-local function exonerate(stream, crashes, root)
+-- The stream goes with its last entry, but not while one that somebody has deleted is pending: whoever meets it says so.
+local function drop_empty(stream, group)
+  local held = redis.call('XLEN', stream) == 0 and redis.pcall('XPENDING', stream, group)
+  if held and (held.err or held[1] == 0) then redis.call('DEL', stream) end
+end
+
+-- It has come to an outcome: nobody blames it any more.
+local function exonerate(stream, group, crashes, root)
   redis.pcall('HDEL', crashes, root, root .. ':how')
-  if redis.call('XLEN', stream) == 0 then redis.call('DEL', stream) end
+  drop_empty(stream, group)
 end
 
 -- Who asks for a job that ran alone, and is another's by now, lives: that start, which was counted before it was made, has ended

@@ -69,7 +69,7 @@ while i <= #ARGV do
       status = is_moved and 'r' or 'e'
       if is_moved then
         settled(stream, group, id, deliveries, is_private)
-        if root and retries ~= '' then exonerate(stream, KEYS[6], root) end
+        if root and retries ~= '' then exonerate(stream, group, KEYS[6], root) end
       end
     end
   elseif KEYS[6] then
