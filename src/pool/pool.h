@@ -81,7 +81,6 @@ struct quern_pool {
 
     _Atomic bool alone_waits; /* as far as is known */
     _Atomic bool is_stopping, has_settled, wants_slots, has_ended;
-    _Atomic int ended_last;   /* of the heartbeat and the reaper: how many have ended */
     _Atomic bool *deletes;    /* per source */
     _Atomic int finishing;    /* calls inside quern_pool_finish() and quern_pull() */
     _Atomic int64_t drain_ms; /* how long a stop waits for the jobs that run */

@@ -24,6 +24,12 @@ static void run_dispatcher(void *given)
     dispatcher_run(&(struct dispatcher_start){&pool->dispatcher_needs, pool->conns[CONN_DISPATCHER], has_begun, pool});
 }
 
+static void run_reaper(void *given)
+{
+    quern_pool *pool = given;
+    reaper_run(&(struct reaper_start){&pool->reaper_needs, pool->conns[CONN_REAPER], has_begun, pool});
+}
+
 static void run_settler(void *given)
 {
     quern_pool *pool = given;
@@ -51,9 +57,10 @@ static bool say_bill(void *given, const struct bill_sums *sums)
     return true;
 }
 
-/* Nobody of the pool has anything to say any more. */
-static void say_end(quern_pool *pool)
+static void run_heartbeat(void *given)
 {
+    quern_pool *pool = given;
+    heartbeat_run(&(struct heartbeat_start){&pool->heartbeat_needs, pool->conns[CONN_HEARTBEAT], has_begun, pool});
     const struct settle_counters *counters = &pool->settle_counters;
     bill_each(pool->bill, say_bill, pool);
     log_flush(pool->log);
@@ -61,28 +68,7 @@ static void say_end(quern_pool *pool)
               LOG_INT("retry", counter_read(&counters->retry)), LOG_INT("dead", counter_read(&counters->dead)),
               LOG_INT("released", counter_read(&counters->released)), LOG_INT("left_pending", counter_read(&counters->left)));
     notices_post(pool->notices, &(quern_notice){.what = QUERN_NOTICE_STOPPED, .cpu_us = -1});
-}
-
-/* The heartbeat and the reaper outlast all others; the second one to end tells it. */
-static void end_one(quern_pool *pool)
-{
-    if (atomic_fetch_add(&pool->ended_last, 1) == 0) return;
-    say_end(pool);
     notices_finish(pool->notices, has_ended, pool);
-}
-
-static void run_heartbeat(void *given)
-{
-    quern_pool *pool = given;
-    heartbeat_run(&(struct heartbeat_start){&pool->heartbeat_needs, pool->conns[CONN_HEARTBEAT], has_begun, pool});
-    end_one(pool);
-}
-
-static void run_reaper(void *given)
-{
-    quern_pool *pool = given;
-    reaper_run(&(struct reaper_start){&pool->reaper_needs, pool->conns[CONN_REAPER], has_begun, pool});
-    end_one(pool);
 }
 
 /* ── needs: what each thread may touch ───────────────────────────────────────────────────────────────────────────── */
@@ -294,10 +280,10 @@ void threads_abandon(quern_pool *pool)
     if (pool->has_reaper) pthread_join(pool->reaper, NULL);
     if (pool->crew) crew_join(pool->crew);
     if (pool->has_settler) pthread_join(pool->settler, NULL);
-    if (pool->has_heartbeat) pthread_join(pool->heartbeat, NULL);
-    if (!pool->notices || (pool->has_heartbeat && pool->has_reaper)) return;
-    log_flush(pool->log);
-    notices_finish(pool->notices, has_ended, pool);
+    if (pool->has_heartbeat)
+        pthread_join(pool->heartbeat, NULL);
+    else if (pool->notices)
+        notices_finish(pool->notices, has_ended, pool);
 }
 
 void threads_join(quern_pool *pool)

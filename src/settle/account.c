@@ -115,7 +115,7 @@ static void lose(const struct settler_needs *needs, const struct quern_job *job)
 
 static const char *gone_or(const struct quern_job *job, const char *then)
 {
-    return slot_is_gone(job) ? "its entry is gone, so nobody has it any more: what it came to is lost" : then;
+    return slot_is_gone(job) ? "nobody has its lease any more: what it came to is not recorded" : then;
 }
 
 static void stick(const struct settler_needs *needs, const struct quern_job *job)

@@ -29,11 +29,11 @@ static struct frozen_row *find(struct frozen *frozen, uint32_t origin, struct en
     return NULL;
 }
 
-/* Far enough behind the last look that it would show if that one had come together with a renewal, and too soon for the next renewal
- * (heartbeat_ms is a sixth of a lease, if nobody has said another). */
+/* Far enough behind the last look that it would show if that one had come together with a renewal, and too soon for the next renewal:
+ * a lease is renewed when a third of it is over. */
 static bool is_just_behind(const struct frozen_row *row, int64_t asked_ns, int64_t now_ns, int64_t lease_ns)
 {
-    return asked_ns - row->seen_ns >= FROZEN_AGAIN_MS * NS_PER_MS && now_ns - row->seen_ns <= lease_ns / 8;
+    return asked_ns - row->seen_ns >= FROZEN_AGAIN_MS * NS_PER_MS && now_ns - row->asked_ns <= lease_ns / 4;
 }
 
 bool frozen_sees(struct frozen *frozen, uint32_t origin, const struct pending_row *row, int64_t asked_ns, int64_t now_ns,
@@ -53,6 +53,7 @@ bool frozen_sees(struct frozen *frozen, uint32_t origin, const struct pending_ro
     bool is_seen_twice = known->looks && is_just_behind(known, asked_ns, now_ns, lease_ns);
     known->looks++;
     known->walk = frozen->walk;
+    known->asked_ns = asked_ns;
     known->seen_ns = now_ns;
     if (known->looks < FROZEN_LOOKS || now_ns - known->since_ns < lease_ns) return false;
     frozen->wants_look |= !is_seen_twice;

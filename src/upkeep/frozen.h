@@ -24,7 +24,8 @@ struct frozen {
     struct frozen_row {
         struct entry_id id;
         uint64_t owner;            /* a hash of its name */
-        int64_t since_ns, seen_ns; /* the first look, and the last one: when they were answered */
+        int64_t since_ns;          /* the first look */
+        int64_t asked_ns, seen_ns; /* the last one: when it was asked for, and answered */
         uint32_t origin, deliveries, looks, walk;
     } rows[FROZEN_MAX];
 };

@@ -28,6 +28,7 @@ struct ward {
     int64_t turn_until_ns;
     bool is_seen;     /* do_due has looked */
     bool alone_waits; /* as of the last look */
+    bool looks_again; /* reclaim: the next look is a few milliseconds behind the last one */
     bool may_yield;   /* to others that wait for a turn */
     uint64_t turn;    /* when it last had one that ran alone here; 0: never */
     bool has_alone;   /* and whether there is any such job, waiting or running somewhere */
@@ -173,10 +174,14 @@ static int do_reclaim(const struct reaper_needs *needs, struct ward *ward, struc
                       quern_error *err)
 {
     bool is_ours, has_more = false;
+    *due_ns = CLOCK_NEVER;
+    if (atomic_load(needs->is_stopping)) return QUERN_OK; /* who is there afterwards does it, and can still say so */
     int code = ask_turn(needs, ward, conn, now_ns, &is_ours, err);
     if (!code && is_ours) code = reclaim_step(&ward->reclaim, needs, ward->origin, conn, now_ns, &has_more, err);
     *due_ns = has_more ? now_ns : now_ns + needs->period_ns;
-    if (!has_more && ward->reclaim.frozen.wants_look) *due_ns = clock_now_ns() + FROZEN_AGAIN_MS * NS_PER_MS;
+    if (has_more || !is_ours || code) return code;
+    ward->looks_again = ward->reclaim.frozen.wants_look && !ward->looks_again; /* once: it may be in vain */
+    if (ward->looks_again) *due_ns = clock_now_ns() + FROZEN_AGAIN_MS * NS_PER_MS;
     return code;
 }
 

@@ -290,6 +290,20 @@ static void a_stream_in_which_something_is_pending_stays(void **state)
     assert_int_equal(redis_pending(&scene->redis, "jobs:g:alone", "g"), 1);
 }
 
+static void one_that_was_deleted_while_it_was_pending_hides_no_other(void **state)
+{
+    struct scene *scene = *state;
+    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0", "MKSTREAM");
+    put_alone(scene, "1-0");
+    redis_ask(&scene->redis, "XREADGROUP", "GROUP", "g", "other", "STREAMS", "jobs:g:alone", ">");
+    redis_ask(&scene->redis, "XTRIM", "jobs:g:alone", "MAXLEN", "0");
+    put_alone(scene, "2-0");
+    struct mill *mill = mill_run(scene, "lease_ms", "600000", NULL);
+    wait_for(mill_stat(mill, "jobs", "done") == 1);
+    assert_int_equal(redis_pending(&scene->redis, "jobs:g:alone", "g"), 1);
+    mill_stop(mill);
+}
+
 /* Whose lease is over; another, that has come to its end before, has not taken the stream along. */
 static void one_that_was_deleted_while_it_was_pending_is_counted_and_said(void **state)
 {
@@ -381,6 +395,7 @@ int main(void)
         SCENE(who_holds_one_when_all_is_deleted_is_known_again_at_once),
         SCENE(who_runs_only_these_looks_into_each_of_its_queues),
         SCENE(a_stream_in_which_something_is_pending_stays),
+        SCENE(one_that_was_deleted_while_it_was_pending_hides_no_other),
         SCENE(one_that_was_deleted_while_it_was_pending_is_counted_and_said),
         SCENE(a_pool_with_a_journal_leaves_none_behind),
         SCENE(a_folder_that_cannot_be_had_is_said_and_no_reason_not_to_work),

@@ -93,8 +93,8 @@ static void exhaust(struct scene *scene, const char *stream)
     assert_int_equal(answer->kind, '$');
 }
 
-/* Nor does anybody find it later: what it came to cannot be kept, and that is said. */
-static void a_job_whose_entry_is_deleted_and_that_cannot_be_settled_is_said_to_be_lost(void **state)
+/* Nobody finds it later, and that is said. */
+static void a_job_whose_entry_is_deleted_and_that_cannot_be_settled_is_not_said_to_be_pending(void **state)
 {
     struct scene *scene = *state;
     struct mill *mill = mill_new(scene, "threads", "1", "lease_ms", "300", NULL);
@@ -108,7 +108,7 @@ static void a_job_whose_entry_is_deleted_and_that_cannot_be_settled_is_said_to_b
     wait_for(mill_lines(mill, "event=entry_deleted") == 1);
     atomic_store(&mill->is_shut, false);
     wait_for(mill_stat(mill, "jobs", "left_pending") == 1);
-    wait_for(mill_lines(mill, "event=job_left") == 1 && mill_lines(mill, "what it came to is lost") == 1);
+    wait_for(mill_lines(mill, "event=job_left") == 1 && mill_lines(mill, "what it came to is not recorded") == 1);
     mill_stop(mill);
 }
 
@@ -322,7 +322,7 @@ int main(void)
         SCENE(jobs_larger_than_the_bound_of_bytes_run_all_the_same),
         SCENE(a_job_whose_entry_is_deleted_while_it_runs_is_finished_and_recorded),
         SCENE(an_unstarted_job_whose_entry_is_deleted_is_put_back_from_memory),
-        SCENE(a_job_whose_entry_is_deleted_and_that_cannot_be_settled_is_said_to_be_lost),
+        SCENE(a_job_whose_entry_is_deleted_and_that_cannot_be_settled_is_not_said_to_be_pending),
         SCENE(a_job_that_was_left_pending_is_not_run_again_when_a_connection_breaks),
         SCENE(many_jobs_left_pending_between_two_do_not_hide_their_leases),
         SCENE(entries_that_are_too_many_for_one_answer_stop_nobody),

@@ -60,9 +60,9 @@ static void who_renews_whenever_it_is_looked_at_is_alive(void **state)
     assert_true(frozen.wants_look);
     assert_false(walk(1, "frozen", 0, 6804)); /* too soon to show */
     assert_true(frozen.wants_look);
-    assert_false(walk(1, "frozen", 0, 6880)); /* too late: it may have been renewed again */
+    assert_false(walk(1, "frozen", 0, 6955)); /* too late: it may have been renewed again */
     assert_true(frozen.wants_look);
-    assert_true(walk(1, "frozen", 0, 6885));
+    assert_true(walk(1, "frozen", 0, 6960));
     assert_false(frozen.wants_look);
 }
 

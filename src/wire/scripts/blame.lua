@@ -49,6 +49,7 @@ local function take(id, row, what, how)
     count(root, what, how)
   end
   settled(stream, group, id, nil, is_private)
+  if not found and stream == alone then drop_empty(stream, group) end
   return found and 'm' or 'g'
 end
 

@@ -8,7 +8,7 @@
 --       ms a cancellation is forgotten
 -- Returns of the retries: how many went, how many had nothing to go with (somebody deleted it), how many could not be moved: these wait
 -- another hour, out of the way of the others; the same of the scheduled jobs; ms until the next of either is due (-1: none waits); how
--- many are to run alone, and how many of these nobody looks after; 1: the time of a batch is over (batch);
+-- many are to run alone, and whether nobody looks after some of these (0: somebody does); 1: the time of a batch is over (batch);
 -- the paused events; how many jobs are cancelled, when the last one was.
 -- Model  due
 local max, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -48,13 +48,22 @@ local function next_ms(times)
   return first[2] and math.max(math.floor(tonumber(first[2])) - now_ms, 0) or math.huge
 end
 
+local function own_group(key)
+  local groups = redis.call('EXISTS', key) == 1 and redis.call('XINFO', 'GROUPS', key) or {}
+  for _, row in ipairs(groups) do
+    local found = map(row)
+    if found.name == ARGV[3] then return found end
+  end
+end
+
 -- Held by somebody who renews it, it is looked after. One that was deleted while it was held is not in the stream any more, and still is
 -- to be met by somebody.
 local function alone()
-  local all = redis.call('XLEN', KEYS[4])
-  local held = redis.call('EXISTS', KEYS[4]) == 1 and redis.pcall('XPENDING', KEYS[4], ARGV[3]) or {0}
-  if held.err or held[1] == 0 then return all, all end
-  return all, math.max(all - held[1], 0) + #redis.call('XPENDING', KEYS[4], ARGV[3], 'IDLE', ARGV[4], '-', '+', 1)
+  local all, own = redis.call('XLEN', KEYS[4]), own_group(KEYS[4])
+  if not own then return all, all end
+  local unread = #redis.call('XRANGE', KEYS[4], '(' .. own['last-delivered-id'], '+', 'COUNT', 1)
+  local idle = own.pending > 0 and #redis.call('XPENDING', KEYS[4], ARGV[3], 'IDLE', ARGV[4], '-', '+', 1) or 0
+  return all, unread + idle
 end
 
 -- What operators have ordered: bounded by who writes it (so many events, and all of them), and here by a second look.
