@@ -11,6 +11,7 @@
 #include "queue/gate.h"
 #include "queue/ready.h"
 #include "upkeep/reaper.h"
+#include "upkeep/reclaim.h"
 #include "wire/script.h"
 
 /* Of the script's answer. */
@@ -105,15 +106,6 @@ static void take(const struct reaper_needs *needs, struct quern_job *job, uint32
     admit(needs, job, answer, code, &why, now_ns);
 }
 
-static void say_deleted(const struct reaper_needs *needs, uint32_t origin, int64_t deleted)
-{
-    if (!deleted) return;
-    counter_add(&needs->counters->deleted, deleted);
-    log_event(needs->log, LOG_WARNING, "pending_deleted", LOG_INT("entries", deleted),
-              LOG_TEXT("stream", origin_source(needs->sources, origin)->alone),
-              LOG_TEXT("why", "somebody has deleted them from the stream while they were pending: they are lost"));
-}
-
 int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *conn, bool trusts_idle, bool *is_taken,
                quern_error *err)
 {
@@ -125,7 +117,8 @@ int alone_step(const struct reaper_needs *needs, uint32_t origin, struct conn *c
     if (!job) return QUERN_OK;
     int code = ask(needs, origin, conn, trusts_idle, &answer, err);
     bool is_told = !code && answer->type == REPLY_ARRAY && answer->count;
-    if (is_told) say_deleted(needs, origin, reply_number(reply_item(answer, DELETED), 0));
+    if (is_told)
+        reclaim_tell_deleted(needs, origin_source(needs->sources, origin)->alone, reply_number(reply_item(answer, DELETED), 0));
     if (is_told && entry_read(reply_item(answer, ENTRY), &entry)) {
         take(needs, job, origin, answer, &entry, asked_ns);
         *is_taken = true;

@@ -74,6 +74,14 @@ static int ask(const struct reaper_needs *needs, uint32_t origin, struct conn *c
     return script_ask(conn, &script_reclaim, conn_answer_deadline(conn), reply, NULL, err);
 }
 
+void reclaim_tell_deleted(const struct reaper_needs *needs, const char *key, int64_t deleted)
+{
+    if (!deleted) return;
+    counter_add(&needs->counters->deleted, deleted);
+    log_event(needs->log, LOG_WARNING, "pending_deleted", LOG_INT("entries", deleted), LOG_TEXT("stream", key),
+              LOG_TEXT("why", "somebody has deleted them from the stream while they were pending: they are lost"));
+}
+
 static void account(const struct reaper_needs *needs, uint32_t origin, quern_bytes letters)
 {
     const char *key = origin_key(needs->sources, origin);
@@ -84,13 +92,10 @@ static void account(const struct reaper_needs *needs, uint32_t origin, quern_byt
         stuck += letters.at[i] == STUCK;
     }
     counter_add(&needs->counters->reclaimed, moved);
-    counter_add(&needs->counters->deleted, deleted);
     if (moved)
         log_event(needs->log, LOG_INFO, "reclaimed", LOG_INT("entries", moved), LOG_TEXT("stream", key),
                   LOG_TEXT("why", "their leases were over"));
-    if (deleted)
-        log_event(needs->log, LOG_WARNING, "pending_deleted", LOG_INT("entries", deleted), LOG_TEXT("stream", key),
-                  LOG_TEXT("why", "somebody has deleted them from the stream while they were pending: they are lost"));
+    reclaim_tell_deleted(needs, key, deleted);
     if (stuck)
         log_event(needs->log, LOG_ERROR, "reclaim_stuck", LOG_INT("entries", stuck), LOG_TEXT("stream", key),
                   LOG_TEXT("why", "Redis could not move them: they stay pending"));

@@ -37,6 +37,9 @@ struct reclaim {
 int reclaim_step(struct reclaim *reclaim, const struct reaper_needs *needs, uint32_t origin, struct conn *conn, int64_t now_ns,
                  bool *has_more, quern_error *err) QUERN_MUST_USE;
 
+/* So many that were pending there had been deleted, by somebody else: counted and said, if there are any. */
+void reclaim_tell_deleted(const struct reaper_needs *needs, const char *key, int64_t deleted);
+
 /* What Redis's clock says (Unix ms) at now_ns of ours: has it stepped by more than a quarter of a lease since it was last looked at?
  * Then nothing is taken for a lease. A pure function of its arguments. */
 bool reclaim_sees_time(struct reclaim *reclaim, int64_t redis_ms, int64_t now_ns, int64_t lease_ns);

@@ -277,14 +277,20 @@ static void who_runs_only_these_looks_into_each_of_its_queues(void **state)
     assert_int_equal(redis_number(&scene->redis, "EXISTS", "jobs:g:alone"), 0);
 }
 
-/* One whose entry was deleted is still somebody's. */
-static void a_stream_in_which_something_is_pending_stays(void **state)
+/* Another holds it. */
+static void delete_one_that_is_pending(struct scene *scene)
 {
-    struct scene *scene = *state;
     redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0", "MKSTREAM");
     put_alone(scene, "1-0");
     redis_ask(&scene->redis, "XREADGROUP", "GROUP", "g", "other", "STREAMS", "jobs:g:alone", ">");
     redis_ask(&scene->redis, "XTRIM", "jobs:g:alone", "MAXLEN", "0");
+}
+
+/* One whose entry was deleted is still somebody's. */
+static void a_stream_in_which_something_is_pending_stays(void **state)
+{
+    struct scene *scene = *state;
+    delete_one_that_is_pending(scene);
     struct mill *mill = mill_run(scene, "lease_ms", "60000", NULL);
     mill_stop(mill);
     assert_int_equal(redis_pending(&scene->redis, "jobs:g:alone", "g"), 1);
@@ -293,10 +299,7 @@ static void a_stream_in_which_something_is_pending_stays(void **state)
 static void one_that_was_deleted_while_it_was_pending_hides_no_other(void **state)
 {
     struct scene *scene = *state;
-    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0", "MKSTREAM");
-    put_alone(scene, "1-0");
-    redis_ask(&scene->redis, "XREADGROUP", "GROUP", "g", "other", "STREAMS", "jobs:g:alone", ">");
-    redis_ask(&scene->redis, "XTRIM", "jobs:g:alone", "MAXLEN", "0");
+    delete_one_that_is_pending(scene);
     put_alone(scene, "2-0");
     struct mill *mill = mill_run(scene, "lease_ms", "600000", NULL);
     wait_for(mill_stat(mill, "jobs", "done") == 1);
@@ -308,10 +311,7 @@ static void one_that_was_deleted_while_it_was_pending_hides_no_other(void **stat
 static void one_that_was_deleted_while_it_was_pending_is_counted_and_said(void **state)
 {
     struct scene *scene = *state;
-    redis_ask(&scene->redis, "XGROUP", "CREATE", "jobs:g:alone", "g", "0", "MKSTREAM");
-    put_alone(scene, "1-0");
-    redis_ask(&scene->redis, "XREADGROUP", "GROUP", "g", "other", "STREAMS", "jobs:g:alone", ">");
-    redis_ask(&scene->redis, "XTRIM", "jobs:g:alone", "MAXLEN", "0");
+    delete_one_that_is_pending(scene);
     put_alone(scene, "3-0");
     struct mill *mill = mill_run(scene, "lease_ms", "1000", "reap_ms", "10", NULL);
     wait_for(mill_stat(mill, "jobs", "done") == 1);
